@@ -1,0 +1,1 @@
+"""Loader, binder, planner, preflight, approvals, executor, journal."""

@@ -1,0 +1,1 @@
+"""Bags: written while streaming, verified by anybody."""

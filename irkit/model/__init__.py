@@ -1,0 +1,1 @@
+"""Values only: what irkit knows, plans, does and remembers. Nothing here reads or writes the outside."""

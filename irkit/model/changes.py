@@ -1,0 +1,296 @@
+"""What irkit may do to the world: a closed union of frozen values.
+
+A change prints in one line, knows the permission it needs, the pods that it may end, and its inverse. It holds no
+secret and no resourceVersion. ``mark`` is the key under which a change without a natural diff (capture, check, notify,
+ask) is found done in the journal: write, then mark.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from irkit.model.kube import Obj, ObjectRef, Permission, at, labels_of, permission
+from irkit.text import printable
+
+
+class _Absent(msgspec.Struct, frozen=True, tag="absent"):
+    """The field is not there; other than null or empty."""
+
+
+class _Present(msgspec.Struct, frozen=True, tag="present"):
+    value: Any
+
+
+FieldValue: TypeAlias = _Absent | _Present
+ABSENT = _Absent()
+
+
+def present(value: Any) -> FieldValue:
+    return _Present(value)
+
+
+def field_value(obj: Obj, path: Sequence[str]) -> FieldValue:
+    """The field as it is now. Null counts as absent, as in a merge patch (RFC 7386)."""
+    found = at(obj, path)
+    return ABSENT if found is None else _Present(found)
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """One field, before and after."""
+
+    path: tuple[str, ...]
+    before: FieldValue
+    after: FieldValue
+
+    @property
+    def inverse(self) -> Edit:
+        return Edit(self.path, self.after, self.before)
+
+
+class _Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="change"):
+    """What all changes have in common."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether this changes the cluster. Only such changes are bound by an approval."""
+        return False
+
+    @property
+    def ends(self) -> tuple[ObjectRef, ...]:
+        """The pods that end, as far as can be known when planning."""
+        return ()
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        return ()
+
+    @property
+    def intent(self) -> bytes:
+        """Canonical JSON of what an approval binds: all but what may change without changing the wish."""
+        return msgspec.json.encode(self, order="deterministic")
+
+
+class Create(_Change, frozen=True, kw_only=True, tag="create"):
+    """Create an object of irkit's own. Its name and labels carry the incident; a foreign one under the name is a conflict."""
+
+    ref: ObjectRef
+    object: Obj
+    why: str
+
+    @property
+    def writes(self) -> bool:
+        return True
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        return (permission("create", self.ref.resource, self.ref.namespace), permission("get", self.ref.resource, self.ref.namespace))
+
+    def inverse(self, uid: str) -> Delete:
+        """Delete the very object that was created; ``uid`` from the answer to the create."""
+        ref = msgspec.structs.replace(self.ref, uid=uid)
+        return Delete(ref=ref, labels=dict(labels_of(self.object)), why=f"undo: {self.why}")
+
+
+class Patch(_Change, frozen=True, kw_only=True, tag="patch"):
+    """Change recorded fields of one object, each from a known value to another; nothing else.
+
+    Sent as one merge patch with the object's uid and resourceVersion, so that a change by somebody else in between is a
+    409 and a new plan, never a silent overwrite.
+    """
+
+    ref: ObjectRef
+    edits: tuple[Edit, ...]
+    action: Literal["patch", "relabel", "scale", "suspend"] = "patch"
+    subresource: str = ""
+    why: str
+    pods: tuple[ObjectRef, ...] = ()  # what `ends` answers; not part of the intent: replacements need no new approval
+
+    @property
+    def writes(self) -> bool:
+        return True
+
+    @property
+    def ends(self) -> tuple[ObjectRef, ...]:
+        return self.pods
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        return (permission("patch", self.ref.resource, self.ref.namespace, subresource=self.subresource),
+                permission("get", self.ref.resource, self.ref.namespace))  # fmt: skip
+
+    @property
+    def intent(self) -> bytes:
+        return msgspec.json.encode(msgspec.structs.replace(self, pods=()), order="deterministic")
+
+    @property
+    def inverse(self) -> Patch:
+        edits = tuple(edit.inverse for edit in self.edits)
+        return msgspec.structs.replace(self, edits=edits, pods=(), why=f"undo: {self.why}")
+
+    def body(self, current: Obj) -> Obj:
+        """The JSON merge patch (RFC 7386) from ``current``, pinned to its uid and resourceVersion."""
+        body: Obj = {}
+        for edit in self.edits:
+            target = body
+            for key in edit.path[:-1]:
+                target = target.setdefault(key, {})
+            target[edit.path[-1]] = edit.after.value if isinstance(edit.after, _Present) else None
+        meta = current.get("metadata") or {}
+        body.setdefault("metadata", {}).update(uid=meta.get("uid"), resourceVersion=meta.get("resourceVersion"))
+        return body
+
+    def holds(self, current: Obj) -> bool:
+        """Whether every field has its ``after`` value already."""
+        return all(field_value(current, e.path) == e.after for e in self.edits)
+
+    def conflicts(self, current: Obj) -> tuple[Edit, ...]:
+        """Edits whose field has neither its ``before`` nor its ``after`` value: somebody else changed it."""
+        return tuple(e for e in self.edits if field_value(current, e.path) not in (e.before, e.after))
+
+
+class Delete(_Change, frozen=True, kw_only=True, tag="delete"):
+    """Delete one object, by uid. ``labels`` are what it must still carry (irkit's own objects carry the incident)."""
+
+    ref: ObjectRef
+    labels: dict[str, str] = {}
+    why: str
+    pods: tuple[ObjectRef, ...] = ()
+
+    @property
+    def writes(self) -> bool:
+        return True
+
+    @property
+    def ends(self) -> tuple[ObjectRef, ...]:
+        return self.pods
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        return (permission("delete", self.ref.resource, self.ref.namespace), permission("get", self.ref.resource, self.ref.namespace))
+
+
+class Capture(_Change, frozen=True, kw_only=True, tag="capture"):
+    """Put the evidence of one pod into the bag of this invocation. Reads the cluster only."""
+
+    pod: ObjectRef
+    take: tuple[str, ...]
+    suspect: bool = False
+
+    @property
+    def mark(self) -> str:
+        return f"captured:{self.pod.uid}:{','.join(self.take)}"
+
+
+class Seal(_Change, frozen=True, kw_only=True, tag="seal"):
+    """Close the bag: manifests, tag files, one rename. After it nothing in the bag changes."""
+
+    bag: int
+
+    @property
+    def mark(self) -> str:
+        return f"sealed:{self.bag}"
+
+
+class Await(_Change, frozen=True, kw_only=True, tag="await"):
+    """Wait until a condition holds: the pod is let go of by its controller, the workload has no pods or is ready."""
+
+    condition: Literal["detached", "no-pods", "ready"]
+    ref: ObjectRef
+    owner: ObjectRef | None = None  # for `detached`: the controller that lets go
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        return (permission("get", self.ref.resource, self.ref.namespace),)
+
+
+class Check(_Change, frozen=True, kw_only=True, tag="check"):
+    """Judge whether something holds (``checks/``), and record what was found. Done once an invocation of its step."""
+
+    check: str
+    ref: ObjectRef
+    step: str
+
+    @property
+    def mark(self) -> str:
+        return f"checked:{self.step}:{self.check}"
+
+
+class Notify(_Change, frozen=True, kw_only=True, tag="notify"):
+    """Tell people."""
+
+    to: tuple[str, ...]
+    message: str
+    step: str
+
+    @property
+    def mark(self) -> str:
+        return f"notified:{self.step}"
+
+
+class Ask(_Change, frozen=True, kw_only=True, tag="ask"):
+    """Have a human do something and say that it is done; the answer is recorded."""
+
+    instruction: str
+    step: str
+
+    @property
+    def mark(self) -> str:
+        return f"answered:{self.step}"
+
+
+Change: TypeAlias = Create | Patch | Delete | Capture | Seal | Await | Check | Notify | Ask
+
+
+def mark_of(change: Change) -> str | None:
+    """The journal key of a change that leaves no other trace in the world."""
+    return change.mark if isinstance(change, Capture | Seal | Check | Notify | Ask) else None
+
+
+def digest(changes: Sequence[Change]) -> str:
+    """SHA-256 over the intents of the changes that write, in order: what an approval names."""
+    return hashlib.sha256(b"\n".join(c.intent for c in changes if c.writes)).hexdigest()
+
+
+def title(change: Change) -> str:
+    """One line, safe for a terminal."""
+    match change:
+        case Create():
+            return f"create  {change.ref}"
+        case Patch():
+            return f"{change.action:<7} {change.ref}  {_diff(change)}"
+        case Delete():
+            return f"delete  {change.ref}"
+        case Capture():
+            return f"collect {change.pod}: {', '.join(change.take)}"
+        case Seal():
+            return f"seal    bag {change.bag}"
+        case Await():
+            return f"await   {change.ref} {change.condition}"
+        case Check():
+            return f"check   {change.check} of {change.ref}"
+        case Notify():
+            return f"notify  {printable(', '.join(change.to))}"
+        case Ask():
+            return f"ask     {printable(change.instruction, 400)}"
+
+
+def _diff(patch: Patch) -> str:
+    if patch.action == "scale":
+        (edit,) = patch.edits
+        return f"{_shown(edit.before)} → {_shown(edit.after)}"
+    if patch.action == "relabel":
+        labels = [e for e in patch.edits if e.path[:2] == ("metadata", "labels")]
+        gone = [f"-{e.path[-1]}" for e in labels if e.after == ABSENT]
+        come = [f"+{e.path[-1]}={_shown(e.after)}" for e in labels if e.after != ABSENT]
+        return printable(" ".join([*gone, *come]), 400)
+    return printable("; ".join(f"{'.'.join(e.path)}: {_shown(e.before)} → {_shown(e.after)}" for e in patch.edits), 400)
+
+
+def _shown(value: FieldValue) -> str:
+    if not isinstance(value, _Present):
+        return "(none)"
+    return printable(value.value if isinstance(value.value, str) else msgspec.json.encode(value.value).decode(), 80)

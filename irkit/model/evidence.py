@@ -1,0 +1,70 @@
+"""Pieces of evidence on their way into a bag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from irkit.model.kube import ObjectRef, Value
+
+# Names that the documented procedure knows, at the top of the payload.
+POD_FILE, EVENTS_FILE, LOGS_FILE = "incident-pod.yaml", "incident-events.txt", "incident-logs.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """One file of the payload. ``path`` is relative to ``data/``: parts that come from a cluster are escaped by the bag.
+
+    ``open`` streams the bytes, as received. It may raise an IrkitError at any point: what was got before it is kept,
+    and the rest is a gap with the error as its reason.
+    """
+
+    path: tuple[str, ...]
+    open: Callable[[], Iterator[bytes]]
+    what: str  # for people: "logs of app before its restart"
+    also: tuple[str, ...] = ()  # a second path (of one part) under which the documented procedure looks for it
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something that should exist and was not got. ``transient``: a later try may get it."""
+
+    what: str
+    why: str
+    transient: bool = False
+
+
+Piece: TypeAlias = Artefact | Missing
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose evidence: one pod, with what the incident knows about it."""
+
+    pod: ObjectRef
+    suspect: bool
+    owners: tuple[ObjectRef, ...] = ()
+    node: str = ""
+
+
+class Gap(Value, frozen=True):
+    what: str
+    why: str
+    transient: bool = False
+
+
+class Stored(Value, frozen=True):
+    """An artefact in the bag."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class SealedBag(Value, frozen=True):
+    path: str
+    artefacts: int
+    octets: int
+    gaps: tuple[Gap, ...] = ()
+    manifest_sha256: str = ""

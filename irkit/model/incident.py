@@ -1,0 +1,79 @@
+"""An incident: what was bound, once, when it opened. Containment changes the world, never these names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from irkit.model.kube import ObjectRef, Value
+
+INCIDENT_LABEL = "irkit.dev/incident"
+QUARANTINE_LABEL = "quarantine"  # the label of the documented procedure; its value is "true"
+LABELS_ANNOTATION = "irkit.dev/original-labels"  # a hint for people: the truth is the journal
+
+
+class Operator(Value, frozen=True):
+    """Who ran irkit, by SelfSubjectReview (KEP-3325)."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+
+
+class ClusterIdentity(Value, frozen=True):
+    """Which cluster this is. ``uid`` is the UID of namespace kube-system, the usual stand-in for a cluster id."""
+
+    context: str
+    server: str
+    uid: str
+    version: str = ""  # gitVersion of the API server
+    clock_skew: float | None = None  # seconds that the API server's Date header is ahead of this machine; None: not measured
+
+
+class Container(Value, frozen=True):
+    name: str
+    kind: str = "container"  # container | init | ephemeral
+    image: str = ""
+    image_id: str = ""
+    restarts: int = 0
+    started: bool = True
+
+
+class Target(Value, frozen=True):
+    """The suspect, as it was found. ``gone``: the pod had ended before irkit came, and only its owner is left."""
+
+    pod: ObjectRef
+    gone: bool = False
+    labels: dict[str, str] = {}
+    owners: tuple[ObjectRef, ...] = ()  # nearest first, as in ReplicaSet, Deployment
+    workload: ObjectRef | None = None  # the last owner that irkit can stop; None for a bare pod
+    siblings: tuple[ObjectRef, ...] = ()  # the suspect first, then all pods of the workload
+    node: str = ""
+    service_account: str = ""
+    containers: tuple[Container, ...] = ()
+    host_network: bool = False
+    mirror: bool = False  # a static pod: the API object does not control the containers
+    created: str = ""
+    phase: str = ""
+    cni: str = ""
+
+    @property
+    def namespace(self) -> str:
+        return self.pod.namespace
+
+
+class Incident(Value, frozen=True):
+    """Everything that later steps need to know of the beginning."""
+
+    id: str
+    opened: str  # RFC 3339, UTC
+    operator: Operator
+    cluster: ClusterIdentity
+    target: Target
+    playbook: str
+    playbook_digest: str = ""
+    phase: str = ""  # empty: all phases of the playbook
+    parameters: dict[str, Any] = {}
+
+    @property
+    def short(self) -> str:
+        """The last part of the id: unique within a namespace's lifetime, short enough for object names and labels."""
+        return self.id.rsplit("-", 1)[-1]

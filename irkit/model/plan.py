@@ -1,0 +1,56 @@
+"""A plan: the steps of a run and the changes that each still needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from irkit.model.changes import Change, digest
+
+Confirm = Literal["never", "ask"]
+OnFailure = Literal["stop", "continue"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """A step as written in a playbook, not yet bound."""
+
+    id: str
+    step: str
+    phase: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    confirm: Confirm | None = None  # None: the default of the step kind
+    on_failure: OnFailure = "stop"
+    timeout: float = 120.0  # seconds
+    line: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step with what it would do now."""
+
+    id: str
+    step: str
+    phase: str
+    changes: tuple[Change, ...]
+    confirm: Confirm
+    notes: tuple[str, ...] = ()  # what people should know before they say yes
+    why_nothing: str = ""
+
+    @property
+    def writes(self) -> tuple[Change, ...]:
+        return tuple(c for c in self.changes if c.writes)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    steps: tuple[PlannedStep, ...]
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return tuple(c for s in self.steps for c in s.changes)
+
+    @property
+    def digest(self) -> str:
+        return digest(self.changes)

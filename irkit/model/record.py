@@ -1,0 +1,107 @@
+"""The lines of the journal."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from irkit.model.changes import Change
+from irkit.model.evidence import SealedBag
+from irkit.model.incident import Incident
+from irkit.model.outcome import Outcome
+
+
+class _Body(msgspec.Struct, frozen=True, tag_field="record", kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Opened(_Body, frozen=True, kw_only=True, tag="opened"):
+    """The incident exists from here on."""
+
+    incident: Incident
+    playbook_source: str = ""  # the playbook as it was, so that `resume` runs the same one
+    argv: tuple[str, ...] = ()
+    tool_version: str = ""
+
+
+class Approved(_Body, frozen=True, kw_only=True, tag="approved"):
+    """Somebody said yes to exactly these intents (hex SHA-256 each), until ``expires`` (RFC 3339)."""
+
+    steps: tuple[str, ...]
+    digest: str
+    intents: tuple[str, ...]
+    by: str
+    expires: str
+
+
+class Refused(_Body, frozen=True, kw_only=True, tag="refused"):
+    """Somebody said no."""
+
+    steps: tuple[str, ...]
+    by: str
+
+
+class Intent(_Body, frozen=True, kw_only=True, tag="intent"):
+    """What will be done, with its before-image, on disk before the write. ``call`` is unique in the journal."""
+
+    call: str
+    step: str
+    run: str  # the invocation of irkit
+    change: Change
+    purpose: str = "do"  # do | lift
+
+
+class Result(_Body, frozen=True, kw_only=True, tag="result"):
+    """What became of an intent."""
+
+    call: str
+    outcome: Outcome
+
+
+class StepEnded(_Body, frozen=True, kw_only=True, tag="step"):
+    step: str
+    run: str
+    outcome: Outcome
+
+
+class Sealed(_Body, frozen=True, kw_only=True, tag="sealed"):
+    bag: SealedBag
+    run: str
+
+
+class Waived(_Body, frozen=True, kw_only=True, tag="waived"):
+    """A human typed why these pods may end without their evidence."""
+
+    pods: tuple[str, ...]  # uids
+    reason: str
+    by: str
+
+
+class Ran(_Body, frozen=True, kw_only=True, tag="ran"):
+    """An invocation began (``event`` start), ended (end), or was interrupted."""
+
+    run: str
+    event: str  # start | end | interrupted
+    command: str
+    exit_code: int = 0
+    data: dict[str, Any] = {}
+
+
+class Closed(_Body, frozen=True, kw_only=True, tag="closed"):
+    """Lifted or closed: nothing is left to resume."""
+
+    run: str
+    how: str
+
+
+Body: TypeAlias = Opened | Approved | Refused | Intent | Result | StepEnded | Sealed | Waived | Ran | Closed
+
+
+class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line: its number, its time (RFC 3339), SHA-256 of the line before it (hex; zeros for the first), its body."""
+
+    seq: int
+    at: str
+    prev: str
+    body: Body

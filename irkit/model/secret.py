@@ -1,0 +1,37 @@
+"""What may be kept of a Secret: key names, byte lengths and a keyed HMAC. Never a value."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from typing import Any
+
+from irkit.model.kube import Obj
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def elide(secret: Obj, key: bytes) -> Obj:
+    """A copy of a Secret object with every value replaced by its length and HMAC-SHA-256 under ``key``.
+
+    ``kubectl.kubernetes.io/last-applied-configuration`` repeats the values, and any other annotation may: all
+    annotation values are elided too.
+    """
+    meta: dict[str, Any] = {k: v for k, v in (secret.get("metadata") or {}).items() if k != "managedFields"}
+    if meta.get("annotations"):
+        meta["annotations"] = {k: _print(str(v).encode(), key) for k, v in meta["annotations"].items()}
+    kept: Obj = {k: v for k, v in secret.items() if k in ("apiVersion", "kind", "type", "immutable")}
+    values = {k: _print(_decoded(v), key) for k, v in (secret.get("data") or {}).items()}
+    return {**kept, "metadata": meta, "data": values}
+
+
+def _decoded(value: Any) -> bytes:
+    try:
+        return base64.b64decode(str(value), validate=True)
+    except (binascii.Error, ValueError):
+        return str(value).encode()
+
+
+def _print(value: bytes, key: bytes) -> dict[str, Any]:
+    return {"length": len(value), "hmacSha256": hmac.digest(key, value, "sha256").hex()}

@@ -1,0 +1,1 @@
+"""NetworkPolicy semantics, pure: policies, pod and namespaces in, verdict out."""

@@ -1,0 +1,156 @@
+"""The seams between irkit's decisions and the outside. Adapters and the sandbox implement these; nothing else does.
+
+`ClusterReader` has six methods and never grows one per fact: typed facts are pure functions over the objects it
+returns. What can write is another type, so that a write inside `plan` does not type-check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from irkit.model.kube import Obj, ObjectRef, Permission, Resource
+
+if TYPE_CHECKING:
+    from irkit.model.evidence import Artefact, Gap, SealedBag, Stored
+    from irkit.model.incident import ClusterIdentity, Operator
+    from irkit.settings import Settings
+
+
+class WatchEvent(NamedTuple):
+    type: Literal["ADDED", "MODIFIED", "DELETED"]
+    object: Obj
+
+
+class ClusterReader(Protocol):
+    """Reads of one cluster. Every method may raise ForbiddenError, UnreachableError, ApiError."""
+
+    def get(self, ref: ObjectRef, *, subresource: str = "") -> Obj:
+        """One object. Raises NotFoundError. The uid of ``ref`` is not looked at: the caller compares."""
+
+    def list(self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = "") -> Sequence[Obj]:
+        """All objects, over all pages, each with apiVersion and kind filled in. ``namespace`` None: all namespaces.
+
+        ``labels`` and ``fields`` are selector strings of the API. Raises NotFoundError where the resource is not served.
+        """
+
+    def watch(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = "", timeout: float = 60.0
+    ) -> Iterator[WatchEvent]:
+        """What is there now as ADDED, then what changes, without a gap, until ``timeout`` seconds have passed."""
+
+    def logs(self, pod: ObjectRef, container: str, *, previous: bool = False) -> AbstractContextManager[Iterator[bytes]]:
+        """The whole log with timestamps, as received, streamed.
+
+        Entering raises InvalidError (400: no such run), NotFoundError, ForbiddenError; iterating may raise UnreachableError.
+        """
+
+    def proxy(self, ref: ObjectRef, path: str) -> bytes:
+        """GET through the API server's proxy to a node or pod, at most 16 MiB."""
+
+    def can(self, permission: Permission) -> bool:
+        """Whether the user may (SelfSubjectAccessReview)."""
+
+
+class Cluster(ClusterReader, Protocol):
+    """A cluster that may be written to. Every write carries fieldManager=irkit; ``dry_run`` is the server's (dryRun=All)."""
+
+    def create(self, resource: Resource, obj: Obj, *, dry_run: bool = False) -> Obj:
+        """Raises ConflictError where the name is taken, InvalidError where validation or admission says no."""
+
+    def patch(self, ref: ObjectRef, body: Obj, *, subresource: str = "", dry_run: bool = False) -> Obj:
+        """JSON merge patch. Raises ConflictError where uid or resourceVersion in ``body`` is not the object's."""
+
+    def delete(self, ref: ObjectRef, *, dry_run: bool = False) -> None:
+        """Delete, with ``ref.uid`` as precondition where it is set. Raises NotFoundError, ConflictError."""
+
+
+class Connection(Protocol):
+    """Which cluster this is and who we are there."""
+
+    def identify(self) -> ClusterIdentity:
+        """Context, server, uid of kube-system, version, clock skew; asked once, then remembered."""
+
+    def whoami(self) -> Operator:
+        """The user as the API server sees it (SelfSubjectReview)."""
+
+
+class EvidenceStore(Protocol):
+    """The bags of one incident."""
+
+    def open(self, number: int) -> BagWriter:
+        """A new bag, or the unfinished one of that number with what it holds already."""
+
+    def sealed(self) -> Sequence[SealedBag]: ...
+
+
+class BagWriter(Protocol):
+    """A bag being filled, by several threads at once. What is written stays, whatever happens to the process."""
+
+    def add(self, artefact: Artefact) -> Stored | Gap:
+        """Stream one artefact to disk, hashing in the same pass; kept as it is where its path is in the bag already.
+
+        Raises EvidenceError where the disk does not take it.
+        """
+
+    def gap(self, gap: Gap) -> None: ...
+
+    def seal(self, info: Mapping[str, str]) -> SealedBag:
+        """Write manifests and tag files, then move the bag to its final name. Raises EvidenceError."""
+
+
+class Notifier(Protocol):
+    def send(self, to: Sequence[str], message: str) -> str:
+        """Deliver; returns how it was delivered, for the journal."""
+
+
+class Approver(Protocol):
+    """Whoever answers questions: a person at a terminal, ``--yes``, a rehearsal."""
+
+    name: str
+
+    def confirm(self, question: str) -> bool:
+        """Raises Declined where nobody can be asked."""
+
+    def answer(self, instruction: str) -> str | None:
+        """What a human says after doing something; None when declined."""
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The time, with zone UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that only go forward."""
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """All that `plan` may look at. ``marks`` are the keys of what was done and leaves no other trace."""
+
+    cluster: ClusterReader
+    now: datetime
+    settings: Settings
+    marks: frozenset[str] = frozenset()
+    captured: frozenset[str] = frozenset()  # uids of pods whose evidence is stored or waived by a human
+
+
+Listener = Callable[[object], None]  # takes the events of engine/events.py
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    cluster: Cluster
+    connection: Connection
+    clock: Clock
+    approver: Approver
+    notifier: Notifier
+    settings: Settings
+    evidence: Callable[[str], EvidenceStore]  # by incident id
+    listen: Listener = field(default=lambda event: None)
+    argv: tuple[str, ...] = ()

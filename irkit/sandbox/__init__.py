@@ -1,0 +1,1 @@
+"""The rehearsal cluster: a small Kubernetes API server with its controllers."""

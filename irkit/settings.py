@@ -1,0 +1,88 @@
+"""What can be set, from flags, environment and ``$XDG_CONFIG_HOME/irkit/config.yaml``, in this order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from irkit.errors import UsageError
+from irkit.text import nearest, printable
+
+
+class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody to tell."""
+
+    name: str
+    """Role or name, as shown: ``security``."""
+    address: str
+    """Mail address, phone number or channel, as shown."""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+    home: Path = Path()
+    """Where incidents are kept; ``IRKIT_HOME``, default ``$XDG_STATE_HOME/irkit``."""
+    playbooks: Path | None = None
+    """A directory whose playbooks override the built-in ones; ``IRKIT_PLAYBOOKS``."""
+    kubeconfig: str = ""
+    """As ``KUBECONFIG``: paths joined by ``:``."""
+    context: str = ""
+    """A context of the kubeconfig; empty: its current one."""
+    contacts: tuple[Contact, ...] = ()
+    """Who is told at the end of a containment."""
+    protected_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease", "irkit-system")
+    """Namespaces that are refused without a typed override."""
+    request_timeout: float = 10.0
+    """Seconds for one request, connecting included."""
+    retry_budget: float = 30.0
+    """Seconds that one call may take with all its retries."""
+    concurrency: int = 16
+    """Requests and log streams under way at once."""
+    approval_lifetime: float = 3600.0
+    """Seconds until a confirmation must be given again."""
+
+
+def load(environ: Mapping[str, str], **flags: object) -> Settings:
+    """The settings in force. Raises UsageError with file and field where the file is wrong."""
+    config = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "irkit" / "config.yaml"
+    values: dict[str, object] = {}
+    if path := environ.get("IRKIT_CONFIG") or (str(config) if config.exists() else ""):
+        values = _read(Path(path))
+    state = Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    values.setdefault("home", str(state / "irkit"))
+    for name, variable in (("home", "IRKIT_HOME"), ("playbooks", "IRKIT_PLAYBOOKS"), ("kubeconfig", "KUBECONFIG")):
+        if environ.get(variable):
+            values[name] = environ[variable]
+    values.update({k.replace("_", "-"): v for k, v in flags.items() if v is not None})
+    try:
+        settings = msgspec.convert(values, Settings, dec_hook=lambda kind, value: kind(value), strict=False)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise UsageError(f"settings: {printable(error)}") from None
+    home = settings.home.expanduser()
+    return msgspec.structs.replace(settings, home=home if home.is_absolute() else Path(os.getcwd()) / home)
+
+
+def _read(path: Path) -> dict[str, object]:
+    import yaml
+
+    try:
+        document = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except OSError as error:
+        raise UsageError(f"{printable(path)}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise UsageError(f"{printable(path)}{where}: not valid YAML: {printable(getattr(error, 'problem', error))}") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise UsageError(f"{printable(path)}:1:1: settings must be a mapping")
+    known = [f.encode_name for f in msgspec.structs.fields(Settings)]
+    for key in document:
+        if key not in known:
+            near = nearest(str(key), known)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"{printable(path)}: no setting {printable(key)!r}{hint}")
+    return document

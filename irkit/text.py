@@ -1,0 +1,47 @@
+"""Text that came from a cluster, made safe to show to a person.
+
+Whoever writes names, labels, logs and events may be the attacker. Nothing of
+theirs reaches a terminal before it passed ``printable``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable
+
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # controls, bidi marks, surrogates, private use, line separators
+
+
+def printable(value: object, limit: int = 256) -> str:
+    """``value`` on one line: control and format characters escaped, cut to ``limit`` characters."""
+    text = value if isinstance(value, str) else str(value)
+    cut = text[:limit]
+    if not (cut.isascii() and cut.isprintable()):
+        cut = "".join(_escaped(c) if unicodedata.category(c) in _HIDDEN else c for c in cut)
+    return cut if len(text) <= limit else f"{cut}… ({len(text)} characters)"
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode() if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
+
+
+def nearest(word: str, known: Iterable[str], count: int = 1) -> list[str]:
+    """The names most like ``word``, best first; none where nothing is near."""
+    return difflib.get_close_matches(word[:300], list(known), n=count, cutoff=0.5)
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 pod``, ``2 pods``, ``2 policies``."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{count} {noun}s"
+
+
+def size(count: float) -> str:
+    """A number of bytes for people: ``812 B``, ``3.1 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
