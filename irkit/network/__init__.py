@@ -1,1 +1,1 @@
-"""NetworkPolicy semantics, pure: policies, pod and namespaces in, verdict out."""
+"""What NetworkPolicies mean for one pod: pure functions over objects that were read."""
