@@ -52,8 +52,10 @@ def _peer(peer: Mapping[str, Any]) -> str:
     where = "" if spaces is None else _namespaces(spaces)
     if pods is None:
         return where
-    which = f"pods {selector(pods)}" if selector(pods) else "all pods"
-    return f"{which} of its own namespace" if spaces is None else f"{which} in {where}"
+    which = f"pods {selector(pods)}" if selector(pods) else "every pod"
+    if spaces is None:
+        return which if selector(pods) else "every pod of its namespace"
+    return f"{which} in {where}"
 
 
 def _namespaces(chosen: Mapping[str, Any]) -> str:

@@ -11,11 +11,15 @@ from irkit.ports import ClusterReader
 
 
 class Workload(Protocol):
-    """One workload as it is now. Built by `observe`; a value."""
+    """One workload as it is now. Built by `observe`; a value, whose further reads are lists of its namespace."""
 
     resource: ClassVar[Resource]
-    ref: ObjectRef
-    object: Obj
+
+    @property
+    def ref(self) -> ObjectRef: ...
+
+    @property
+    def object(self) -> Obj: ...
 
     @property
     def stopped(self) -> bool:
@@ -30,13 +34,22 @@ class Workload(Protocol):
         """For the header: ``3 replicas``."""
 
     def ready(self) -> bool:
-        """Whether it has as many ready pods as it wants, of its newest generation."""
+        """Whether it has as many ready pods as it wants and can have, of its newest generation."""
 
     def stop(self) -> Iterator[Change]:
-        """The missing changes after which it starts no pods, each with the pods that it ends."""
+        """The missing changes after which it starts no pods, each with the pods that it ends.
+
+        Raises UsageError where another workload must be stopped instead.
+        """
+
+    def on_stop(self) -> Iterator[str]:
+        """What stopping it does that nobody expects: ``3 → 0 replicas: Service shop/web will have no endpoints``."""
+
+    def on_detach(self, suspect: ObjectRef) -> Iterator[str]:
+        """What taking ``suspect`` from it does that nobody expects."""
 
     def warnings(self, suspect: ObjectRef | None) -> Iterator[str]:
-        """What stopping it, or detaching ``suspect`` from it, does that nobody expects."""
+        """`on_detach`, where there is a suspect, then `on_stop`."""
 
     def selector(self) -> Obj | None:
         """Its pod selector, if it has one."""
@@ -45,6 +58,7 @@ class Workload(Protocol):
 class WorkloadKind(Protocol):
     """The factory that `workloads.KINDS` holds."""
 
-    resource: ClassVar[Resource]
+    @property
+    def resource(self) -> Resource: ...
 
-    def __call__(self, ref: ObjectRef, obj: Obj, cluster: ClusterReader) -> Workload: ...
+    def __call__(self, ref: ObjectRef, object: Obj, cluster: ClusterReader) -> Workload: ...

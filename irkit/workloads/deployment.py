@@ -1,0 +1,27 @@
+"""Deployments. Their pods belong to ReplicaSets, which are never scaled by themselves: the Deployment would scale them back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from irkit.model.kube import DEPLOYMENTS, REPLICASETS, Obj, Resource, at, owned_by
+from irkit.workloads.scaled import Scaled
+from irkit.workloads.shared import owned_pods
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment(Scaled):
+    resource: ClassVar[Resource] = DEPLOYMENTS
+
+    @property
+    def pods(self) -> Sequence[Obj]:
+        sets = self.cluster.list(REPLICASETS, self.ref.namespace)
+        owners = {str(at(r, ("metadata", "uid"))) for r in sets if owned_by(r, self.ref)}
+        return owned_pods(self.cluster, self.ref.namespace, owners)
+
+    def ready(self) -> bool:
+        """As ``kubectl rollout status``; a paused one is not asked for its newest template."""
+        newest = at(self.object, ("spec", "paused")) or self.status("updatedReplicas") >= self.replicas
+        return bool(newest) and self.observed and self.status("readyReplicas") >= self.replicas

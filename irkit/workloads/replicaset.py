@@ -1,0 +1,26 @@
+"""ReplicaSets that no Deployment owns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from irkit.errors import UsageError
+from irkit.model.changes import Change
+from irkit.model.kube import DEPLOYMENTS, REPLICASETS, Resource, controller_of
+from irkit.text import printable
+from irkit.workloads.scaled import Scaled
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSet(Scaled):
+    resource: ClassVar[Resource] = REPLICASETS
+
+    def stop(self) -> Iterator[Change]:
+        owner = controller_of(self.object) or {}
+        if owner.get("kind") == DEPLOYMENTS.kind:
+            name = printable(owner.get("name"))
+            raise UsageError(f"{self.ref} belongs to Deployment {name}, which would scale it back", next=f"stop Deployment {name} instead")
+        # not super(): a dataclass with slots is another class than the one whose body this is
+        yield from Scaled.stop(self)

@@ -1,0 +1,42 @@
+"""StatefulSets. A pod's name is its identity: a detached pod keeps it, so there is no replacement (kubernetes#78649)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from irkit.model.kube import PODS, STATEFULSETS, ObjectRef, Resource, at, owned_by
+from irkit.workloads.scaled import Scaled
+from irkit.workloads.shared import mounted_claims
+
+
+@dataclass(frozen=True, slots=True)
+class StatefulSet(Scaled):
+    resource: ClassVar[Resource] = STATEFULSETS
+
+    def ready(self) -> bool:
+        return self.observed and self.status("readyReplicas") >= self._reachable()
+
+    def on_detach(self, suspect: ObjectRef) -> Iterator[str]:
+        if self._ordinal(suspect.name) is not None:
+            higher = ", nor any pod of a higher ordinal that is not there yet" if self._ordered else ""
+            yield f"the name {suspect.name} stays taken: there is no replacement{higher} until the quarantined pod is gone"
+        yield from mounted_claims(self.cluster, suspect)
+
+    @property
+    def _ordered(self) -> bool:
+        return bool(at(self.object, ("spec", "podManagementPolicy"), "OrderedReady") == "OrderedReady")
+
+    def _reachable(self) -> int:
+        """How many pods it can have while others hold names of its own."""
+        first: int = at(self.object, ("spec", "ordinals", "start"), 0)
+        names = {at(p, ("metadata", "name")) for p in self.cluster.list(PODS, self.ref.namespace) if not owned_by(p, self.ref)}
+        taken = [i for i in range(self.replicas) if f"{self.ref.name}-{first + i}" in names]
+        if not taken:
+            return self.replicas
+        return taken[0] if self._ordered else self.replicas - len(taken)
+
+    def _ordinal(self, pod: str) -> int | None:
+        stem, _, ordinal = pod.rpartition("-")
+        return int(ordinal) if stem == self.ref.name and ordinal.isdecimal() else None
