@@ -1,0 +1,1 @@
+"""Tests of irkit; the directories mirror irkit's."""

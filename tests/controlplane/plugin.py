@@ -1,0 +1,92 @@
+"""pytest fixtures: one control plane a test run, one namespace a test, one real node a machine."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.controlplane import binaries, node
+from tests.controlplane.cluster import ControlPlane, alive
+from tests.controlplane.running import Running, User
+
+HOMES = Path(tempfile.gettempdir()) / f"irkit-controlplane-{os.getuid()}"
+
+
+@contextlib.contextmanager
+def running(*, nodes: int) -> Iterator[Running]:
+    """A control plane for the time of a block. It ends with this process, even when that is killed."""
+    HOMES.mkdir(mode=0o700, exist_ok=True)
+    for left in HOMES.iterdir():  # by a run that was killed
+        if not alive(int(left.name.partition("-")[0])):
+            shutil.rmtree(left, ignore_errors=True)
+    plane = ControlPlane(HOMES / f"{os.getpid()}-{secrets.token_hex(2)}", bound=True)
+    try:
+        plane.up(nodes=nodes)
+        yield Running(plane.home, tuple(f"node-{n}" for n in range(nodes)))
+    finally:
+        plane.down()
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[Running]:
+    """A real control plane with three simulated nodes."""
+    try:
+        binaries.find("kwok"), binaries.find("kube-apiserver")
+    except binaries.NotBuilt as missing:
+        pytest.skip(str(missing))
+    with running(nodes=3) as plane:
+        yield plane
+
+
+def _namespace(plane: Running, test: str) -> Iterator[str]:
+    name = f"t-{re.sub('[^a-z0-9]+', '-', test.lower())[:40].strip('-')}-{secrets.token_hex(3)}"
+    plane.kubectl("create", "namespace", name)
+    plane.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=20s")  # no pod can be made before
+    yield name
+    plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def namespace(control_plane: Running, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own on the simulated nodes, deleted after it."""
+    yield from _namespace(control_plane, request.node.name)
+
+
+@pytest.fixture
+def user(control_plane: Running) -> Callable[..., User]:
+    """``user(manifests)``: somebody bound to the Roles and ClusterRoles among the manifests, and to nothing else."""
+    return control_plane.user
+
+
+@pytest.fixture(scope="session")
+def real_node() -> Iterator[Running]:
+    """A control plane of its own with one real node: containers, packets, policies that are enforced (open connections kept)."""
+    try:
+        node.check()
+    except (node.Missing, binaries.NotBuilt) as missing:
+        pytest.skip(str(missing))
+    with one_at_a_time(), running(nodes=0) as plane, node.running(plane.home, "keep"):
+        yield Running(plane.home, (node.NAME,))
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """There can be one node a machine: wait for other test runs."""
+    with Path(tempfile.gettempdir(), "irkit-node.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture
+def node_namespace(real_node: Running, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own on the real node, deleted after it."""
+    yield from _namespace(real_node, request.node.name)
