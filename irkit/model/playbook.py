@@ -1,0 +1,62 @@
+"""A playbook as it was written: checked, not yet bound to anything in a cluster."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal, TypeAlias, get_args
+
+import msgspec
+
+from irkit.model.plan import StepSpec
+
+Severity = Literal["critical", "high", "medium", "low"]
+Phase = Literal["detection", "containment", "investigation", "eradication", "recovery", "post-mortem"]
+ParameterType: TypeAlias = Literal["pod", "workload", "image", "string", "integer", "duration", "boolean"]
+
+API_VERSION = "irkit.dev/v1"
+PHASES: tuple[str, ...] = get_args(Phase)
+"""The documented six, in the order in which they run."""
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """What a playbook asks for when it is run: its TARGET (type pod or workload), or a ``-p name=value``."""
+
+    name: str
+    type: ParameterType
+    required: bool = False
+    default: Any = None  # of the parameter's type (a duration in seconds); None: there is none
+    help: str = ""
+
+
+class Playbook(msgspec.Struct, frozen=True):
+    """A list of wished end states, in the order of the phases. ``source`` is the file, byte for byte."""
+
+    name: str
+    title: str
+    severity: Severity
+    runbook: str
+    steps: tuple[StepSpec, ...]
+    references: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    source: bytes = b""
+    path: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the source, in hex."""
+        return hashlib.sha256(self.source).hexdigest()
+
+    @property
+    def target(self) -> Parameter | None:
+        """The parameter that the TARGET of the command line fills; a playbook has at most one."""
+        return next((p for p in self.parameters if p.type in ("pod", "workload")), None)
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases that have steps, in order."""
+        used = {step.phase for step in self.steps}
+        return tuple(p for p in PHASES if p in used)
+
+    def of(self, phase: str) -> tuple[StepSpec, ...]:
+        """The steps of one phase; of all phases where ``phase`` is empty."""
+        return tuple(s for s in self.steps if not phase or s.phase == phase)
