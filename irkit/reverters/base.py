@@ -2,24 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from irkit.model.kube import Obj, ObjectRef, Value
+from irkit.errors import IrkitError, NotFoundError
+from irkit.model.kube import HPAS, Obj, ObjectRef, Resource, Value, at, controller_of
 from irkit.ports import ClusterReader
 
 
 class Reverter(Value, frozen=True):
-    """``name`` would revert a change of ``of``. ``effect`` is a whole sentence for people."""
+    """``name`` would revert a change of ``of``. ``effect`` is a whole sentence for people, safe for a terminal."""
 
     name: str  # HorizontalPodAutoscaler todo-app/backend
-    kind: str  # hpa | keda | argocd | flux | helm | operator
+    kind: str  # hpa | keda | argocd | flux | helm | operator | unknown
     of: ObjectRef
     effect: str
 
 
 class Recogniser(Protocol):
-    kind: str
+    @property
+    def kind(self) -> str: ...
 
     def find(self, ref: ObjectRef, obj: Obj, cluster: ClusterReader) -> Iterator[Reverter]:
-        """The reverters of ``obj``. Raises nothing: a right that is missing is said as a reverter of kind ``unknown``."""
+        """The reverters of ``obj``. Raises nothing: what can't be read is said as a reverter of kind ``unknown``."""
+
+
+SCALABLE = ("Deployment", "ReplicaSet", "StatefulSet")
+
+
+def autoscalers(ref: ObjectRef, cluster: ClusterReader) -> Sequence[Obj] | Reverter:
+    """The HorizontalPodAutoscalers that scale ``ref``; a `Reverter` of kind ``unknown`` where they can't be read."""
+    if ref.kind not in SCALABLE:
+        return ()
+    found = listed(HPAS, ref, cluster)
+    return found if isinstance(found, Reverter) else [h for h in found if _targets(h, ref)]
+
+
+def by_keda(autoscaler: Obj) -> bool:
+    """Whether KEDA made it (it names them so, and owns them)."""
+    name = str(at(autoscaler, ("metadata", "name"), ""))
+    return name.startswith("keda-hpa-") or (controller_of(autoscaler) or {}).get("kind") == "ScaledObject"
+
+
+def listed(resource: Resource, ref: ObjectRef, cluster: ClusterReader) -> Sequence[Obj] | Reverter:
+    """All of a kind in the namespace of ``ref``. A kind that is not served has none."""
+    try:
+        return cluster.list(resource, ref.namespace)
+    except NotFoundError:
+        return ()
+    except IrkitError as error:
+        return Reverter(name=f"{resource.kind}s", kind="unknown", of=ref,
+                        effect=f"Not known whether a {resource.kind} scales {ref}: {error.message}.")  # fmt: skip
+
+
+def _targets(autoscaler: Obj, ref: ObjectRef) -> bool:
+    target = at(autoscaler, ("spec", "scaleTargetRef")) or {}
+    group = str(target.get("apiVersion", "")).rpartition("/")[0]
+    return (group, target.get("kind"), target.get("name")) == (ref.resource.group, ref.kind, ref.name)
