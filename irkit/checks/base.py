@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from irkit.model.incident import Incident
 from irkit.model.kube import ObjectRef, Value
@@ -10,7 +10,7 @@ from irkit.ports import Observed
 
 
 class CheckResult(Value, frozen=True):
-    """``holds`` None: not known, and ``summary`` says why. ``summary`` is a line for people, ``data`` for RunResult."""
+    """``holds`` None: not known, and ``summary`` says why. ``summary`` and ``findings`` are lines for people, ``data`` is for RunResult."""
 
     check: str
     holds: bool | None
@@ -20,6 +20,11 @@ class CheckResult(Value, frozen=True):
 
 
 class PostureCheck(Protocol):
-    name: Literal["isolated", "stopped", "alive", "untampered"] | str
+    """Judges by reading only. What may not be read is ``holds`` None; other errors of the cluster are raised."""
 
-    def judge(self, incident: Incident, ref: ObjectRef, seen: Observed) -> CheckResult: ...
+    @property
+    def name(self) -> str:
+        """isolated | stopped | alive | untampered."""
+
+    def judge(self, incident: Incident, ref: ObjectRef, seen: Observed) -> CheckResult:
+        """``ref`` is the pod; for ``stopped`` the workload. Raises UnreachableError, ApiError."""

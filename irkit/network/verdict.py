@@ -20,7 +20,7 @@ from typing import Any, Literal
 from irkit.model.kube import Obj, Value, annotations_of, at, labels_of, selects
 from irkit.network import words
 from irkit.network.cni import UNKNOWN, Cni, Connections, Enforcement
-from irkit.text import printable
+from irkit.text import plural, printable
 
 Direction = Literal["ingress", "egress"]
 Verdict = Literal["isolated", "leaks", "gone"]
@@ -75,6 +75,38 @@ def isolation(pod: Obj | None, policies: Sequence[Obj], cni: Cni = UNKNOWN) -> I
         notes.append("it is a static pod: the kubelet runs its containers whatever the API object says")
     return Isolation(verdict="leaks" if leaks else "isolated", enforcement=cni.enforces, leaks=leaks,
                      connections=cni.connections, cni=cni.name, notes=tuple(notes))  # fmt: skip
+
+
+def sentence(isolation: Isolation) -> str:
+    """The verdict on one line: what the policies do, what the plugin does about it, what becomes of open connections."""
+    plugin = isolation.cni or "the network plugin"
+    enforced = {
+        "enforced": f"enforced by {plugin}",
+        "none": f"{plugin} does not enforce policies",
+        "unknown": "not known whether policies are enforced",
+    }
+    open_ones = {"cut": f"cut by {plugin}", "open": f"not cut by {plugin}", "unknown": "not known whether they are cut"}
+    if isolation.verdict == "gone":
+        return "gone: there is nothing left to cut off"
+    judged = f"LEAKS: {_counted(isolation.leaks)}" if isolation.leaks else "isolated by policy in both directions"
+    return f"{judged}; {enforced[isolation.enforcement]}; open connections: {open_ones[isolation.connections]}"
+
+
+def line(leak: Leak) -> str:
+    """A leak on one line, without its reason: ``egress: todo-app/allow-monitoring, rule 0 → namespace monitoring, TCP 9090``."""
+    arrow = "→" if leak.direction == "egress" else "←"
+    by = "no policy" if leak.policy is None else f"{leak.policy}, rule {leak.rule}"
+    return f"{leak.direction}: {by} {arrow} {leak.peer}, {leak.ports}"
+
+
+def _counted(leaks: Sequence[Leak]) -> str:
+    """``ingress open``, ``3 rules of 1 policy let traffic through``."""
+    parts = [f"{leak.direction} open" for leak in leaks if leak.policy is None]
+    rules = [leak for leak in leaks if leak.policy is not None]
+    if rules:
+        owners = plural(len({leak.policy for leak in rules}), "policy")
+        parts.append(f"{plural(len(rules), 'rule')} of {owners} {'lets' if len(rules) == 1 else 'let'} traffic through")
+    return ", ".join(parts)
 
 
 def selecting(pod: Obj, policies: Sequence[Obj]) -> tuple[Obj, ...]:
