@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from irkit.errors import NotFoundError
 from irkit.model.kube import Obj, ObjectRef, Permission, Resource
 
 if TYPE_CHECKING:
@@ -55,6 +56,15 @@ class ClusterReader(Protocol):
         """Whether the user may (SelfSubjectAccessReview)."""
 
 
+def exists(cluster: ClusterReader, ref: ObjectRef) -> Obj | None:
+    """The object, or None where there is none, or another one under its name (where ``ref`` has a uid)."""
+    try:
+        found = cluster.get(ref)
+    except NotFoundError:
+        return None
+    return found if not ref.uid or found["metadata"]["uid"] == ref.uid else None
+
+
 class Cluster(ClusterReader, Protocol):
     """A cluster that may be written to. Every write carries fieldManager=irkit; ``dry_run`` is the server's (dryRun=All)."""
 
@@ -71,6 +81,14 @@ class Cluster(ClusterReader, Protocol):
 class Connection(Protocol):
     """Which cluster this is and who we are there."""
 
+    @property
+    def namespace(self) -> str:
+        """The namespace of the context; ``default`` where it names none."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What people should know about the way to this cluster, as in certificates that are not verified."""
+
     def identify(self) -> ClusterIdentity:
         """Context, server, uid of kube-system, version, clock skew; asked once, then remembered."""
 
@@ -84,7 +102,12 @@ class EvidenceStore(Protocol):
     def open(self, number: int) -> BagWriter:
         """A new bag, or the unfinished one of that number with what it holds already."""
 
-    def sealed(self) -> Sequence[SealedBag]: ...
+    def unfinished(self, number: int) -> bool:
+        """Whether the bag of that number was begun and not sealed."""
+
+    @property
+    def key(self) -> bytes:
+        """The incident's own key for the HMACs of Secret values; never in a bag."""
 
 
 class BagWriter(Protocol):
@@ -137,6 +160,8 @@ class Observed:
     now: datetime
     settings: Settings
     marks: frozenset[str] = frozenset()
+    step: str = ""  # id of the step that is planned
+    run: str = ""  # the invocation of irkit
     captured: frozenset[str] = frozenset()  # uids of pods whose evidence is stored or waived by a human
 
 

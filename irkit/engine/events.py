@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from irkit.checks.base import CheckResult
+from irkit.engine.header import Header
 from irkit.model.changes import Change
 from irkit.model.evidence import Gap, SealedBag
+from irkit.model.incident import Incident
 from irkit.model.outcome import Outcome
+from irkit.model.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +72,19 @@ class Said:
 
     text: str
     level: str = "info"  # info | warning
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Before the question: where we are, what is there, what will be done."""
+
+    header: Header
+    plan: Plan
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """There is an open incident on this target: the run goes on with it."""
+
+    incident: Incident

@@ -185,16 +185,6 @@ class Capture(_Change, frozen=True, kw_only=True, tag="capture"):
         return f"captured:{self.pod.uid}:{','.join(self.take)}"
 
 
-class Seal(_Change, frozen=True, kw_only=True, tag="seal"):
-    """Close the bag: manifests, tag files, one rename. After it nothing in the bag changes."""
-
-    bag: int
-
-    @property
-    def mark(self) -> str:
-        return f"sealed:{self.bag}"
-
-
 class Await(_Change, frozen=True, kw_only=True, tag="await"):
     """Wait until a condition holds: the pod is let go of by its controller, the workload has no pods or is ready."""
 
@@ -208,15 +198,16 @@ class Await(_Change, frozen=True, kw_only=True, tag="await"):
 
 
 class Check(_Change, frozen=True, kw_only=True, tag="check"):
-    """Judge whether something holds (``checks/``), and record what was found. Done once an invocation of its step."""
+    """Judge whether something holds (``checks/``), and record what was found. Done once by each step of a run."""
 
     check: str
     ref: ObjectRef
     step: str
+    run: str
 
     @property
     def mark(self) -> str:
-        return f"checked:{self.step}:{self.check}"
+        return f"checked:{self.step}:{self.check}:{self.run}"
 
 
 class Notify(_Change, frozen=True, kw_only=True, tag="notify"):
@@ -242,12 +233,12 @@ class Ask(_Change, frozen=True, kw_only=True, tag="ask"):
         return f"answered:{self.step}"
 
 
-Change: TypeAlias = Create | Patch | Delete | Capture | Seal | Await | Check | Notify | Ask
+Change: TypeAlias = Create | Patch | Delete | Capture | Await | Check | Notify | Ask
 
 
 def mark_of(change: Change) -> str | None:
     """The journal key of a change that leaves no other trace in the world."""
-    return change.mark if isinstance(change, Capture | Seal | Check | Notify | Ask) else None
+    return change.mark if isinstance(change, Capture | Check | Notify | Ask) else None
 
 
 def digest(changes: Sequence[Change]) -> str:
@@ -266,8 +257,6 @@ def title(change: Change) -> str:
             return f"delete  {change.ref}"
         case Capture():
             return f"collect {change.pod}: {', '.join(change.take)}"
-        case Seal():
-            return f"seal    bag {change.bag}"
         case Await():
             return f"await   {change.ref} {change.condition}"
         case Check():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from irkit.model.kube import ObjectRef, Value
+from irkit.model.kube import Obj, ObjectRef, Value, controller_of
 
 INCIDENT_LABEL = "irkit.dev/incident"
 QUARANTINE_LABEL = "quarantine"  # the label of the documented procedure; its value is "true"
@@ -53,11 +53,17 @@ class Target(Value, frozen=True):
     mirror: bool = False  # a static pod: the API object does not control the containers
     created: str = ""
     phase: str = ""
-    cni: str = ""
+    selector: Obj | None = None  # by which the nearest owner selects its pods
+    kept_labels: tuple[str, ...] = ()  # keys that admission demands: they stay on the quarantined pod
 
     @property
     def namespace(self) -> str:
         return self.pod.namespace
+
+    def controller(self, pod: Obj | None) -> ObjectRef | None:
+        """The bound owner that controls ``pod`` as it is now; None once it let go."""
+        controller = controller_of(pod) if pod else None
+        return next((o for o in self.owners if controller and o.uid == controller.get("uid")), None)
 
 
 class Incident(Value, frozen=True):
@@ -72,6 +78,7 @@ class Incident(Value, frozen=True):
     playbook_digest: str = ""
     phase: str = ""  # empty: all phases of the playbook
     parameters: dict[str, Any] = {}
+    keep_workload: bool = False  # the operator asked to leave the workload running
 
     @property
     def short(self) -> str:

@@ -1,0 +1,208 @@
+"""Use cases. Each takes Ports and plain values, and returns the one document of a run; no adapter, no terminal.
+
+The order of a containment is here and nowhere else: look at everything once, bind, plan, ask the API server whether we
+may and whether it would accept it, show, ask, open the journal, save what was seen, run the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from irkit import __version__
+from irkit.engine import binder, library, loader, planner, preflight, result
+from irkit.engine.approvals import Approvals
+from irkit.engine.events import Joined, Planned, Said
+from irkit.engine.header import header
+from irkit.engine.home import Home
+from irkit.engine.journal import stamp
+from irkit.engine.observe import Snapshot
+from irkit.engine.planner import BoundStep
+from irkit.engine.questions import for_run, for_step
+from irkit.engine.result import RunResult
+from irkit.engine.session import Session
+from irkit.engine.state import State
+from irkit.errors import Declined, RefusedError, UsageError
+from irkit.model.changes import Patch
+from irkit.model.incident import ClusterIdentity, Incident, Operator, Target
+from irkit.model.kube import permission
+from irkit.model.plan import Plan
+from irkit.model.playbook import Playbook
+from irkit.model.record import Opened, Waived
+from irkit.ports import Observed, Ports
+from irkit.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for. ``namespace`` empty: the context's."""
+
+    command: str
+    playbook: str
+    target: str | None = None
+    selector: str | None = None
+    namespace: str = ""
+    phase: str = ""
+    parameters: dict[str, str] = field(default_factory=dict)
+    dry_run: bool = False
+    keep_workload: bool = False
+    without_evidence: str = ""  # why pods may end without their evidence
+    protected: str = ""  # the namespace, typed by whoever means it
+
+
+def respond(ports: Ports, request: Request) -> RunResult:
+    """Run a playbook, or a phase of it, against a target. Joins the open incident of that pod where there is one."""
+    playbook = library.find(request.playbook, ports.settings)
+    wanted = binder.parse(request.target, request.selector)
+    namespace = request.namespace or ports.connection.namespace
+    with pool_of(ports) as pool:
+        snapshot = Snapshot(ports.cluster, pool)
+        who, where = pool.submit(ports.connection.whoami), pool.submit(ports.connection.identify)
+        snapshot.warm(binder.asks(wanted, namespace))
+        target = binder.bind(wanted, namespace, snapshot)
+        incident = _incident(request, playbook, target, where.result(), who.result(), ports)
+        _refuse_protected(request, target, ports)
+        if not request.dry_run and (state := _open_incident(incident, ports)) is not None:
+            ports.listen(Joined(state.incident))
+            return _go_on(ports, state, request.command, pool)
+        return _new(ports, request, playbook, incident, snapshot, pool)
+
+
+def pool_of(ports: Ports) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(ports.settings.concurrency, thread_name_prefix="irkit")
+
+
+def _incident(request: Request, playbook: Playbook, target: Target, where: ClusterIdentity, who: Operator, ports: Ports) -> Incident:
+    return Incident(
+        id=binder.new_id(target, ports.clock), opened=stamp(ports.clock), operator=who, cluster=where, target=target, playbook=playbook.name,
+        playbook_digest=playbook.digest, phase=request.phase, parameters=library.parameters(playbook, request.parameters),
+        keep_workload=request.keep_workload,
+    )  # fmt: skip
+
+
+def _refuse_protected(request: Request, target: Target, ports: Ports) -> None:
+    if target.namespace in ports.settings.protected_namespaces and request.protected != target.namespace:
+        raise RefusedError(f"namespace {printable(target.namespace)} is protected: irkit does not act there unless you name it once more",
+                           next=f"the same command with --protected {printable(target.namespace)}")  # fmt: skip
+
+
+def _open_incident(incident: Incident, ports: Ports) -> State | None:
+    """The newest incident of this very pod on this cluster and with this playbook that was neither lifted nor closed."""
+    home = Home(ports.settings.home)
+    for opened in home.opened():
+        old = opened.incident
+        same = old.target.pod.uid == incident.target.pod.uid and old.target.pod.name == incident.target.pod.name
+        if same and old.cluster.uid == incident.cluster.uid and (old.playbook, old.phase) == (incident.playbook, incident.phase):
+            state = home.load(old.id)
+            if not state.closed:
+                return state
+    return None
+
+
+def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident, snapshot: Snapshot, pool: ThreadPoolExecutor) -> RunResult:
+    seen = Observed(cluster=snapshot, now=ports.clock.now(), settings=ports.settings)
+    incident, steps, plan, notes = _prepare(ports, request, playbook, incident, seen, pool)
+    ports.listen(Planned(header(incident, seen, [*ports.connection.warnings, *notes]), plan, request.dry_run))
+    if request.dry_run:
+        return result.planned(incident, plan, request.command)
+    with Session(ports, incident, pool, request.command) as session:
+        covered = [s for s, b in zip(plan.steps, steps, strict=True) if not b.asks_itself]
+        asked = any(s.writes and s.confirm == "ask" for s in covered)
+        if asked and not ports.approver.confirm(for_run(incident, covered)):
+            raise Declined("nothing was changed", next=f"irkit {request.command} {incident.target.pod.name} -n {incident.target.namespace}")
+        session.begin(Opened(incident=incident, playbook_source=playbook.source.decode(), argv=ports.argv, tool_version=__version__))
+        executor = session.executor(lambda step: for_step(incident, step))
+        executor.approvals.record(covered, yes=True)
+        if request.without_evidence:
+            ended = {p.uid for c in plan.changes for p in c.ends}
+            executor.note(Waived(pods=tuple(sorted(ended)), reason=request.without_evidence, by=ports.approver.name))
+        executor.collection.keep(snapshot.seen())
+        executor.run_all(steps, executor.observed(snapshot))
+        return _finish(ports, session, playbook, request.command)
+
+
+def _prepare(
+    ports: Ports, request: Request, playbook: Playbook, incident: Incident, seen: Observed, pool: ThreadPoolExecutor
+) -> tuple[Incident, tuple[BoundStep, ...], Plan, list[str]]:
+    """Bind and plan; then preflight, and once more with the labels that admission insists on."""
+    for _ in range(2):
+        steps = planner.bind_steps(playbook.of(request.phase), playbook.target.name if playbook.target else "", incident)
+        plan = planner.plan_all(steps, incident, seen, waived=bool(request.without_evidence))
+        checked = preflight.run(plan, incident, ports.cluster, seen.cluster, pool)
+        notes = [note for step in plan.steps for note in step.notes]
+        if checked.missing:
+            raise preflight.forbidden(checked.missing, incident.operator.name, playbook.name, incident.target.namespace)
+        if checked.gaps:
+            notes.append(preflight.evidence_warning(checked.gaps))
+        if not checked.denied:
+            return incident, steps, plan, notes
+        change, error = checked.denied[0]
+        keep = preflight.labels_to_keep(change, ports.cluster) if isinstance(change, Patch) and change.action == "relabel" else None
+        if not keep:
+            raise preflight.denial(change, error)
+        incident = msgspec.structs.replace(incident, target=msgspec.structs.replace(incident.target, kept_labels=keep))
+    raise RefusedError("admission refuses this plan, whichever labels are kept; nothing was changed", next="irkit contain --dry-run")
+
+
+def _finish(ports: Ports, session: Session, playbook: Playbook, command: str) -> RunResult:
+    incident = session.incident
+    names = [(s.id, s.step, s.phase) for s in playbook.of(incident.phase)]
+    document = result.finished(session.state, command, session.run, names, session.home.directory(incident.id) / "bags")
+    session.end(document.exit_code)
+    if session.lease.why_not:
+        ports.listen(Said(f"nobody else can take this incident over: {session.lease.why_not}"))
+    return document
+
+
+def resume(ports: Ports, identifier: str | None, command: str = "resume") -> RunResult:
+    """Go on with an incident, by default the newest of this cluster that has something left. Finished: its full result."""
+    with pool_of(ports) as pool:
+        state = pick(ports, identifier, lambda s: not s.closed)
+        return _go_on(ports, state, command, pool)
+
+
+def pick(ports: Ports, identifier: str | None, fits: Any) -> State:
+    """The incident that is meant. Raises UsageError where none fits, RefusedError where it is another cluster's."""
+    home = Home(ports.settings.home)
+    cluster = ports.connection.identify()
+    if identifier:
+        state = home.load(identifier)
+        if state.incident.cluster.uid != cluster.uid:
+            raise RefusedError(f"incident {identifier} is of another cluster ({printable(state.incident.cluster.context)}, uid {state.incident.cluster.uid}), "
+                               f"this is {printable(cluster.context)}, uid {cluster.uid}; nothing was changed",
+                               next=f"the same command with --context {printable(state.incident.cluster.context)}")  # fmt: skip
+        return state
+    for opened in home.opened():
+        if opened.incident.cluster.uid == cluster.uid and fits(state := home.load(opened.incident.id)):
+            return state
+    raise UsageError("no incident of this cluster has anything left for that", next="irkit incident list")
+
+
+def _go_on(ports: Ports, state: State, command: str, pool: ThreadPoolExecutor) -> RunResult:
+    """Plan again from the bound names and do what is missing."""
+    incident = state.incident
+    assert state.opened is not None
+    playbook = loader.loads(state.opened.playbook_source.encode(), f"{incident.playbook}.yaml", runbooks=None)
+    steps = planner.bind_steps(playbook.of(incident.phase), playbook.target.name if playbook.target else "", incident)
+    with Session(ports, incident, pool, command) as session:
+        session.begin()
+        executor = session.executor(lambda step: for_step(incident, step))
+        seen = executor.look()
+        plan = planner.plan_all(steps, incident, seen)
+        missing = preflight.run(plan, incident, ports.cluster, seen.cluster, pool).missing
+        if missing:
+            raise preflight.forbidden(missing, incident.operator.name, playbook.name, incident.target.namespace)
+        ports.listen(Planned(header(incident, seen, [n for s in plan.steps for n in s.notes]), plan, False))
+        _approve_rest(executor.approvals, plan, steps, incident)
+        executor.run_all(steps, seen)
+        return _finish(ports, session, playbook, command)
+
+
+def _approve_rest(approvals: Approvals, plan: Plan, steps: Sequence[BoundStep], incident: Incident) -> None:
+    covered = [s for s, b in zip(plan.steps, steps, strict=True) if not b.asks_itself and s.confirm == "ask"]
+    if approvals.new(covered) and not approvals.ask(for_run(incident, covered), covered):
+        raise Declined("nothing more was changed", next=f"irkit resume {incident.id}")

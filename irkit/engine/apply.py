@@ -1,0 +1,141 @@
+"""Doing one change: the only place of irkit that writes to a cluster.
+
+Every arm returns an outcome or raises an IrkitError. Captures are not here: they go together (engine/capture.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+import msgspec
+
+from irkit import checks, workloads
+from irkit.engine.events import Judged
+from irkit.engine.journal import stamp
+from irkit.errors import ConflictError, Declined, EndStateError, IrkitError, NotFoundError, RefusedError, UnreachableError
+from irkit.model.changes import Ask, Await, Capture, Change, Check, Create, Delete, Notify, Patch
+from irkit.model.incident import Incident
+from irkit.model.kube import labels_of, owned_by
+from irkit.model.outcome import Done, Outcome, Unchanged
+from irkit.ports import ClusterReader, Observed, Ports, exists
+
+_TRIES = 6  # of one patch against writers that do not touch our fields, such as the kubelet's status updates
+_POLL = (0.02, 0.5)  # seconds between looks, from and to
+
+
+class MovedError(IrkitError):
+    """The object is not as it was planned for: plan again."""
+
+
+def apply(change: Change, incident: Incident, ports: Ports, seen: Observed, timeout: float) -> Outcome:
+    """Do one change. ``timeout`` in seconds is for waiting. Raises IrkitError, MovedError where the plan is out of date."""
+    match change:
+        case Create():
+            return _create(change, ports)
+        case Patch():
+            return _patch(change, ports, seen.cluster)
+        case Delete():
+            return _delete(change, ports)
+        case Await():
+            return _await(change, incident, ports, timeout)
+        case Check():
+            return _check(change, incident, ports, seen)
+        case Notify():
+            return Done(ports.notifier.send(change.to, change.message))
+        case Ask():
+            answer = ports.approver.answer(change.instruction)
+            if answer is None:
+                raise Declined(f"not done: {change.instruction}", next="irkit resume")
+            return Done(answer or "done", {"answer": answer})
+        case Capture():
+            raise AssertionError("captures go through engine/capture.py")
+    assert_never(change)
+
+
+def _create(change: Create, ports: Ports) -> Outcome:
+    try:
+        created = ports.cluster.create(change.ref.resource, change.object)
+    except ConflictError:
+        found = exists(ports.cluster, change.ref)
+        if found is None:
+            raise MovedError(f"{change.ref} came and went") from None
+        ours = all(labels_of(found).get(k) == v for k, v in labels_of(change.object).items())
+        if not ours:
+            raise RefusedError(f"{change.ref} exists and is not irkit's; it is not overwritten") from None
+        if found.get("spec") != change.object.get("spec"):
+            raise RefusedError(f"{change.ref} was changed by somebody; it is not overwritten") from None
+        created = found
+    return Done("created", {"uid": created["metadata"]["uid"]})
+
+
+def _patch(change: Patch, ports: Ports, seen: ClusterReader) -> Outcome:
+    current = seen.get(change.ref, subresource=change.subresource)
+    for _ in range(_TRIES):
+        if change.ref.uid and current["metadata"].get("uid") != change.ref.uid:
+            raise MovedError(f"{change.ref} was replaced by another object of that name")
+        if change.holds(current):
+            return Unchanged("already so")
+        if change.conflicts(current):
+            raise MovedError(f"{change.ref} was changed by somebody else meanwhile")
+        try:
+            ports.cluster.patch(change.ref, change.body(current), subresource=change.subresource)
+            return Done()
+        except ConflictError:
+            current = ports.cluster.get(change.ref, subresource=change.subresource)
+    raise MovedError(f"{change.ref} changes faster than it can be patched")
+
+
+def _delete(change: Delete, ports: Ports) -> Outcome:
+    found = exists(ports.cluster, change.ref)
+    if found is None:
+        return Unchanged("gone already")
+    if any(labels_of(found).get(k) != v for k, v in change.labels.items()):
+        raise RefusedError(f"{change.ref} lost the labels by which irkit knows its own; it is not deleted")
+    try:
+        ports.cluster.delete(change.ref)
+    except NotFoundError:
+        return Unchanged("gone already")
+    return Done("deleted")
+
+
+def _await(change: Await, incident: Incident, ports: Ports, timeout: float) -> Outcome:
+    until, pause = ports.clock.monotonic() + timeout, _POLL[0]
+    while True:
+        try:
+            if why := _met(change, incident, ports.cluster):
+                return Done(why)
+        except UnreachableError:
+            if ports.clock.monotonic() >= until:
+                raise
+        if ports.clock.monotonic() >= until:
+            raise EndStateError(f"{change.ref}: not {change.condition} within {timeout:g} s", next="irkit resume")
+        ports.clock.sleep(pause)
+        pause = min(pause * 1.5, _POLL[1])
+
+
+def _met(change: Await, incident: Incident, cluster: ClusterReader) -> str:
+    match change.condition:
+        case "detached":
+            assert change.owner is not None
+            pod = exists(cluster, change.ref)
+            if pod is None:
+                raise EndStateError(f"{change.ref} is gone")
+            return "" if owned_by(pod, change.owner) else f"detached from {change.owner.kind} {change.owner.name}"
+        case "no-pods":
+            try:
+                left = [p for p in workloads.observe(change.ref, cluster).pods if p["metadata"]["uid"] != incident.target.pod.uid]
+            except NotFoundError:
+                return "gone"
+            return "" if left else "no pods left"
+        case "ready":
+            return "ready" if workloads.observe(change.ref, cluster).ready() else ""
+    assert_never(change.condition)
+
+
+def _check(change: Check, incident: Incident, ports: Ports, seen: Observed) -> Outcome:
+    fresh = replace(seen, cluster=ports.cluster)  # never trusts what was read before the change
+    result = checks.find(change.check).judge(incident, change.ref, fresh)
+    ports.listen(Judged(result, stamp(ports.clock)))
+    data = {**result.data, "holds": result.holds, "findings": list(result.findings)}
+    return Done(result.summary, msgspec.to_builtins(data))

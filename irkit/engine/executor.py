@@ -1,0 +1,169 @@
+"""Running the steps of an incident: look again, ask if there is more than was approved, write ahead, do, prove.
+
+A step is planned anew right before it runs. After its changes it is planned once more: what is still missing then is
+done again (a controller may have been quicker), and what never converges is a failure that names the step.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from irkit.engine.apply import MovedError, apply
+from irkit.engine.approvals import Approvals
+from irkit.engine.capture import Collection
+from irkit.engine.events import ChangeEnded, Said, StepBegan, StepEndedEvent
+from irkit.engine.journal import Journal, stamp
+from irkit.engine.observe import Snapshot
+from irkit.engine.planner import BoundStep, plan_step, uncollected, unsafe
+from irkit.engine.state import State
+from irkit.errors import EndStateError, IrkitError
+from irkit.errors import Declined as DeclinedError
+from irkit.model.changes import Capture, Change, mark_of
+from irkit.model.incident import Incident
+from irkit.model.kube import NETWORKPOLICIES, PODS
+from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, Unchanged
+from irkit.model.plan import PlannedStep
+from irkit.model.record import Body, Intent, Result, StepEnded
+from irkit.ports import ClusterReader, Observed, Ports
+from irkit.text import plural
+
+_ROUNDS = 4  # of planning one step, when the world moves
+
+
+@dataclass(slots=True)
+class Executor:
+    """One invocation's work on one incident. The only owner of its journal while it runs."""
+
+    ports: Ports
+    incident: Incident
+    journal: Journal
+    state: State
+    approvals: Approvals
+    collection: Collection
+    pool: ThreadPoolExecutor
+    run: str
+    question: Callable[[PlannedStep], str]
+
+    def note(self, *bodies: Body) -> None:
+        """Put lines on record, on disk, and into the state."""
+        for line in self.journal.append(*bodies):
+            self.state.add(line)
+
+    def look(self) -> Observed:
+        """A new look at the cluster."""
+        snapshot = Snapshot(self.ports.cluster, self.pool)
+        namespace = self.incident.target.namespace
+        snapshot.warm([lambda c: c.list(PODS, namespace), lambda c: c.list(NETWORKPOLICIES, namespace)])
+        return self.observed(snapshot)
+
+    def observed(self, cluster: ClusterReader) -> Observed:
+        return Observed(cluster=cluster, now=self.ports.clock.now(), settings=self.ports.settings, marks=self.state.marks,
+                        captured=self.state.captured, run=self.run)  # fmt: skip
+
+    def run_all(self, steps: Sequence[BoundStep], first: Observed) -> None:
+        """Run the steps in order. ``first``: the look from which the run was approved, good for its first step."""
+        seen: Observed | None = first
+        stopped = ""
+        for number, step in enumerate(steps):
+            if stopped:
+                self._end(step, Skipped(f"after step {stopped}"))
+                continue
+            earlier = [s for s in steps[:number] if s.step.kind == "collect"]
+            outcome = self._run(step, earlier, seen)
+            seen = None
+            if isinstance(outcome, Failed | Declined) and step.spec.on_failure == "stop":
+                stopped = step.id
+        if not stopped:
+            self.collection.seal()
+
+    def _end(self, step: BoundStep, outcome: Outcome) -> Outcome:
+        self.note(StepEnded(step=step.id, run=self.run, outcome=outcome))
+        self.ports.listen(StepEndedEvent(step.id, step.step.kind, outcome))
+        return outcome
+
+    def _run(self, step: BoundStep, earlier: Sequence[BoundStep], seen: Observed | None) -> Outcome:
+        self.ports.listen(StepBegan(step.id, step.step.kind))
+        try:
+            outcome = self._converge(step, earlier, seen)
+            if isinstance(outcome, Done) and step.step.kind == "collect":
+                self.collection.seal()
+        except DeclinedError as error:
+            outcome = Declined(self.ports.approver.name, error.message)
+        except IrkitError as error:
+            outcome = Failed(error.message, error.exit_code, error.next)
+        return self._end(step, outcome)
+
+    def _converge(self, step: BoundStep, earlier: Sequence[BoundStep], seen: Observed | None) -> Outcome:
+        did = 0
+        for _ in range(_ROUNDS):
+            seen = seen or self.look()
+            planned = plan_step(step, self.incident, seen)
+            if not planned.changes:
+                return Done(f"{plural(did, 'change')}") if did else Unchanged("nothing to do")
+            if lost := uncollected(planned, self.state.captured):
+                self._collect_late(step, earlier, planned)
+                if uncollected(plan_step(step, self.incident, self.look()), self.state.captured):
+                    raise unsafe(step.id, lost)
+                seen = None
+                continue
+            if not self.approvals.ask(self.question(planned), [planned]):
+                return Declined(self.ports.approver.name)
+            try:
+                if failed := self._changes(step, planned.changes, seen):
+                    return failed
+            except MovedError as moved:
+                self.ports.listen(Said(f"{moved.message}; planning again"))
+                seen = None
+                continue
+            did += len(planned.changes)
+            seen = None
+            if not planned.writes:
+                return Done(f"{plural(did, 'change')}")
+        raise EndStateError(f"step {step.id} does not converge: something undoes it", next="irkit verify")
+
+    def _collect_late(self, step: BoundStep, earlier: Sequence[BoundStep], planned: PlannedStep) -> None:
+        """Collect the pods that came since the collection, as its step would have; they need no new question."""
+        for collect in earlier:
+            again = plan_step(collect, self.incident, self.look())
+            if again.changes:
+                self.ports.listen(Said(f"collecting {plural(len(again.changes), 'pod')} that came since, before step {step.id} ends them"))
+                if failed := self._changes(collect, again.changes, self.look()):
+                    raise IrkitErrorOf(failed)
+                self.collection.seal()
+
+    def _changes(self, step: BoundStep, changes: Sequence[Change], seen: Observed) -> Failed | None:
+        captures = [c for c in changes if isinstance(c, Capture)]
+        if captures:
+            outcomes = self.collection.take(step.id, captures, Snapshot(self.ports.cluster, self.pool))
+            failed = next((o for o in outcomes if isinstance(o, Failed)), None)
+            if failed is not None:
+                return failed
+        for change in changes:
+            if not isinstance(change, Capture):
+                self._do(step, change, seen)
+        return None
+
+    def _do(self, step: BoundStep, change: Change, seen: Observed) -> None:
+        call = secrets.token_hex(6)
+        if change.writes or mark_of(change):
+            self.note(Intent(call=call, step=step.id, run=self.run, change=change))
+        try:
+            outcome = apply(change, self.incident, self.ports, seen, step.spec.timeout)
+        except IrkitError as error:
+            if change.writes or mark_of(change):
+                self.note(Result(call=call, outcome=Failed(error.message, error.exit_code, error.next)))
+            raise
+        if change.writes or mark_of(change):
+            self.note(Result(call=call, outcome=outcome))
+        self.ports.listen(ChangeEnded(step.id, change, outcome, stamp(self.ports.clock)))
+
+
+class IrkitErrorOf(IrkitError):  # noqa: N818: an outcome on its way to becoming one again
+    """A failed outcome, raised."""
+
+    def __init__(self, outcome: Failed) -> None:
+        super().__init__(outcome.error, next=outcome.next)
+        self.exit_code = outcome.exit_code  # type: ignore[misc]

@@ -1,0 +1,117 @@
+"""Who works on a target. A lock file on this machine, and a Lease where the cluster has namespace ``irkit-system``.
+
+The file lock dies with its process (flock). The Lease is per target, as in client-go's leader election: who renews it
+holds it, and one that was not renewed for its duration may be taken over.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from irkit.errors import ConflictError, ForbiddenError, HeldError, NotFoundError, RefusedError
+from irkit.model.kube import LEASES, Obj, ObjectRef, annotations_of, at
+from irkit.ports import Clock, Cluster
+from irkit.text import printable
+
+NAMESPACE = "irkit-system"
+DURATION = 60  # seconds that a Lease holds without being renewed
+
+
+class LocalLock:
+    """Held from construction until `release` or the end of the process. Raises HeldError."""
+
+    def __init__(self, directory: Path, key: str, holder: str, what: str) -> None:
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = directory / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.lock"
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise RefusedError(f"{printable(directory)} can't be written: {error.strerror}; nothing was changed",
+                               next="set IRKIT_HOME to a directory that can be written") from None  # fmt: skip
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            by = os.read(self._fd, 500).decode(errors="replace")
+            os.close(self._fd)
+            raise HeldError(what, by or "another process") from None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, holder.encode(), 0)
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+class TargetLease:
+    """The Lease of one target. ``shared`` says whether the cluster keeps one, ``why_not`` why it does not."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, name: str, holder: str, incident: str) -> None:
+        self._cluster, self._clock, self._holder, self._incident = cluster, clock, holder, incident
+        self._ref = ObjectRef(resource=LEASES, name=f"irkit-{name}", namespace=NAMESPACE)
+        self.shared = False
+        self.why_not = ""
+
+    def acquire(self) -> None:
+        """Take or renew it. Raises HeldError where another holder has renewed it within its duration."""
+        try:
+            self._acquire()
+            self.shared = True
+        except NotFoundError:
+            self.why_not = f"the cluster has no namespace {NAMESPACE}"
+        except ForbiddenError as error:
+            self.why_not = error.message
+
+    def _acquire(self) -> None:
+        try:
+            found = self._cluster.get(self._ref)
+        except NotFoundError:
+            try:
+                self._cluster.create(LEASES, self._object())
+            except ConflictError:
+                self._take(self._cluster.get(self._ref))
+            return
+        self._take(found)
+
+    def _take(self, found: Obj) -> None:
+        holder = at(found, ("spec", "holderIdentity"), "")
+        if holder and holder != self._holder and not self._expired(found):
+            raise HeldError(annotations_of(found).get("irkit.dev/target", self._ref.name), f"{holder} (incident {annotations_of(found).get('irkit.dev/incident-id', 'unknown')})")
+        body = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"], "annotations": {"irkit.dev/incident-id": self._incident}}, "spec": self._spec()}
+        try:
+            self._cluster.patch(self._ref, body)
+        except ConflictError:
+            raise HeldError(self._ref.name, "somebody who took it at the same moment") from None
+
+    def _expired(self, found: Obj) -> bool:
+        renewed = at(found, ("spec", "renewTime"), "")
+        seconds = at(found, ("spec", "leaseDurationSeconds"), DURATION)
+        try:
+            return datetime.fromisoformat(renewed) + timedelta(seconds=seconds) < self._clock.now()
+        except ValueError:
+            return True
+
+    def _spec(self) -> Obj:
+        return {"holderIdentity": self._holder, "leaseDurationSeconds": DURATION,
+                "renewTime": self._clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z")}  # fmt: skip
+
+    def _object(self) -> Obj:
+        meta = {"name": self._ref.name, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/managed-by": "irkit"},
+                "annotations": {"irkit.dev/incident-id": self._incident}}  # fmt: skip
+        return {"apiVersion": LEASES.api_version, "kind": "Lease", "metadata": meta, "spec": self._spec()}
+
+    def release(self) -> None:
+        """Give it back, so that nobody has to wait for its end."""
+        if not self.shared:
+            return
+        try:
+            self._cluster.patch(self._ref, {"spec": {"holderIdentity": "", "renewTime": None}})
+        except (NotFoundError, ForbiddenError, ConflictError):
+            self.shared = False
+
+
+def holder_text(operator: str, host: str, since: str, incident: str) -> str:
+    """What another operator is told."""
+    return f"{operator} on {host} (pid {os.getpid()}) since {since}, incident {incident}"

@@ -1,0 +1,115 @@
+"""Before anything changes: may we (SelfSubjectAccessReview of exactly the plan), and would the server take it (dry run)?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import msgspec
+
+from irkit import collectors
+from irkit.errors import ApiError, ConflictError, ForbiddenError, InvalidError, IrkitError, NotFoundError
+from irkit.model.changes import ABSENT, Capture, Change, Create, Delete, Edit, Patch
+from irkit.model.incident import Incident
+from irkit.model.kube import NETWORKPOLICIES, PODS, Permission, permission
+from irkit.model.plan import Plan
+from irkit.ports import Cluster, ClusterReader, exists
+from irkit.text import plural
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """``missing`` stops the run, ``gaps`` only shorten the evidence; ``denied`` are changes that admission would refuse."""
+
+    missing: tuple[Permission, ...]
+    gaps: tuple[Permission, ...]
+    denied: tuple[tuple[Change, IrkitError], ...]
+
+
+def needed(plan: Plan, namespace: str) -> tuple[Permission, ...]:
+    """What the run can't do without: its writes, and reading pods and policies."""
+    reads = [permission(verb, PODS, namespace) for verb in ("get", "list")] + [permission("list", NETWORKPOLICIES, namespace)]
+    return _unique([*(p for c in plan.changes for p in c.permissions), *reads])
+
+
+def wanted(plan: Plan, namespace: str) -> tuple[Permission, ...]:
+    """What the evidence needs; what is missing of it becomes a gap."""
+    take = sorted({kind for c in plan.changes if isinstance(c, Capture) for kind in c.take})
+    return _unique(collectors.permissions(take, namespace)) if take else ()
+
+
+def _unique(permissions: Iterable[Permission]) -> tuple[Permission, ...]:
+    return tuple(dict.fromkeys(permissions))
+
+
+def run(plan: Plan, incident: Incident, cluster: Cluster, seen: ClusterReader, pool: ThreadPoolExecutor) -> Preflight:
+    """All questions at the same time. Raises UnreachableError."""
+    must = needed(plan, incident.target.namespace)
+    may = tuple(p for p in wanted(plan, incident.target.namespace) if p not in must)
+    # what was read a moment ago needs no question
+    asked = tuple(p for p in must if p.verb not in ("get", "list"))
+    trials = [pool.submit(_trial, change, cluster, seen) for change in plan.changes if change.writes]
+    answers = dict(zip((*asked, *may), pool.map(seen.can, (*asked, *may)), strict=True))
+    denied = [(c, e) for c, e in (t.result() for t in trials) if e is not None]
+    missing = tuple(p for p in asked if not answers[p])
+    return Preflight(missing, tuple(p for p in may if not answers[p]), tuple(denied) if not missing else ())
+
+
+def _trial(change: Change, cluster: Cluster, seen: ClusterReader) -> tuple[Change, IrkitError | None]:
+    """One write as the server's dry run. What only a later step makes possible is no denial."""
+    try:
+        match change:
+            case Create():
+                cluster.create(change.ref.resource, change.object, dry_run=True)
+            case Patch():
+                current = seen.get(change.ref, subresource=change.subresource)
+                cluster.patch(change.ref, change.body(current), subresource=change.subresource, dry_run=True)
+            case Delete():
+                cluster.delete(change.ref, dry_run=True)
+    except (ConflictError, NotFoundError):
+        return change, None  # changed since we looked: the step looks again
+    except (ForbiddenError, InvalidError, ApiError) as error:
+        return change, error
+    return change, None
+
+
+def forbidden(missing: Sequence[Permission], who: str, playbook: str, namespace: str) -> ForbiddenError:
+    rights = "; ".join(str(p) for p in missing)
+    return ForbiddenError(f"you may not {rights} (as {who}). Nothing was changed.",
+                          next=f"irkit playbook rbac {playbook} -n {namespace}   prints the role that would do")  # fmt: skip
+
+
+def labels_to_keep(patch: Patch, cluster: Cluster) -> tuple[str, ...] | None:
+    """Which of the stripped labels admission demands, found by dry runs; None where keeping labels does not help.
+
+    Starting from all of them kept, each is stripped in turn and put back where the server then says no.
+    """
+    current = exists(cluster, patch.ref)
+    stripped = [e for e in patch.edits if e.path[:2] == ("metadata", "labels") and e.after == ABSENT]
+    if current is None or not stripped:
+        return None
+    kept = list(stripped)
+    if not _passes(patch, kept, cluster):
+        return None
+    for edit in stripped:
+        fewer = [e for e in kept if e != edit]
+        if _passes(patch, fewer, cluster):
+            kept = fewer
+    return tuple(e.path[-1] for e in kept)
+
+
+def _passes(patch: Patch, kept: Sequence[Edit], cluster: Cluster) -> bool:
+    trial = msgspec.structs.replace(patch, edits=tuple(e for e in patch.edits if e not in kept))
+    current = exists(cluster, patch.ref)
+    return current is not None and _trial(trial, cluster, cluster)[1] is None
+
+
+def denial(change: Change, error: IrkitError) -> IrkitError:
+    """What a refused dry run means for the run: the server's sentence, and that nothing was changed."""
+    what = f"{type(change).__name__.lower()} {getattr(change, 'ref', '')}"
+    return ForbiddenError(f"the cluster would refuse to {what}: {error.message}. Nothing was changed.", next=error.next)
+
+
+def evidence_warning(gaps: Sequence[Permission]) -> str:
+    return f"{plural(len(gaps), 'right')} missing for evidence, which will have gaps: {'; '.join(str(p) for p in gaps)}"

@@ -1,0 +1,35 @@
+"""The questions a person is asked: short, with the names and numbers that matter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from irkit.model.changes import Capture, Change, Create, Delete, Patch, title
+from irkit.model.incident import Incident
+from irkit.model.plan import PlannedStep
+from irkit.text import plural, printable
+
+
+def for_run(incident: Incident, steps: Sequence[PlannedStep]) -> str:
+    """One question for all steps that have none of their own."""
+    parts = []
+    changes = [c for s in steps for c in s.changes]
+    if any(isinstance(c, Create) or (isinstance(c, Patch) and c.action == "relabel") for c in changes):
+        parts.append(f"cut off {printable(incident.target.pod.name)}")
+    if any(isinstance(c, Capture) for c in changes):
+        parts.append("collect evidence")
+    parts += [_phrase(c) for c in changes if isinstance(c, Delete) or (isinstance(c, Patch) and c.action != "relabel")]
+    text = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts) or "go on"
+    return text[0].upper() + text[1:] + f" in {printable(incident.target.namespace)} of {printable(incident.cluster.context)}?"
+
+
+def for_step(incident: Incident, step: PlannedStep) -> str:
+    """The question right before one step."""
+    text = ", ".join(_phrase(c) for c in step.changes if c.writes) or f"run step {step.id}"
+    ended = [p for c in step.changes for p in c.ends]
+    after = f" Ends {plural(len(ended), 'pod')}, all collected." if ended else ""
+    return f"{text[0].upper()}{text[1:]}?{after}"
+
+
+def _phrase(change: Change) -> str:
+    return " ".join(title(change).split())

@@ -1,0 +1,149 @@
+"""The one document that a run ends in (contract.md): computed from the journal, so that `resume` prints the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from irkit.engine.state import State
+from irkit.errors import IrkitError, worst
+from irkit.model.changes import Change, title
+from irkit.model.incident import Incident
+from irkit.model.kube import ObjectRef
+from irkit.model.outcome import Declined, Failed, Outcome, reason, word
+from irkit.model.plan import Plan
+from irkit.model.record import Intent
+
+API_VERSION = "irkit.dev/v1"
+
+
+class _Doc(msgspec.Struct, kw_only=True, rename="camel"):
+    pass
+
+
+class StepResult(_Doc):
+    id: str
+    step: str
+    phase: str = ""
+    outcome: str = ""
+    why: str = ""
+    changes: list[dict[str, Any]] = []
+
+
+class Evidence(_Doc):
+    bundle: str | None = None
+    bundles: list[str] = []
+    artefacts: int = 0
+    missing: list[dict[str, str]] = []
+
+
+class RunResult(_Doc):
+    """``outcome``: planned | done | incomplete | declined | failed | interrupted; ``exitCode`` as the process ends."""
+
+    api_version: str = API_VERSION
+    kind: str = "RunResult"
+    incident: str | None = None
+    command: str = ""
+    outcome: str = "done"
+    exit_code: int = 0
+    cluster: dict[str, str] | None = None
+    target: dict[str, str] | None = None
+    isolation: dict[str, Any] | None = None
+    steps: list[StepResult] = []
+    evidence: Evidence | None = None
+    checks: list[dict[str, Any]] = []
+    next: str = ""
+    error: dict[str, Any] | None = None
+
+
+def describe(ref: ObjectRef) -> dict[str, str]:
+    return {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name, "uid": ref.uid}
+
+
+def change_doc(change: Change, outcome: Outcome | None = None) -> dict[str, Any]:
+    """A change as scripts see it: what, on which object, and what became of it."""
+    ref = getattr(change, "ref", None) or getattr(change, "pod", None)
+    doc: dict[str, Any] = {"change": change.__struct_config__.tag, "title": title(change)}
+    if isinstance(ref, ObjectRef):
+        doc["object"] = describe(ref)
+    if outcome is not None:
+        doc |= {"outcome": word(outcome), "why": reason(outcome)}
+    return doc
+
+
+def _cluster(incident: Incident) -> dict[str, str]:
+    return {"context": incident.cluster.context, "server": incident.cluster.server, "uid": incident.cluster.uid}
+
+
+def planned(incident: Incident, plan: Plan, command: str) -> RunResult:
+    """A dry run: the plan and nothing else."""
+    steps = [StepResult(id=s.id, step=s.step, phase=s.phase, outcome="planned", why="; ".join(s.notes), changes=[change_doc(c) for c in s.changes])
+             for s in plan.steps]  # fmt: skip
+    return RunResult(outcome="planned", command=command, cluster=_cluster(incident), target=describe(incident.target.pod), steps=steps)
+
+
+def finished(state: State, command: str, run: str, names: Sequence[tuple[str, str, str]], bags: Path) -> RunResult:
+    """The state of an incident after a run. ``names``: id, kind and phase of the playbook's steps, in order."""
+    incident = state.incident
+    result = RunResult(incident=incident.id, command=command, cluster=_cluster(incident), target=describe(incident.target.pod))
+    result.steps = [_step(state, *name) for name in names]
+    result.evidence = _evidence(state, bags)
+    result.checks = _checks(state, run)
+    codes = [_code(state.steps.get(step)) for step, _, _ in names]
+    result.isolation = _isolation(state)
+    codes += [5 for check in result.checks if check["holds"] is not True]
+    result.exit_code = worst(codes)
+    result.outcome = {0: "done", 3: "declined", 5: "incomplete", 6: "incomplete"}.get(result.exit_code, "failed")
+    result.next = next((o.next for s, _, _ in names if isinstance(o := state.steps.get(s), Failed) and o.next), "")
+    return result
+
+
+def _code(outcome: Outcome | None) -> int:
+    match outcome:
+        case Failed():
+            return outcome.exit_code
+        case Declined():
+            return 3
+    return 0
+
+
+def _step(state: State, step: str, kind: str, phase: str) -> StepResult:
+    outcome = state.steps.get(step)
+    changes = [change_doc(i.change, state.results.get(c)) for c, i in state.intents.items() if i.step == step and i.purpose == "do"]
+    return StepResult(id=step, step=kind, phase=phase, outcome=word(outcome) if outcome else "pending", why=reason(outcome) if outcome else "", changes=changes)
+
+
+def _evidence(state: State, bags: Path) -> Evidence:
+    missing = [{"what": g.what, "why": g.why} for b in state.bags for g in b.gaps]
+    paths = [str(bags / Path(b.path).name) for b in state.bags]
+    return Evidence(bundle=paths[0] if paths else None, bundles=paths, artefacts=sum(b.artefacts for b in state.bags), missing=missing)
+
+
+def _isolation(state: State) -> dict[str, Any] | None:
+    last = state.isolation
+    return {k: v for k, v in last[0].items() if k not in ("holds", "findings")} if last else None
+
+
+def _checks(state: State, run: str) -> list[dict[str, Any]]:
+    """The last judgement of each check, of this run where it judged, else of the run before."""
+    found: dict[str, dict[str, Any]] = {}
+    for call, intent in state.intents.items():
+        outcome = state.results.get(call)
+        if _is_check(intent) and outcome is not None and hasattr(outcome, "data"):
+            name = intent.change.check  # type: ignore[union-attr]
+            found[name] = {"check": name, "holds": outcome.data.get("holds"), "summary": reason(outcome), "findings": outcome.data.get("findings", [])}
+    return list(found.values())
+
+
+def _is_check(intent: Intent) -> bool:
+    return intent.change.__struct_config__.tag == "check"
+
+
+def failed(error: IrkitError, command: str, incident: str | None = None) -> RunResult:
+    """The document of a run that ended in an error, before or after it had an incident."""
+    outcome = {3: "declined", 130: "interrupted"}.get(error.exit_code, "failed")
+    return RunResult(incident=incident, command=command, outcome=outcome, exit_code=error.exit_code, next=error.next,
+                     error={"code": error.exit_code, "message": error.message, "next": error.next})  # fmt: skip

@@ -1,0 +1,85 @@
+"""One invocation's hold on one incident: its lock, its journal, its bag, and what must happen however it ends."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+
+from irkit import __version__
+from irkit.engine.approvals import Approvals
+from irkit.engine.capture import Collection
+from irkit.engine.executor import Executor
+from irkit.engine.holder import LocalLock, TargetLease, holder_text
+from irkit.engine.home import Home
+from irkit.engine.journal import Journal, stamp
+from irkit.engine.state import State
+from irkit.errors import InterruptedRun, IrkitError
+from irkit.model.incident import Incident
+from irkit.model.plan import PlannedStep
+from irkit.model.record import Opened, Ran
+from irkit.ports import Ports
+
+
+class Session:
+    """Open it before asking (it locks the target on this machine), `begin` it once people said yes."""
+
+    def __init__(self, ports: Ports, incident: Incident, pool: ThreadPoolExecutor, command: str) -> None:
+        self.ports, self.incident, self.pool, self.command = ports, incident, pool, command
+        self.home = Home(ports.settings.home)
+        self.run = secrets.token_hex(4)
+        self._host = socket.gethostname()
+        target = incident.target
+        since = stamp(ports.clock)
+        self._lock = LocalLock(self.home.locks, f"{incident.cluster.uid}/{target.pod.uid or target.pod}",
+                               holder_text(incident.operator.name, self._host, since, incident.id), str(target.pod))  # fmt: skip
+        self.lease = TargetLease(ports.cluster, ports.clock, target.pod.uid or target.pod.name, f"{incident.operator.name}@{self._host}", incident.id)
+        self.journal: Journal | None = None
+        self.state = State()
+
+    def begin(self, opened: Opened | None = None) -> None:
+        """Open the journal: a new one with its first record, or the one that is there. Raises HeldError, RefusedError."""
+        if opened is not None:
+            self.home.create(self.incident.id)
+        self.journal = Journal(self.home.journal(self.incident.id), self.ports.clock)
+        self.state = State.of(self.journal.lines)
+        first = (opened,) if opened is not None else ()
+        for line in self.journal.append(*first, Ran(run=self.run, event="start", command=self.command, data={"version": __version__})):
+            self.state.add(line)
+        self.lease.acquire()
+
+    def executor(self, question: Callable[[PlannedStep], str]) -> Executor:
+        assert self.journal is not None, "begin comes first"
+        ports = self.ports
+        approvals = Approvals(self.state, self.journal, ports.approver, ports.clock, ports.settings.approval_lifetime)
+        collection = Collection(self.incident, ports, self.state, self.journal, self.pool, self.run)
+        return Executor(ports, self.incident, self.journal, self.state, approvals, collection, self.pool, self.run, question)
+
+    def end(self, exit_code: int) -> None:
+        self._ran("end", exit_code)
+
+    def _ran(self, event: str, exit_code: int) -> None:
+        if self.journal is None:
+            return
+        for line in self.journal.append(Ran(run=self.run, event=event, command=self.command, exit_code=exit_code)):
+            self.state.add(line)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if isinstance(error, KeyboardInterrupt):
+                self._ran("interrupted", 130)
+                left = "" if self.journal is None else f" {self.incident.id}"
+                raise InterruptedRun("interrupted; " + ("the journal is intact" if left else "nothing was changed"),
+                                     next=f"irkit resume{left}" if left else "") from None  # fmt: skip
+            if isinstance(error, IrkitError):
+                self._ran("end", error.exit_code)
+        finally:
+            if self.journal is not None:
+                self.journal.close()
+            self.lease.release()
+            self._lock.release()

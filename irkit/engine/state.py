@@ -1,0 +1,132 @@
+"""What a journal says has happened: a pure fold over its lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from irkit.model.changes import Capture, Check, Create, Delete, Patch, mark_of
+from irkit.model.evidence import SealedBag
+from irkit.model.incident import Incident
+from irkit.model.outcome import Done, Outcome, Unchanged
+from irkit.model.record import (
+    Approved,
+    Closed,
+    Intent,
+    Line,
+    Opened,
+    Ran,
+    Refused,
+    Result,
+    Sealed,
+    StepEnded,
+    Waived,
+)
+
+
+@dataclass(slots=True)
+class State:
+    """Mutable while it is folded; read-only for everybody else."""
+
+    opened: Opened | None = None
+    intents: dict[str, Intent] = field(default_factory=dict)
+    results: dict[str, Outcome] = field(default_factory=dict)
+    times: dict[str, str] = field(default_factory=dict)  # of results, by call
+    steps: dict[str, Outcome] = field(default_factory=dict)  # the last outcome of each step
+    approvals: list[Approved] = field(default_factory=list)
+    declined: set[str] = field(default_factory=set)
+    bags: list[SealedBag] = field(default_factory=list)
+    waived: set[str] = field(default_factory=set)
+    runs: list[Ran] = field(default_factory=list)
+    closed: str = ""
+
+    @classmethod
+    def of(cls, lines: Iterable[Line]) -> State:
+        state = cls()
+        for line in lines:
+            state.add(line)
+        return state
+
+    def add(self, line: Line) -> None:
+        body = line.body
+        match body:
+            case Opened():
+                self.opened = body
+            case Intent():
+                self.intents[body.call] = body
+            case Result():
+                self.results[body.call] = body.outcome
+                self.times[body.call] = line.at
+            case StepEnded():
+                self.steps[body.step] = body.outcome
+                self.declined.discard(body.step)
+            case Approved():
+                self.approvals.append(body)
+            case Refused():
+                self.declined.update(body.steps)
+            case Sealed():
+                self.bags.append(body.bag)
+            case Waived():
+                self.waived.update(body.pods)
+            case Ran():
+                self.runs.append(body)
+            case Closed():
+                self.closed = body.how
+
+    @property
+    def incident(self) -> Incident:
+        assert self.opened is not None, "a journal begins with its incident"
+        return self.opened.incident
+
+    def done(self, purpose: str = "do") -> list[tuple[Intent, Outcome]]:
+        """What was done, or found done already, in the order of its intents."""
+        found = ((i, self.results.get(c)) for c, i in self.intents.items() if i.purpose == purpose)
+        return [(i, r) for i, r in found if isinstance(r, Done | Unchanged)]
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """Keys of finished changes that leave no other trace."""
+        return frozenset(m for i, _ in self.done() if (m := mark_of(i.change)))
+
+    @property
+    def captured(self) -> frozenset[str]:
+        """Uids of pods that may end: their evidence is stored, or a human typed why not."""
+        stored = {i.change.pod.uid for i, r in self.done() if isinstance(i.change, Capture) and isinstance(r, Done)}
+        return frozenset(stored | self.waived)
+
+    @property
+    def isolation(self) -> tuple[dict[str, object], str] | None:
+        """The last verdict (as in RunResult) and when it was given."""
+        found = None
+        for call, intent in self.intents.items():
+            result = self.results.get(call)
+            if isinstance(intent.change, Check) and intent.change.check == "isolated" and isinstance(result, Done):
+                found = (result.data, self.times[call])
+        return found
+
+    def undone(self) -> list[tuple[Intent, Outcome | None]]:
+        """Writes that may be in force: done and not lifted, or begun with no outcome known. In the order of their intents."""
+        lifted = {(type(i.change), i.change.ref) for i, r in self.done("lift") if isinstance(i.change, Create | Patch | Delete)}
+        found = []
+        for call, intent in self.intents.items():
+            change, result = intent.change, self.results.get(call)
+            if intent.purpose != "do" or not isinstance(change, Create | Patch) or not (result is None or isinstance(result, Done)):
+                continue
+            inverse = Delete if isinstance(change, Create) else Patch
+            if not any(kind is inverse and ref.same(change.ref) for kind, ref in lifted):
+                found.append((intent, result))
+        return found
+
+    @property
+    def next_bag(self) -> int:
+        return len(self.bags) + 1
+
+    @property
+    def status(self) -> str:
+        """open | interrupted | done | lifted | closed, for people and for the default of ``resume`` and ``lift``."""
+        if self.closed:
+            return self.closed
+        last = self.runs[-1] if self.runs else None
+        if last is None or last.event == "start":
+            return "interrupted"
+        return "interrupted" if last.event == "interrupted" else ("contained" if last.exit_code in (0, 5) else "open")

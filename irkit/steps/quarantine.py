@@ -1,0 +1,109 @@
+"""Cut one pod off the network by policy, and take it out of everything that selects it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import msgspec
+
+from irkit.errors import ConflictError, RefusedError
+from irkit.model.arguments import Pod
+from irkit.model.changes import ABSENT, Await, Change, Check, Create, Edit, FieldValue, Patch, field_value, present
+from irkit.model.incident import LABELS_ANNOTATION, Incident
+from irkit.model.kube import NETWORKPOLICIES, Obj, labels_of, selects
+from irkit.model.plan import Confirm
+from irkit.network import deny, verdict
+from irkit.ports import Observed, exists
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """End state: ``pod`` is selected by this incident's deny policy, has no other labels, and no controller owns it.
+
+    The policy comes first and selects nothing yet; then one patch strips the pod's labels and adds the quarantine's, so
+    that at no instant the pod is less restricted than before. NetworkPolicies are additive: a policy that still
+    selects the pod keeps allowing what it allows, which the verdict then names.
+    """
+
+    kind: ClassVar[str] = "quarantine"
+    confirm: ClassVar[Confirm] = "ask"
+
+    pod: Pod
+
+    def plan(self, incident: Incident, seen: Observed) -> Iterator[Change]:
+        pod = exists(seen.cluster, self.pod)
+        if pod is None:
+            yield from _judged(self, incident, seen)
+            return
+        policy = deny.deny_policy(incident)
+        if not _in_force(policy, incident, seen):
+            yield Create(ref=deny.policy_ref(incident), object=policy, why="denies all traffic of this incident's pod")
+        if edits := tuple(_label_edits(pod, incident)):
+            yield Patch(ref=self.pod, edits=edits, action="relabel", why="only the incident's policy selects it")
+        yield from _judged(self, incident, seen)
+        owner = incident.target.controller(pod)
+        if owner is not None and not _still_selected(incident):
+            yield Await(condition="detached", ref=self.pod, owner=owner)
+
+    def notes(self, incident: Incident, seen: Observed) -> Iterator[str]:
+        pod = exists(seen.cluster, self.pod)
+        if pod is None:
+            yield "the pod is gone: nothing is left to cut off"
+            return
+        if incident.target.host_network:
+            yield "hostNetwork: no NetworkPolicy can select this pod; it will not be isolated"
+        if incident.target.mirror:
+            yield "static pod: its containers are run by the node, whatever the API says; relabelling changes only its mirror"
+        if incident.target.kept_labels:
+            yield f"admission demands these labels, so they stay: {', '.join(incident.target.kept_labels)}"
+        policies = seen.cluster.list(NETWORKPOLICIES, self.pod.namespace)
+        for leak in verdict.judge(_as_quarantined(pod, incident), [*policies, deny.deny_policy(incident)]):
+            yield f"stays open: {leak.direction} by {leak.policy or 'no policy'}: {leak.peer}, {leak.ports}"
+
+
+def _in_force(policy: Obj, incident: Incident, seen: Observed) -> bool:
+    """Whether the policy is there as irkit made it. Raises ConflictError where another object has its name."""
+    ref = deny.policy_ref(incident)
+    found = next((p for p in seen.cluster.list(NETWORKPOLICIES, ref.namespace) if p["metadata"]["name"] == ref.name), None)
+    if found is None:
+        return False
+    if any(labels_of(found).get(k) != v for k, v in labels_of(policy).items()):
+        raise ConflictError(f"{ref} exists and is not irkit's", status=409, next=f"look at it: kubectl -n {ref.namespace} get netpol {ref.name} -o yaml")
+    if found.get("spec") != policy["spec"]:
+        raise RefusedError(f"{ref} was changed since irkit made it; it is not overwritten", next=f"kubectl -n {ref.namespace} describe netpol {ref.name}")
+    return True
+
+
+def _label_edits(pod: Obj, incident: Incident) -> Iterator[Edit]:
+    current, wanted = labels_of(pod), deny.quarantine_labels(incident)
+    keep = set(incident.target.kept_labels)
+    for key in sorted(current.keys() - wanted.keys() - keep):
+        yield Edit(("metadata", "labels", key), present(current[key]), ABSENT)
+    for key, value in wanted.items():
+        if current.get(key) != value:
+            before: FieldValue = present(current[key]) if key in current else ABSENT
+            yield Edit(("metadata", "labels", key), before, present(value))
+    path = ("metadata", "annotations", LABELS_ANNOTATION)
+    original = msgspec.json.encode(incident.target.labels, order="sorted").decode()
+    if field_value(pod, path) != present(original) and any(k not in wanted for k in current):
+        yield Edit(path, field_value(pod, path), present(original))
+
+
+def _as_quarantined(pod: Obj, incident: Incident) -> Obj:
+    keep = {k: v for k, v in labels_of(pod).items() if k in incident.target.kept_labels}
+    return {**pod, "metadata": {**pod["metadata"], "labels": {**keep, **deny.quarantine_labels(incident)}}}
+
+
+def _still_selected(incident: Incident) -> bool:
+    """Whether admission keeps labels by which the controller goes on selecting the pod: then it never lets go."""
+    target = incident.target
+    kept = {k: v for k, v in target.labels.items() if k in target.kept_labels}
+    return target.selector is not None and selects(target.selector, {**kept, **deny.quarantine_labels(incident)})
+
+
+def _judged(step: Quarantine, incident: Incident, seen: Observed) -> Iterator[Change]:
+    check = Check(check="isolated", ref=step.pod, step=seen.step, run=seen.run)
+    if check.mark not in seen.marks:
+        yield check

@@ -1,0 +1,64 @@
+"""Stop a workload without ending the pod under suspicion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import msgspec
+
+from irkit import reverters, workloads
+from irkit.errors import NotFoundError
+from irkit.model.arguments import Workload
+from irkit.model.changes import Await, Change, Patch
+from irkit.model.incident import Incident
+from irkit.model.plan import Confirm
+from irkit.ports import Observed, exists
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleDown:
+    """End state: ``workload`` starts no pods. Its pods end; detached ones live on.
+
+    The suspect must have been let go of by its controller before anything is scaled: else it would end, too.
+    """
+
+    kind: ClassVar[str] = "scale-down"
+    confirm: ClassVar[Confirm] = "ask"
+    ends: ClassVar[str] = "workload"
+
+    workload: Workload
+
+    def plan(self, incident: Incident, seen: Observed) -> Iterator[Change]:
+        if incident.keep_workload:
+            return
+        try:
+            workload = workloads.observe(self.workload, seen.cluster)
+        except NotFoundError:
+            return
+        stop = tuple(workload.stop())
+        suspect = incident.target.pod
+        if not workload.stopped and stop and (owner := incident.target.controller(exists(seen.cluster, suspect))) is not None:
+            yield Await(condition="detached", ref=suspect, owner=owner)
+        for change in stop:
+            if isinstance(change, Patch):
+                kept = tuple(p for p in change.pods if not p.same(suspect))
+                change = msgspec.structs.replace(change, pods=kept)
+            yield change
+        if stop or any(p["metadata"]["uid"] != suspect.uid for p in workload.pods):
+            yield Await(condition="no-pods", ref=self.workload)
+
+    def notes(self, incident: Incident, seen: Observed) -> Iterator[str]:
+        if incident.keep_workload:
+            yield f"{self.workload} goes on, as asked: its other pods stay up"
+            return
+        try:
+            workload = workloads.observe(self.workload, seen.cluster)
+        except NotFoundError:
+            yield f"{self.workload} is gone already"
+            return
+        yield from workload.warnings(incident.target.pod)
+        for reverter in reverters.find_all(self.workload, workload.object, seen.cluster):
+            yield f"{reverter.name}: {reverter.effect}"
+
