@@ -9,7 +9,7 @@ from typing import Any
 from irkit.engine import grammar, parameters
 from irkit.engine.positions import MAX_BYTES, Fields, Mistakes, Node, Scalar, compose
 from irkit.engine.shapes import REFUSED, Context, known
-from irkit.errors import PlaybookError, UsageError
+from irkit.errors import Mistake, PlaybookError
 from irkit.model.plan import StepSpec
 from irkit.model.playbook import PHASES, Parameter, Playbook
 from irkit.text import printable
@@ -18,14 +18,14 @@ from irkit.text import printable
 def load(path: Path, *, kinds: grammar.Kinds | None = None, runbooks: Sequence[Path] = ()) -> Playbook:
     """The playbook in a file. Its runbook is sought beside it, in ``../runbooks``, then in ``runbooks``.
 
-    Raises PlaybookError with all mistakes, UsageError where the file can't be read.
+    Raises PlaybookError with all mistakes; that the file can't be read is one, too.
     """
     try:
         with path.open("rb") as file:
             source = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{printable(path)}: {printable(reason)}", next="irkit playbook list") from None
+        raise PlaybookError([Mistake(str(path), 1, 1, f"can't be read: {printable(reason)}")]) from None
     return loads(source, str(path), kinds=kinds, runbooks=(*places(path), *runbooks))
 
 

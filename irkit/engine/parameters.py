@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from irkit.errors import UsageError
+from irkit.model.incident import Incident, Target
 from irkit.model.playbook import Parameter
 from irkit.text import nearest, printable
 
@@ -20,14 +21,31 @@ DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1
 IMAGE = re.compile(r"[^\s@$]+@sha256:[0-9a-f]{64}")
 MAX_DURATION = 86400.0  # seconds
 
-_OBJECT = {"name": "string", "namespace": "string", "uid": "string"}
-_PARTS: dict[str, dict[str, str]] = {
-    "pod": {**_OBJECT, "node": "string", "siblings": "pods", "workload": "workload"},
-    "workload": {**_OBJECT, "kind": "string", "pods": "pods"},
+_OF_POD: dict[str, tuple[str, Callable[[Target], Any]]] = {
+    "": ("pod", lambda t: t.pod),
+    ".name": ("string", lambda t: t.pod.name),
+    ".namespace": ("string", lambda t: t.pod.namespace),
+    ".uid": ("string", lambda t: t.pod.uid),
+    ".node": ("string", lambda t: t.node),
+    ".siblings": ("pods", lambda t: t.siblings),
+    ".workload": ("workload", lambda t: t.workload),
 }
-"""What a bound pod or workload knows besides itself. ``siblings``: the suspect first, then all pods of its workload."""
+_OF_WORKLOAD: dict[str, tuple[str, Callable[[Target], Any]]] = {
+    "": ("workload", lambda t: t.workload),
+    ".name": ("string", lambda t: t.workload and t.workload.name),
+    ".namespace": ("string", lambda t: t.workload and t.workload.namespace),
+    ".uid": ("string", lambda t: t.workload and t.workload.uid),
+    ".kind": ("string", lambda t: t.workload and t.workload.kind),
+    ".pods": ("pods", lambda t: t.siblings),
+}
+_PARTS = {"pod": _OF_POD, "workload": _OF_WORKLOAD}
+"""What a bound target knows besides itself. ``siblings``: the suspect first, then all pods of its workload."""
 
-INCIDENT: dict[str, str] = {"incident.id": "string", "incident.operator": "string", "incident.cluster": "string"}
+_OF_INCIDENT: dict[str, tuple[str, Callable[[Incident], Any]]] = {
+    "incident.id": ("string", lambda i: i.id),
+    "incident.operator": ("string", lambda i: i.operator.name),
+    "incident.cluster": ("string", lambda i: i.cluster.context),
+}
 """Names that every playbook has: the id, the user as the API server sees it, the context."""
 
 SCALARS = frozenset({"string", "image", "integer", "duration", "boolean"})
@@ -41,11 +59,21 @@ _LABELS = {
 
 def names(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Every name that ``${…}`` may hold, with its type, for parameters given as (name, type)."""
-    known = dict(INCIDENT)
+    known = {name: kind for name, (kind, _) in _OF_INCIDENT.items()}
     for name, kind in parameters:
         known[name] = kind
-        known.update({f"{name}.{part}": of for part, of in _PARTS.get(kind, {}).items()})
+        known.update({f"{name}{part}": of for part, (of, _) in _PARTS.get(kind, {}).items()})
     return known
+
+
+def bound(parameters: Iterable[Parameter], incident: Incident) -> dict[str, Any]:
+    """The value of every name in `names`; None where it has none (an optional parameter, the workload of a gone pod)."""
+    values = {name: get(incident) for name, (_, get) in _OF_INCIDENT.items()}
+    for parameter in parameters:
+        values[parameter.name] = incident.parameters.get(parameter.name, parameter.default)
+        for part, (_, of_target) in _PARTS.get(parameter.type, {}).items():
+            values[f"{parameter.name}{part}"] = of_target(incident.target)
+    return values
 
 
 def label(kind: str) -> str:
@@ -81,24 +109,37 @@ def _unbound(name: str, known: Mapping[str, str]) -> str:
 
 
 def _instead(name: str, takes: str, known: Mapping[str, str]) -> str:
-    fitting = [n for n, kind in known.items() if kind == takes and n not in INCIDENT]
+    fitting = [n for n, kind in known.items() if kind == takes and n not in _OF_INCIDENT]
     own = [n for n in fitting if name and n.startswith(f"{name}.")] or fitting
     return f"; write ${{{own[0]}}}" if own else ""
 
 
-def substitute(written: Any, lookup: Callable[[str], Any], *, text: bool = False) -> Any:
-    """``written`` with every reference replaced by what ``lookup`` gives for its name; ``text``: the result is text.
+def substitute(written: Any, values: Mapping[str, Any], *, text: bool = False) -> Any:
+    """``written`` with every reference replaced from ``values``, once; ``text``: the result is text.
 
     A value that is one whole reference becomes the bound value itself; in longer text it is put in as text.
+    Raises UsageError where a name has no value.
     """
     if isinstance(written, tuple):
-        return tuple(substitute(value, lookup, text=text) for value in written)
+        return tuple(substitute(value, values, text=text) for value in written)
     if not isinstance(written, str):
         return written
     whole = REFERENCE.fullmatch(written)
     if whole and not text:
-        return lookup(whole[1])
-    return REFERENCE.sub(lambda match: str(lookup(match[1])), written)
+        return _value(whole[1], values)
+    return REFERENCE.sub(lambda match: _as_text(_value(match[1], values)), written)
+
+
+def _value(name: str, values: Mapping[str, Any]) -> Any:
+    value = values.get(name)
+    if value is None:
+        hint = "" if "." in name else f"give it: -p {name}=…"
+        raise UsageError(f"nothing is bound to ${{{printable(name, 80)}}}", next=hint)
+    return value
+
+
+def _as_text(value: Any) -> str:
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
 def seconds(text: str) -> float | None:
