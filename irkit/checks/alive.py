@@ -19,7 +19,7 @@ class Alive:
 
     def judge(self, incident: Incident, ref: ObjectRef, seen: Observed) -> CheckResult:
         if incident.target.gone and ref.same(incident.target.pod):
-            return CheckResult(check=self.name, holds=None, summary=f"{ref} was gone before this incident began")
+            return CheckResult(check=self.name, holds=True, summary=f"{ref} was gone before this incident began: nothing to keep")
         try:
             pod = exists(seen.cluster, ref)
         except ForbiddenError as error:

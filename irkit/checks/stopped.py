@@ -12,14 +12,14 @@ from irkit.text import plural
 
 
 class Stopped:
-    """Holds where the workload is stopped and owns no pod that runs. A detached pod is none of its own."""
+    """Holds where the workload is stopped and owns no pod that has not finished. A detached pod is none of its own."""
 
     name = "stopped"
 
     def judge(self, incident: Incident, ref: ObjectRef, seen: Observed) -> CheckResult:  # noqa: ARG002
         try:
             workload = workloads.observe(ref, seen.cluster)
-            running = [p for p in workload.pods if at(p, ("status", "phase")) not in ("Succeeded", "Failed")]
+            running = workloads.active(workload.pods)
             stopped, summary = workload.stopped, workload.summary
         except NotFoundError:
             return CheckResult(check=self.name, holds=True, summary=f"{ref} is gone, and starts no pods")

@@ -23,6 +23,8 @@ class Untampered:
     name = "untampered"
 
     def judge(self, incident: Incident, ref: ObjectRef, seen: Observed) -> CheckResult:
+        if incident.target.gone and ref.same(incident.target.pod):
+            return CheckResult(check=self.name, holds=True, summary=f"{ref} was gone before this incident began: nothing was quarantined")
         try:
             pod = exists(seen.cluster, ref)
             policy = exists(seen.cluster, policy_ref(incident))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from irkit.errors import ForbiddenError, NotFoundError, UsageError
 from irkit.model.kube import JOBS, PODS, REPLICASETS, Obj, ObjectRef, Resource, at, controller_of, ref_of
 from irkit.ports import ClusterReader
@@ -13,9 +15,13 @@ from irkit.workloads.deployment import Deployment
 from irkit.workloads.job import Job
 from irkit.workloads.pod import BarePod
 from irkit.workloads.replicaset import ReplicaSet
+from irkit.workloads.shared import active
 from irkit.workloads.statefulset import StatefulSet
 
 KINDS: tuple[WorkloadKind, ...] = (Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob, BarePod)
+
+
+__all__ = ["KINDS", "Workload", "WorkloadKind", "active", "kind_of", "observe", "owner_chain", "workload_of"]
 
 
 def kind_of(resource: Resource) -> WorkloadKind | None:
@@ -61,7 +67,7 @@ def owner_chain(pod: Obj, cluster: ClusterReader) -> tuple[ObjectRef, ...]:
     return tuple(chain)
 
 
-def workload_of(pod: Obj, chain: tuple[ObjectRef, ...]) -> ObjectRef:
+def workload_of(pod: Obj, chain: Sequence[ObjectRef]) -> ObjectRef:
     """What must be stopped so that no more pods like ``pod`` start: the last owner that irkit can stop, or the bare pod itself."""
     known = [ref for ref in chain if kind_of(ref.resource) is not None]
     return known[-1] if known else ref_of(pod, PODS)

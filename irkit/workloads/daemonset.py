@@ -9,7 +9,7 @@ from typing import ClassVar
 from irkit.model.changes import Change, Patch
 from irkit.model.kube import DAEMONSETS, Obj, ObjectRef, Resource, at
 from irkit.text import plural
-from irkit.workloads.shared import Observation, edit, find_pod, host_ports, mounted_claims, outage
+from irkit.workloads.shared import Observation, edit, endings, find_pod, host_ports, mounted_claims, outage
 
 NOWHERE = "irkit.dev/none"  # a node label that nobody sets
 _PATH = ("spec", "template", "spec", "nodeSelector", NOWHERE)
@@ -35,7 +35,7 @@ class DaemonSet(Observation):
 
     def stop(self) -> Iterator[Change]:
         if not self.stopped:
-            yield Patch(ref=self.ref, edits=(edit(self.object, _PATH, "true"),), why=f"stop {self.ref}", pods=self.endings(self.pods))
+            yield Patch(ref=self.ref, edits=(edit(self.object, _PATH, "true"),), why=f"stop {self.ref}", pods=endings(self.pods))
 
     def on_stop(self) -> Iterator[str]:
         if not self.stopped:

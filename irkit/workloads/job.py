@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from irkit.model.changes import Change
 from irkit.model.kube import JOBS, ObjectRef, Resource, at
-from irkit.workloads.shared import Observation, finished, mounted_claims, outage, suspend
+from irkit.workloads.shared import Observation, endings, finished, mounted_claims, outage, suspend
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class Job(Observation):
 
     def stop(self) -> Iterator[Change]:
         if not self.stopped:
-            yield suspend(self.ref, self.object, self.endings(self.pods))
+            yield suspend(self.ref, self.object, endings(self.pods))
 
     def on_stop(self) -> Iterator[str]:
         if not self.stopped:
             labels = at(self.object, ("spec", "template", "metadata", "labels")) or {}
             pods = self.pods
-            yield from outage(self.cluster, self.ref.namespace, labels, pods, f"{len(self.endings(pods))} → 0 pods")
+            yield from outage(self.cluster, self.ref.namespace, labels, pods, f"{len(endings(pods))} → 0 pods")
         kept = at(self.object, ("spec", "ttlSecondsAfterFinished"))
         if kept is not None:
             yield f"{self.ref} and its pods are deleted {kept} s after it finishes (ttlSecondsAfterFinished)"

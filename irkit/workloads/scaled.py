@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from irkit.model.changes import Change, Patch
 from irkit.model.kube import at
 from irkit.text import plural
-from irkit.workloads.shared import Observation, edit, outage
+from irkit.workloads.shared import Observation, edit, endings, outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Scaled(Observation):
     def stop(self) -> Iterator[Change]:
         if not self.stopped:
             change = edit(self.object, ("spec", "replicas"), 0)
-            yield Patch(ref=self.ref, edits=(change,), action="scale", subresource="scale", why=f"stop {self.ref}", pods=self.endings(self.pods))
+            yield Patch(ref=self.ref, edits=(change,), action="scale", subresource="scale", why=f"stop {self.ref}", pods=endings(self.pods))
 
     def on_stop(self) -> Iterator[str]:
         if not self.stopped:

@@ -51,9 +51,16 @@ class Observation:
         count: int = at(self.object, ("status", field), 0)
         return count
 
-    def endings(self, pods: Sequence[Obj]) -> tuple[ObjectRef, ...]:
-        """What a controller that wants no pods deletes: all that have not finished (FilterActivePods, controller_utils.go)."""
-        return tuple(ref_of(p, PODS) for p in pods if at(p, ("status", "phase")) not in ("Succeeded", "Failed"))
+
+def active(pods: Sequence[Obj]) -> list[Obj]:
+    """Those that have not finished. A controller that wants no pods deletes just these (FilterActivePods, controller_utils.go);
+    completed and evicted ones stay."""
+    return [p for p in pods if at(p, ("status", "phase")) not in ("Succeeded", "Failed")]
+
+
+def endings(pods: Sequence[Obj]) -> tuple[ObjectRef, ...]:
+    """The pods of a workload that end when it is stopped."""
+    return tuple(ref_of(p, PODS) for p in active(pods))
 
 
 def owned_pods(cluster: ClusterReader, namespace: str, owners: set[str]) -> tuple[Obj, ...]:
@@ -94,7 +101,7 @@ def _covers(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:
 
 
 def _serving(pod: Obj, service: Obj) -> bool:
-    if at(pod, ("metadata", "deletionTimestamp")) or at(pod, ("status", "phase")) in ("Succeeded", "Failed"):
+    if at(pod, ("metadata", "deletionTimestamp")) or not active([pod]):
         return False
     return bool(at(service, ("spec", "publishNotReadyAddresses"))) or ready(pod)
 
