@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from irkit.adapters.credentials import CredentialSource
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(msgspec.Struct, frozen=True):
     """What people are shown of a connection before anything was asked over it."""
 
     context: str
@@ -18,8 +17,7 @@ class About:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """The API server: ``prefix`` is the path that some gateways put before ``/api``."""
 
     tls: bool
@@ -33,8 +31,7 @@ class Endpoint:
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}{self.prefix}"
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(msgspec.Struct, frozen=True):
     """Whom we believe to be the API server. ``authority`` empty: the authorities of this machine."""
 
     authority: bytes = b""  # PEM
@@ -42,11 +39,13 @@ class Trust:
     insecure: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(msgspec.Struct, frozen=True):
     about: About
     endpoint: Endpoint
     trust: Trust
     credentials: CredentialSource
     proxy: str = ""  # URL; empty: none
     headers: tuple[tuple[str, str], ...] = ()  # impersonation
+
+    def __repr__(self) -> str:
+        return f"Access({self.about!r})"  # a proxy's URL may hold a password

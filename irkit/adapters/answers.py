@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from irkit.adapters.access import About
 from irkit.errors import ApiError, ConflictError, ForbiddenError, GoneError, InvalidError, IrkitError, NotFoundError, UnreachableError
 from irkit.text import printable
 
@@ -28,33 +29,49 @@ def decoded(body: bytes | None) -> Any:
         return None
 
 
-def refusal(code: int, body: bytes | None, *, method: str, path: str, server: str, user: str) -> IrkitError:
-    """The error for an answer of 300 or more to a request of ours."""
+def refusal(code: int, body: bytes | None, *, method: str, path: str, about: About, why: str = "") -> IrkitError:
+    """The error for an answer of 300 or more to a request of ours. ``why``: what we know of a 401 ourselves."""
     document = decoded(body)
     status = document if isinstance(document, dict) and document.get("kind") == "Status" else {}
     said = _words(status)
     reason = printable(status.get("reason") or "", 64)
     asked = f"{method} {printable(path.partition('?')[0])}"
     text = said or f"the API server answered {code} to {asked}"
+    server = printable(about.server)
     if code == 401:
-        return ForbiddenError(f"{printable(server)} does not accept the credentials of {printable(user) or 'nobody'} (401)", next="log in again")
+        return _unauthorized(server, printable(about.user), why)
     if code == 403:
         if method == "GET" or not said or _NO_RIGHT.search(str(status.get("message"))):
             return ForbiddenError(said or f"the API server does not allow {asked} (403)")
         return InvalidError(text, status=code, reason=reason)
     if code in _UNREACHABLE or (code == 500 and _NO_KUBELET.search(str(status.get("message") or ""))):
-        return UnreachableError(f"{printable(server)} can't answer now ({code}): {said}" if said else text)
+        return UnreachableError(f"{server} can't answer now ({code}): {said}" if said else text)
+    if code == 422 and method == "PATCH" and _other_object(status):
+        code, reason = 409, "Conflict"
     return _CLASSES.get(code, ApiError)(text, status=code, reason=reason)
+
+
+def _unauthorized(server: str, user: str, why: str) -> ForbiddenError:
+    who = f"the credentials of kubeconfig user {user}" if user else "requests without credentials"
+    return ForbiddenError(f"{server} does not accept {who} (401)" + (f": {why}" if why else ""), next="log in again, or fetch the kubeconfig anew")
+
+
+def _other_object(status: dict[str, Any]) -> bool:
+    """A patch pinned to the uid of an object that has been replaced since: seen as 422 on metadata.uid (Kubernetes 1.35)."""
+    return [cause.get("field") for cause in _causes(status)] == ["metadata.uid"]
+
+
+def _causes(status: dict[str, Any]) -> list[dict[str, Any]]:
+    details = status.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    return [c for c in causes if isinstance(c, dict)] if isinstance(causes, list) else []
 
 
 def _words(status: dict[str, Any]) -> str:
     message = status.get("message")
     if isinstance(message, str) and message:
         return printable(message)
-    details = status.get("details")
-    causes = details.get("causes") if isinstance(details, dict) else None
-    found = [c for c in causes if isinstance(c, dict)] if isinstance(causes, list) else []
-    return printable("; ".join(f"{c.get('field', '')}: {c.get('message', '')}" for c in found))
+    return printable("; ".join(f"{c.get('field', '')}: {c.get('message', '')}" for c in _causes(status)))
 
 
 def retry_after(header: str) -> float | None:

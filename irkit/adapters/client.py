@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from irkit.adapters import answers, retry
+from irkit.adapters.credentials import expired
 from irkit.adapters.retry import Transient, Try
 from irkit.errors import ApiError
 from irkit.model.kube import Obj
@@ -81,12 +82,14 @@ class Client:
         raise AssertionError("unreachable")
 
     def _refuse(self, reply: Reply, method: str, path: str, final: frozenset[int]) -> None:
-        about = self.transport.access.about
+        access, why = self.transport.access, ""
         try:
             body = reply.read(answers.STATUS_LIMIT)
         except Transient:
             body = None
-        error = answers.refusal(reply.status, body, method=method, path=path, server=about.server, user=about.user)
+        if reply.status == 401 and (when := expired(access.credentials.current().authorization, self.clock.now())):
+            why = f"its token expired at {when}"
+        error = answers.refusal(reply.status, body, method=method, path=path, about=access.about, why=why)
         if reply.status in answers.BUSY and reply.status not in final:
             raise Transient(error, after=answers.retry_after(reply.header("Retry-After")), sent=reply.status != 429)
         raise error

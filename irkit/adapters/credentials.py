@@ -6,21 +6,25 @@ A credential never shows in a repr, and its parts never in an error.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from irkit.errors import KubeconfigError
 from irkit.text import printable
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(msgspec.Struct, frozen=True):
     """What is shown to the server: a whole Authorization header, a client certificate, both or nothing (PEM)."""
 
-    authorization: str = field(default="", repr=False)
-    certificate: bytes = field(default=b"", repr=False)
-    key: bytes = field(default=b"", repr=False)
+    authorization: str = ""
+    certificate: bytes = b""
+    key: bytes = b""
+
+    def __repr__(self) -> str:
+        return "Credential(…)"
 
 
 class CredentialSource(Protocol):
@@ -43,37 +47,56 @@ def basic(username: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
-@dataclass(frozen=True, slots=True)
+def expired(authorization: str, now: datetime) -> str:
+    """When the token expired, where it is a JWT (RFC 7519) that says so; else empty. Nothing else of it is looked at."""
+    parts = authorization.removeprefix("Bearer ").split(".")
+    if len(parts) != 3:
+        return ""
+    try:
+        claims = msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        moment = datetime.fromtimestamp(float(claims["exp"]), UTC)
+    except (ValueError, KeyError, TypeError, OverflowError, OSError, RecursionError):
+        return ""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment < now else ""
+
+
 class Static:
-    credential: Credential
+    """The same for as long as we run."""
+
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
 
     def current(self) -> Credential:
-        return self.credential
+        return self._credential
 
     def renew(self) -> bool:
         return False
 
 
-@dataclass(slots=True)
 class TokenFile:
-    """A token that somebody else rotates in its file, as the kubelet does. Read for every request: it costs 20 µs."""
+    """A token that somebody else rotates in its file, as the kubelet does. Read for every request: it costs 20 µs.
 
-    path: Path
-    base: Credential  # with the token of the kubeconfig, used where the file can't be read (client-go does so)
-    used: str = field(default="", repr=False)
+    ``base`` may have a token of the kubeconfig, used where the file can't be read, as by client-go.
+    """
+
+    def __init__(self, path: Path, base: Credential) -> None:
+        self._path, self._base, self._used = path, base, ""
 
     def current(self) -> Credential:
+        where = f"token file {printable(self._path)}"
         try:
-            token = self.path.read_text(encoding="ascii", errors="replace")
+            self._used = self._path.read_text(encoding="ascii", errors="replace")
         except OSError as error:
-            if self.base.authorization:
-                return self.base
-            raise KubeconfigError(f"token file {printable(self.path)}: {error.strerror}") from None
-        self.used = token
-        return replace(self.base, authorization=bearer(token, f"token file {printable(self.path)}"))
+            if self._base.authorization:
+                return self._base
+            raise KubeconfigError(f"{where}: {error.strerror}") from None
+        if not self._used.strip():
+            raise KubeconfigError(f"{where}: it is empty")
+        return msgspec.structs.replace(self._base, authorization=bearer(self._used, where))
 
     def renew(self) -> bool:
+        """Whether the file was rotated since it was read."""
         try:
-            return self.path.read_text(encoding="ascii", errors="replace") != self.used
+            return self._path.read_text(encoding="ascii", errors="replace") != self._used
         except OSError:
             return False

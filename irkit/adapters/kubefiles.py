@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,18 @@ from irkit.text import nearest, printable
 SECTIONS = {"clusters": "cluster", "users": "user", "contexts": "context"}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One named cluster, user or context, and the file that it is from."""
 
     kind: str  # cluster | user | context
     name: str
-    body: dict[str, Any] = field(repr=False)
+    body: dict[str, Any]
     file: Path
 
     def __str__(self) -> str:
         return f"{self.kind} {printable(self.name)} in {printable(self.file)}"
+
+    __repr__ = __str__  # the body may hold keys
 
     def text(self, key: str) -> str:
         """A field that must be a string; empty where it is absent. Raises KubeconfigError."""
@@ -70,13 +70,12 @@ class Entry:
             raise KubeconfigError(f"{self}: {key} {printable(path)}: {error.strerror}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(msgspec.Struct, frozen=True):
     """All files as one."""
 
     files: tuple[Path, ...]
     current: str
-    entries: Mapping[tuple[str, str], Entry] = field(repr=False)
+    entries: Mapping[tuple[str, str], Entry]
 
     def names(self, kind: str) -> list[str]:
         return [name for of, name in self.entries if of == kind]

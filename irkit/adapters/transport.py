@@ -93,7 +93,7 @@ class Transport:
             return self._exchange(connection, method, path, body, self._headers(credential, kind, accept, body), deadline)
         except Transient:
             # The server may close a kept connection just as we send; a read is sent once more, on a new one.
-            if not used or method != "GET":
+            if not used or method != "GET" or time.monotonic() >= deadline:
                 raise
         connection = self._new(credential)
         return self._exchange(connection, method, path, body, self._headers(credential, kind, accept, body), deadline)
@@ -127,6 +127,8 @@ class Transport:
             response = connection.getresponse()
         except (OSError, HTTPException) as error:
             connection.close()
+            if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):  # TLS 1.3 refuses a client certificate so late
+                raise self._untrusted(error) from None
             raise self.lost(error, sent=True) from None
         except BaseException:
             connection.close()
@@ -139,10 +141,13 @@ class Transport:
         try:
             connection.connect()
         except ssl.SSLError as error:
-            raise tls.explained(error, self.access.about.server, self.access.trust.server_name or self.access.endpoint.host) from None
+            raise self._untrusted(error) from None
         except (OSError, UnicodeError) as error:
             lost = self.lost(error, sent=False)
             raise (lost if self._reached else lost.error) from None
+
+    def _untrusted(self, error: ssl.SSLError) -> IrkitError:
+        return tls.explained(error, self.access.about.server, self.access.trust.server_name or self.access.endpoint.host)
 
     def lost(self, error: Exception, *, sent: bool) -> Transient:
         """The failure of a connection in words. Nothing of what was received is in it."""

@@ -97,9 +97,8 @@ class Watch:
             return None
         kind, obj = event.get("type"), event["object"]
         if kind == "ERROR":
-            about = self._client.transport.access.about
             code = obj.get("code") if isinstance(obj.get("code"), int) else 500
-            error = answers.refusal(code, msgspec.json.encode(obj), method="GET", path=self._path, server=about.server, user=about.user)
+            error = answers.refusal(code, msgspec.json.encode(obj), method="GET", path=self._path, about=self._client.transport.access.about)
             # A server that has lost its history says 410, or 500 while its cache is not filled: both begin anew.
             raise GoneError(error.message, status=code) if code in (410, 500, 504) else error
         self._version = _version(obj) or self._version
