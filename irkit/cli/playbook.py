@@ -97,7 +97,7 @@ def _wants_json(output: str) -> bool:
     from irkit.errors import UsageError
 
     if output not in ("text", "json"):
-        raise UsageError(f"no output format {_safe(output)!r}; known are text, json")
+        raise UsageError(f"no output format '{_safe(output)}'; known are text, json")
     return output == "json"
 
 

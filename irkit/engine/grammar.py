@@ -52,7 +52,7 @@ class Named(msgspec.Struct, frozen=True):
             return refuse(node, context, f"{what!r} takes a mapping, not {shown(node)}")
         values = {}
         for key, value in node.entries:
-            name = Text(PARAMETER, _ID_FORM).read(key, "a parameter's name", context)
+            name = Text(PARAMETER, _ID_FORM).read(key, "parameter name", context)
             if name == "incident":
                 context.mistakes.at(key, "'incident' is what a run itself is bound to; name the parameter otherwise")
             values[str(key.value)] = self.of.read(value, str(key.value), context)

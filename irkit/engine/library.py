@@ -55,7 +55,7 @@ def locate(name_or_path: str, settings: Settings) -> Path:
         return known[name_or_path]
     near = nearest(name_or_path, known, 3)
     hint = f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(sorted(known))}"
-    raise UsageError(f"no playbook {printable(name_or_path, 80)!r}{hint}", next="irkit playbook list")
+    raise UsageError(f"no playbook '{printable(name_or_path, 80)}'{hint}", next="irkit playbook list")
 
 
 def load(path: Path) -> Playbook:

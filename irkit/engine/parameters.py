@@ -96,7 +96,7 @@ def problem(what: str, text: str, takes: str, known: Mapping[str, str]) -> str |
         return wrong and f"{what!r} takes text, and ${{{wrong}}} is {label(known[wrong])}{_instead(wrong, takes, known)}"
     whole = REFERENCE.fullmatch(text)
     if whole is None:
-        return f"{what!r} takes {label(takes)}, not {printable(text, 80)!r}{_instead('', takes, known)}"
+        return f"{what!r} takes {label(takes)}, not '{printable(text, 80)}'{_instead('', takes, known)}"
     if (kind := known.get(whole[1], ANY)) not in (takes, ANY):
         return f"{what!r} takes {label(takes)}, and ${{{whole[1]}}} is {label(kind)}{_instead(whole[1], takes, known)}"
     return None
@@ -165,7 +165,7 @@ def parse(parameter: Parameter, text: str) -> Any:
         case "image":
             value = text if IMAGE.fullmatch(text) else None
     if value is None or text == "":
-        raise UsageError(f"parameter {parameter.name} takes {expected(parameter.type)}, not {printable(text, 80)!r}")
+        raise UsageError(f"parameter {parameter.name} takes {expected(parameter.type)}, not '{printable(text, 80)}'")
     return value
 
 

@@ -50,7 +50,7 @@ def shown(node: Node) -> str:
         case Fields():
             return "a mapping"
         case Scalar(value=str(text)):
-            return repr(printable(text, 60))
+            return f"'{printable(text, 60)}'"
         case Scalar(value=bool(value)):
             return "true" if value else "false"
         case Scalar(value=None):
