@@ -6,10 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from irkit.engine.parameters import substitute
+from irkit.engine import parameters
+from irkit.errors import UsageError
 from irkit.model.incident import Incident
 from irkit.model.kube import ObjectRef
+from irkit.model.playbook import Playbook
 from irkit.steps.base import Step
+from irkit.text import nearest, printable
 
 
 def names(parameter: str, incident: Incident) -> dict[str, Any]:
@@ -36,5 +39,19 @@ def arguments(kind: type[Step], written: Mapping[str, Any], bound: Mapping[str, 
     found = {}
     for key, value in written.items():
         field = key.replace("-", "_")
-        found[field] = substitute(value, bound.__getitem__, text=types[field] in ("str", "tuple[str, ...]"))
+        found[field] = parameters.substitute(value, bound, text=types[field] in ("str", "tuple[str, ...]"))
     return found
+
+
+def given(playbook: Playbook, words: Mapping[str, str]) -> dict[str, Any]:
+    """The values of ``-p name=value``, by their types, and the defaults. Raises UsageError for all that does not fit."""
+    takes = {p.name: p for p in playbook.parameters if p is not playbook.target}
+    for name in words:
+        if name not in takes:
+            near = nearest(name, takes)
+            hint = f"; did you mean {near[0]!r}?" if near else (f"; it takes {', '.join(takes)}" if takes else "; it takes none")
+            raise UsageError(f"playbook {playbook.name} has no parameter {printable(name, 80)!r}{hint}")
+    absent = [p.name for p in takes.values() if p.required and p.name not in words]
+    if absent:
+        raise UsageError(f"playbook {playbook.name} needs -p {absent[0]}=…" + (f" ({takes[absent[0]].help})" if takes[absent[0]].help else ""))
+    return {name: parameters.parse(p, words[name]) if name in words else p.default for name, p in takes.items()}

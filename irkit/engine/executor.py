@@ -143,22 +143,38 @@ class Executor:
                 return failed
         for change in changes:
             if not isinstance(change, Capture):
-                self._do(step, change, seen)
+                self._do(step.id, change, seen, step.spec.timeout)
         return None
 
-    def _do(self, step: BoundStep, change: Change, seen: Observed) -> None:
-        call = secrets.token_hex(6)
-        if change.writes or mark_of(change):
-            self.note(Intent(call=call, step=step.id, run=self.run, change=change))
+    def _do(self, step: str, change: Change, seen: Observed, timeout: float, purpose: str = "do") -> None:
+        """Write ahead, do, write what became of it. A change that only looks needs no record."""
+        call, recorded = secrets.token_hex(6), change.writes or mark_of(change) is not None
+        if recorded:
+            self.note(Intent(call=call, step=step, run=self.run, change=change, purpose=purpose))
         try:
-            outcome = apply(change, self.incident, self.ports, seen, step.spec.timeout)
+            outcome = apply(change, self.incident, self.ports, seen, timeout)
         except IrkitError as error:
-            if change.writes or mark_of(change):
+            if recorded:
                 self.note(Result(call=call, outcome=Failed(error.message, error.exit_code, error.next)))
             raise
-        if change.writes or mark_of(change):
+        if recorded:
             self.note(Result(call=call, outcome=outcome))
-        self.ports.listen(ChangeEnded(step.id, change, outcome, stamp(self.ports.clock)))
+        self.ports.listen(ChangeEnded(step, change, outcome, stamp(self.ports.clock)))
+
+    def lifting(self, step: PlannedStep, timeout: float = 120.0) -> None:
+        """Do the changes of a lift in their order; each pod that may end is in a sealed bag by then. Raises IrkitError."""
+        captures = [c for c in step.changes if isinstance(c, Capture)]
+        for change in step.changes:
+            if isinstance(change, Capture):
+                if change is captures[0]:
+                    outcomes = self.collection.take(step.id, captures, Snapshot(self.ports.cluster, self.pool))
+                    if failed := next((o for o in outcomes if isinstance(o, Failed)), None):
+                        raise IrkitErrorOf(failed)
+                    self.collection.seal()
+                continue
+            if lost := [p for p in change.ends if p.uid not in self.state.captured]:
+                raise unsafe(step.id, lost)
+            self._do(step.id, change, self.look(), timeout, "lift")
 
 
 class IrkitErrorOf(IrkitError):  # noqa: N818: an outcome on its way to becoming one again

@@ -79,7 +79,8 @@ class Journal:
         """Write lines and fsync once; when this returns they are on disk. Raises EvidenceError where the disk refuses."""
         with self._lock:
             now = stamp(self._clock)
-            data, lines, last = b"", [], self.last
+            data, last = b"", self.last
+            lines: list[Line] = []
             for body in bodies:
                 line = Line(seq=len(self.lines) + len(lines) + 1, at=now, prev=last, body=body)
                 raw = msgspec.json.encode(line)

@@ -26,15 +26,17 @@ from irkit.ports import Ports
 class Session:
     """Open it before asking (it locks the target on this machine), `begin` it once people said yes."""
 
-    def __init__(self, ports: Ports, incident: Incident, pool: ThreadPoolExecutor, command: str) -> None:
+    def __init__(self, ports: Ports, incident: Incident, pool: ThreadPoolExecutor, command: str, *, shared: bool = True) -> None:
         self.ports, self.incident, self.pool, self.command = ports, incident, pool, command
         self.home = Home(ports.settings.home)
         self.run = secrets.token_hex(4)
         self._host = socket.gethostname()
         target = incident.target
         since = stamp(ports.clock)
-        self._lock = LocalLock(self.home.locks, f"{incident.cluster.uid}/{target.pod.uid or target.pod}",
-                               holder_text(incident.operator.name, self._host, since, incident.id), str(target.pod))  # fmt: skip
+        self._shared, self._lock = shared, None
+        if shared:  # who only reads is in nobody's way
+            self._lock = LocalLock(self.home.locks, f"{incident.cluster.uid}/{target.pod.uid or target.pod}",
+                                   holder_text(incident.operator.name, self._host, since, incident.id), str(target.pod))  # fmt: skip
         self.lease = TargetLease(ports.cluster, ports.clock, target.pod.uid or target.pod.name, f"{incident.operator.name}@{self._host}", incident.id)
         self.journal: Journal | None = None
         self.state = State()
@@ -48,7 +50,8 @@ class Session:
         first = (opened,) if opened is not None else ()
         for line in self.journal.append(*first, Ran(run=self.run, event="start", command=self.command, data={"version": __version__})):
             self.state.add(line)
-        self.lease.acquire()
+        if self._shared:
+            self.lease.acquire()
 
     def executor(self, question: Callable[[PlannedStep], str]) -> Executor:
         assert self.journal is not None, "begin comes first"
@@ -82,4 +85,5 @@ class Session:
             if self.journal is not None:
                 self.journal.close()
             self.lease.release()
-            self._lock.release()
+            if self._lock is not None:
+                self._lock.release()

@@ -107,7 +107,7 @@ class State:
     def undone(self) -> list[tuple[Intent, Outcome | None]]:
         """Writes that may be in force: done and not lifted, or begun with no outcome known. In the order of their intents."""
         lifted = {(type(i.change), i.change.ref) for i, r in self.done("lift") if isinstance(i.change, Create | Patch | Delete)}
-        found = []
+        found: list[tuple[Intent, Outcome | None]] = []
         for call, intent in self.intents.items():
             change, result = intent.change, self.results.get(call)
             if intent.purpose != "do" or not isinstance(change, Create | Patch) or not (result is None or isinstance(result, Done)):

@@ -1,4 +1,4 @@
-"""Use cases. Each takes Ports and plain values, and returns the one document of a run; no adapter, no terminal.
+"""Responding: open an incident on a target and run a playbook, or go on with one that is open.
 
 The order of a containment is here and nowhere else: look at everything once, bind, plan, ask the API server whether we
 may and whether it would accept it, show, ask, open the journal, save what was seen, run the steps.
@@ -6,15 +6,15 @@ may and whether it would accept it, show, ask, open the journal, save what was s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import get_args
 
 import msgspec
 
 from irkit import __version__
-from irkit.engine import binder, library, loader, planner, preflight, result
+from irkit.engine import binder, bindings, library, loader, planner, preflight, result
 from irkit.engine.approvals import Approvals
 from irkit.engine.events import Joined, Planned, Said
 from irkit.engine.header import header
@@ -29,12 +29,14 @@ from irkit.engine.state import State
 from irkit.errors import Declined, RefusedError, UsageError
 from irkit.model.changes import Patch
 from irkit.model.incident import ClusterIdentity, Incident, Operator, Target
-from irkit.model.kube import permission
 from irkit.model.plan import Plan
 from irkit.model.playbook import Playbook
 from irkit.model.record import Opened, Waived
 from irkit.ports import Observed, Ports
-from irkit.text import printable
+from irkit.steps.collect import Kind
+from irkit.text import nearest, printable
+
+KINDS_OF_EVIDENCE: tuple[str, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,13 @@ class Request:
     keep_workload: bool = False
     without_evidence: str = ""  # why pods may end without their evidence
     protected: str = ""  # the namespace, typed by whoever means it
+    take: tuple[str, ...] = ()  # kinds of evidence instead of the playbook's
+    read_only: bool = False  # nothing is written to the cluster: no lease, no question of protected namespaces
 
 
 def respond(ports: Ports, request: Request) -> RunResult:
     """Run a playbook, or a phase of it, against a target. Joins the open incident of that pod where there is one."""
-    playbook = library.find(request.playbook, ports.settings)
+    playbook = taking(library.find(request.playbook, ports.settings), request.take)
     wanted = binder.parse(request.target, request.selector)
     namespace = request.namespace or ports.connection.namespace
     with pool_of(ports) as pool:
@@ -66,10 +70,23 @@ def respond(ports: Ports, request: Request) -> RunResult:
         target = binder.bind(wanted, namespace, snapshot)
         incident = _incident(request, playbook, target, where.result(), who.result(), ports)
         _refuse_protected(request, target, ports)
-        if not request.dry_run and (state := _open_incident(incident, ports)) is not None:
+        if not request.dry_run and not request.read_only and (state := _open_incident(incident, ports)) is not None:
             ports.listen(Joined(state.incident))
             return _go_on(ports, state, request.command, pool)
         return _new(ports, request, playbook, incident, snapshot, pool)
+
+
+def taking(playbook: Playbook, take: Sequence[str]) -> Playbook:
+    """The playbook with these kinds of evidence instead of its own. Raises UsageError for a kind that there is not."""
+    if not take:
+        return playbook
+    for kind in take:
+        if kind not in KINDS_OF_EVIDENCE:
+            near = nearest(kind, KINDS_OF_EVIDENCE)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(KINDS_OF_EVIDENCE)}"
+            raise UsageError(f"--take: no kind of evidence {printable(kind, 60)!r}{hint}")
+    steps = tuple(replace(s, arguments={**s.arguments, "take": tuple(take)}) if s.step == "collect" else s for s in playbook.steps)
+    return msgspec.structs.replace(playbook, steps=steps)
 
 
 def pool_of(ports: Ports) -> ThreadPoolExecutor:
@@ -79,13 +96,13 @@ def pool_of(ports: Ports) -> ThreadPoolExecutor:
 def _incident(request: Request, playbook: Playbook, target: Target, where: ClusterIdentity, who: Operator, ports: Ports) -> Incident:
     return Incident(
         id=binder.new_id(target, ports.clock), opened=stamp(ports.clock), operator=who, cluster=where, target=target, playbook=playbook.name,
-        playbook_digest=playbook.digest, phase=request.phase, parameters=library.parameters(playbook, request.parameters),
+        playbook_digest=playbook.digest, phase=request.phase, parameters=bindings.given(playbook, request.parameters),
         keep_workload=request.keep_workload,
     )  # fmt: skip
 
 
 def _refuse_protected(request: Request, target: Target, ports: Ports) -> None:
-    if target.namespace in ports.settings.protected_namespaces and request.protected != target.namespace:
+    if not request.read_only and target.namespace in ports.settings.protected_namespaces and request.protected != target.namespace:
         raise RefusedError(f"namespace {printable(target.namespace)} is protected: irkit does not act there unless you name it once more",
                            next=f"the same command with --protected {printable(target.namespace)}")  # fmt: skip
 
@@ -109,7 +126,7 @@ def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident,
     ports.listen(Planned(header(incident, seen, [*ports.connection.warnings, *notes]), plan, request.dry_run))
     if request.dry_run:
         return result.planned(incident, plan, request.command)
-    with Session(ports, incident, pool, request.command) as session:
+    with Session(ports, incident, pool, request.command, shared=not request.read_only) as session:
         covered = [s for s, b in zip(plan.steps, steps, strict=True) if not b.asks_itself]
         asked = any(s.writes and s.confirm == "ask" for s in covered)
         if asked and not ports.approver.confirm(for_run(incident, covered)):
@@ -165,7 +182,7 @@ def resume(ports: Ports, identifier: str | None, command: str = "resume") -> Run
         return _go_on(ports, state, command, pool)
 
 
-def pick(ports: Ports, identifier: str | None, fits: Any) -> State:
+def pick(ports: Ports, identifier: str | None, fits: Callable[[State], bool]) -> State:
     """The incident that is meant. Raises UsageError where none fits, RefusedError where it is another cluster's."""
     home = Home(ports.settings.home)
     cluster = ports.connection.identify()

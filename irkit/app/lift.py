@@ -1,0 +1,196 @@
+"""Lifting: undo what irkit did, in the order that keeps the pod alive, and only what was recorded.
+
+The workload comes back first and is awaited. What becomes of the quarantined pod is a choice of its own: it stays as it
+is (`keep`); it gets its labels back while the policy still stands, then the policy goes (`return`); or it is deleted
+once its evidence is sealed (`delete`). A field that somebody else has changed since is shown and left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from irkit import workloads
+from irkit.app.respond import pick, pool_of
+from irkit.engine import result
+from irkit.engine.apply import MovedError
+from irkit.engine.events import Said
+from irkit.engine.executor import Executor
+from irkit.engine.observe import Snapshot
+from irkit.engine.planner import uncollected, unsafe
+from irkit.engine.preflight import forbidden
+from irkit.engine.questions import for_step
+from irkit.engine.result import RunResult
+from irkit.engine.session import Session
+from irkit.engine.state import State
+from irkit.errors import Declined, IrkitError, NotFoundError
+from irkit.model.changes import Await, Capture, Change, Create, Delete, Patch, present
+from irkit.model.incident import Incident
+from irkit.model.kube import PODS, ObjectRef, at, ref_of
+from irkit.model.outcome import Done, Failed, Outcome
+from irkit.model.plan import Plan, PlannedStep
+from irkit.model.record import Closed
+from irkit.ports import ClusterReader, Observed, Ports, exists
+
+Choice = Literal["keep", "return", "delete"]
+_TAKE = ("state", "logs", "events", "specs")
+
+
+def lift(ports: Ports, identifier: str | None, choice: Choice, *, dry_run: bool = False) -> RunResult:
+    """Undo a containment, interrupted ones too. Raises UsageError where there is nothing to lift."""
+    with pool_of(ports) as pool:
+        state = pick(ports, identifier, lambda s: not s.closed and bool(s.undone()))
+        incident = state.incident
+        if dry_run:
+            seen = Observed(cluster=Snapshot(ports.cluster, pool), now=ports.clock.now(), settings=ports.settings, captured=state.captured)
+            step, conflicts = _planned(state, incident, seen, choice)
+            _say(ports, conflicts)
+            return result.planned(incident, Plan((step,)), "lift")
+        with Session(ports, incident, pool, "lift") as session:
+            session.begin()
+            executor = session.executor(lambda step: for_step(incident, step))
+            return _lift(ports, session, executor, choice)
+
+
+def _lift(ports: Ports, session: Session, executor: Executor, choice: Choice) -> RunResult:
+    state, incident = session.state, session.incident
+    seen = executor.look()
+    step, conflicts = _planned(state, incident, seen, choice)
+    _say(ports, conflicts)
+    missing = [p for c in step.changes for p in c.permissions if p.verb not in ("get", "list") and not seen.cluster.can(p)]
+    if missing:
+        raise forbidden(missing, incident.operator.name, incident.playbook, incident.target.namespace)
+    if step.writes and not ports.approver.confirm(for_step(incident, step)):
+        raise Declined("nothing was changed", next=f"irkit lift {incident.id}")
+    executor.approvals.record([step], yes=True)
+    failure = _run(executor, step, choice)
+    executor.collection.seal()
+    left = bool(_planned(session.state, incident, executor.look(), choice)[0].writes)
+    document = result.finished(session.state, "lift", session.run, [], session.home.directory(incident.id) / "bags")
+    document.checks, document.isolation = [], None
+    document.steps = [_document(session.state, step, session.run)]
+    document.exit_code = failure.exit_code if failure else (5 if left or conflicts else 0)
+    document.outcome = {"keep": "lifted", "return": "lifted", "delete": "lifted"}[choice] if document.exit_code == 0 else "incomplete"
+    document.next = _next(incident, choice, failure, conflicts)
+    if document.exit_code == 0 and choice != "keep":
+        executor.note(Closed(run=session.run, how="lifted"))
+    session.end(document.exit_code)
+    return document
+
+
+def _next(incident: Incident, choice: Choice, failure: Failed | None, conflicts: list[str]) -> str:
+    if failure:
+        return failure.next or f"irkit lift {incident.id}"
+    if conflicts:
+        return f"irkit incident show {incident.id}"
+    return f"irkit lift {incident.id} --pod delete   (or: --pod return)" if choice == "keep" else f"irkit incident show {incident.id}"
+
+
+def _document(state: State, step: PlannedStep, run: str) -> result.StepResult:
+    done = [(i, state.results.get(c)) for c, i in state.intents.items() if i.purpose == "lift" and i.run == run]
+    changes = [result.change_doc(i.change, r) for i, r in done]
+    failed = next((r for _, r in done if isinstance(r, Failed)), None)
+    return result.StepResult(id="lift", step="lift", outcome="failed" if failed else "done", why=failed.error if failed else "", changes=changes)
+
+
+def _say(ports: Ports, conflicts: list[str]) -> None:
+    for conflict in conflicts:
+        ports.listen(Said(f"not restored: {conflict}", "warning"))
+
+
+def _run(executor: Executor, step: PlannedStep, choice: Choice) -> Failed | None:
+    """Do the changes in order. A pod that would end without evidence is collected first (law 4)."""
+    try:
+        executor.lifting(step)
+    except MovedError as error:
+        return Failed(error.message, 5, "irkit lift")
+    except IrkitError as error:
+        return Failed(error.message, error.exit_code, error.next)
+    return None
+
+
+def _planned(state: State, incident: Incident, seen: Observed, choice: Choice) -> tuple[PlannedStep, list[str]]:
+    conflicts: list[str] = []
+    changes = tuple(_changes(state, incident, seen, choice, conflicts))
+    step = PlannedStep("lift", "lift", "recovery", changes, "ask")
+    captured = state.captured | {c.pod.uid for c in changes if isinstance(c, Capture)}
+    if lost := uncollected(step, captured):
+        raise unsafe("lift", lost)
+    return step, conflicts
+
+
+def _changes(state: State, incident: Incident, seen: Observed, choice: Choice, conflicts: list[str]) -> Iterator[Change]:
+    undone = state.undone()
+    pod = incident.target.pod
+    patches = [i.change for i, _ in reversed(undone) if isinstance(i.change, Patch)]
+    creates = [(i.change, r) for i, r in reversed(undone) if isinstance(i.change, Create)]
+    for patch in (p for p in patches if not p.ref.same(pod)):
+        yield from _restored(patch, seen.cluster, conflicts)
+        if not patch.ref.same(pod) and _runs(patch):
+            yield Await(condition="ready", ref=patch.ref)
+    if choice == "keep":
+        return
+    alive = exists(seen.cluster, pod) is not None
+    if choice == "return" and alive:
+        yield from _returned([p for p in patches if p.ref.same(pod)], incident, seen, conflicts)
+    if choice == "delete" and alive:
+        if pod.uid not in state.captured:
+            yield Capture(pod=pod, take=_TAKE, suspect=True)
+        yield Delete(ref=pod, why="its evidence is sealed", pods=(pod,))
+    for create, outcome in creates:
+        yield from _removed(create, outcome, seen.cluster)
+
+
+def _restored(patch: Patch, cluster: ClusterReader, conflicts: list[str]) -> Iterator[Patch]:
+    """The inverse of a patch, without the fields that others have changed since, and nothing where it is undone already."""
+    current = exists(cluster, patch.ref)
+    if current is None:
+        conflicts.append(f"{patch.ref} is gone")
+        return
+    inverse = patch.inverse
+    theirs = inverse.conflicts(current)
+    for edit in theirs:
+        conflicts.append(f"{patch.ref} {'.'.join(edit.path)} is {at(current, edit.path)!r} now: changed since by somebody else")
+    ours = tuple(e for e in inverse.edits if e not in theirs)
+    inverse = msgspec.structs.replace(inverse, edits=ours)
+    if ours and not inverse.holds(current):
+        yield inverse
+
+
+def _runs(patch: Patch) -> bool:
+    """Whether the workload had pods before it was stopped: only then is there something to wait for."""
+    return patch.action in ("scale", "patch") and not any(e.before == present(0) for e in patch.edits)
+
+
+def _returned(patches: list[Patch], incident: Incident, seen: Observed, conflicts: list[str]) -> Iterator[Change]:
+    """Labels back: the controller adopts the pod again and deletes the youngest surplus one, so all are collected first."""
+    inverses = [c for p in patches for c in _restored(p, seen.cluster, conflicts)]
+    if not inverses:
+        return
+    siblings = _siblings(incident, seen.cluster)
+    for sibling in siblings:
+        if sibling.uid not in seen.captured:
+            yield Capture(pod=sibling, take=_TAKE)
+    for inverse in inverses:
+        yield msgspec.structs.replace(inverse, pods=tuple(siblings))
+
+
+def _siblings(incident: Incident, cluster: ClusterReader) -> list[ObjectRef]:
+    workload = incident.target.workload
+    if workload is None or workload.resource == PODS:
+        return []
+    try:
+        return [ref_of(p, PODS) for p in workloads.observe(workload, cluster).pods]
+    except NotFoundError:
+        return []
+
+
+def _removed(create: Create, outcome: Outcome | None, cluster: ClusterReader) -> Iterator[Delete]:
+    found = exists(cluster, create.ref)
+    if found is not None:
+        uid = outcome.data.get("uid") if isinstance(outcome, Done) else None
+        yield create.inverse(str(uid or found["metadata"]["uid"]))
+
+

@@ -1,0 +1,32 @@
+"""The commands and what each is for: one table for the help, the completion and the lazy imports. Imports nothing."""
+
+from __future__ import annotations
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "contain": ("irkit.cli.contain", "Cut a pod off, keep its evidence, stop its workload."),
+    "collect": ("irkit.cli.collect", "Collect evidence only; writes nothing to the cluster."),
+    "verify": ("irkit.cli.verify", "Prove that a pod is cut off, or that an incident's end states hold."),
+    "respond": ("irkit.cli.respond", "Run a playbook, or one phase of it."),
+    "resume": ("irkit.cli.resume", "Go on where a run was interrupted."),
+    "lift": ("irkit.cli.lift", "Undo a containment: the workload back, the pod kept, returned or deleted."),
+    "incident": ("irkit.cli.incident", "List and show incidents."),
+    "bundle": ("irkit.cli.bundle", "Verify and show evidence."),
+    "playbook": ("irkit.cli.playbook", "List, show, validate playbooks; their schema and their rights."),
+    "rehearse": ("irkit.cli.rehearse", "See or practise a containment on the built-in cluster."),
+    "sandbox": ("irkit.cli.sandbox", "Start the built-in cluster for kubectl and irkit."),
+    "doctor": ("irkit.cli.doctor", "Check this machine, the kubeconfig, the cluster and your rights."),
+}
+
+
+def overview() -> str:
+    """What ``irkit --help`` prints."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join([
+        "irkit contains a compromised Kubernetes pod, keeps its evidence, and proves that it holds.", "",
+        "  irkit contain POD -n NAMESPACE     the command for 03:00", "",
+        "Commands:", *lines, "",
+        "irkit COMMAND --help tells more. --version prints the version.",
+        "Exit codes: 0 holds, 1 failure, 2 usage, 3 declined, 4 forbidden, 5 does not hold,",
+        "6 evidence incomplete, 7 unreachable, 8 refused for safety, 130 interrupted.",
+    ])  # fmt: skip

@@ -1,0 +1,21 @@
+"""The options that commands share, with kubectl's names where they mean the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Target = Annotated[str | None, typer.Argument(metavar="TARGET", help="POD or kind/name", show_default=False)]
+Selector = Annotated[str | None, typer.Option("-l", "--selector", help="Label selector instead of TARGET")]
+Namespace = Annotated[str, typer.Option("-n", "--namespace", help="Namespace; without it, the context's")]
+Context = Annotated[str | None, typer.Option("--context", help="Context of the kubeconfig; without it, the current one")]
+Kubeconfig = Annotated[str | None, typer.Option("--kubeconfig", help="Path of the kubeconfig; without it, KUBECONFIG or ~/.kube/config")]
+Output = Annotated[Literal["text", "json"], typer.Option("-o", "--output", help="json: one document on stdout")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to every confirmation")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan, let the server try it, change nothing")]
+Playbooks = Annotated[Path | None, typer.Option("--playbooks", help="Directory of playbooks that override the built-in ones")]
+Protected = Annotated[str, typer.Option("--protected", metavar="NAMESPACE", help="Name a protected namespace once more to act in it")]
+WithoutEvidence = Annotated[str, typer.Option("--without-evidence", metavar="REASON", help="Why pods may end before anything of them is collected")]
+KeepWorkload = Annotated[bool, typer.Option("--keep-workload", help="Leave the workload running; only cut the pod off and collect")]

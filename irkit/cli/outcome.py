@@ -1,0 +1,60 @@
+"""The last lines of a run: what holds, where the evidence is, whom to tell, and one next command."""
+
+from __future__ import annotations
+
+from irkit.cli.output import Out
+from irkit.engine.result import RunResult
+from irkit.settings import Settings
+from irkit.text import plural, printable
+
+
+def tell(out: Out, result: RunResult, settings: Settings) -> None:
+    """For people. Every outcome ends with exactly one ``next:`` line."""
+    for line in _sentences(result):
+        out.line(line, style="" if result.exit_code == 0 else "yellow", hang=3)
+    evidence = result.evidence
+    if evidence is not None:
+        for path in evidence.bundles:
+            out.line(f"  evidence   {path}")
+        if evidence.missing:
+            out.line(f"  not got    {plural(len(evidence.missing), 'piece')}; irkit bundle show lists them with their reasons")
+    if settings.contacts and result.outcome != "planned":
+        contacts = ", ".join(f"{c.name} <{c.address}>" for c in settings.contacts)
+        out.line(f"  tell       {printable(contacts, 1000)}", hang=13)
+    if result.next:
+        out.line(f"  next:      {result.next}")
+
+
+def _sentences(result: RunResult) -> list[str]:
+    target = result.target or {}
+    name = printable(target.get("name", "it"))
+    if result.outcome == "planned":
+        return ["Nothing was changed: this was a dry run, and the cluster would accept every change."]
+    failed = [s for s in result.steps if s.outcome in ("failed", "declined")]
+    isolation = result.isolation or {}
+    parts = []
+    if isolation.get("verdict") == "leaks":
+        parts.append(f"5: {name} is cut off except for {plural(len(isolation.get('leaks', [])), 'leak')}:")
+        parts += [f"   {leak['direction']:<8} {printable(leak['policy'] or 'no policy')}, {_rule(leak)}: {printable(leak['peer'])}, {printable(leak['ports'])}"
+                  for leak in isolation["leaks"]]  # fmt: skip
+    parts += [f"{result.exit_code}: step {s.id} {s.outcome}: {printable(s.why, 400)}" for s in failed]
+    parts += [f"5: {printable(c['summary'], 400)}" for c in result.checks if c["holds"] is not True and c["check"] != "isolated"]
+    return parts or [_good(result, name)]
+
+
+def _rule(leak: dict[str, object]) -> str:
+    return "every rule" if leak["rule"] is None else f"rule {leak['rule']}"
+
+
+def _good(result: RunResult, name: str) -> str:
+    verdict = (result.isolation or {}).get("verdict")
+    if result.command == "lift":
+        return f"Lifted. {name}: {result.outcome}."
+    if verdict == "isolated" and result.command != "verify":
+        kept = any(s.step == "scale-down" and s.outcome == "done" for s in result.steps)
+        return f"Contained. {name} is alive, cut off and detached" + ("; its workload is stopped." if kept else ".")
+    if verdict == "isolated":
+        return f"Holds. {name} is cut off."
+    if verdict == "gone":
+        return f"{name} is gone; the incident is on its owner."
+    return "Done."

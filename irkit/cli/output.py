@@ -1,0 +1,83 @@
+"""What goes to stdout and stderr, and how: colour only on a terminal, ASCII where the terminal knows no more."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+from typing import TextIO
+
+from irkit.errors import IrkitError
+
+_ASCII = str.maketrans({"→": "->", "←": "<-", "…": "...", "×": "x", "·": "-", "–": "-", "—": "-"})  # fmt: skip
+_COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
+
+
+class Out:
+    """One stream, with its manners."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.terminal = stream.isatty()
+        self.colour = self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self.ascii = (stream.encoding or "ascii").lower().replace("-", "") not in ("utf8", "utf16")
+        self.width = max(40, shutil.get_terminal_size((100, 24)).columns) if self.terminal else 100
+
+    def line(self, text: str = "", *, style: str = "", hang: int = 0) -> None:
+        """One line, wrapped at the terminal's width with ``hang`` columns before what follows."""
+        if self.terminal and len(text) > self.width:
+            lead = len(text) - len(text.lstrip())
+            text = "\n".join(textwrap.wrap(text, self.width, initial_indent="", subsequent_indent=" " * (hang or lead + 2),
+                                           break_long_words=False, break_on_hyphens=False, drop_whitespace=True, replace_whitespace=False)) or text  # fmt: skip
+        print(self.styled(self.plain(text), style), file=self.stream, flush=True)
+
+    def plain(self, text: str) -> str:
+        if not self.ascii:
+            return text
+        return text.translate(_ASCII).encode("ascii", "replace").decode()
+
+    def styled(self, text: str, style: str) -> str:
+        return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if style and self.colour else text
+
+
+def stderr() -> Out:
+    return Out(sys.stderr)
+
+
+def stdout() -> Out:
+    return Out(sys.stdout)
+
+
+def wants_json(words: list[str]) -> bool:
+    """Whether the command line asks for a document, however it goes wrong."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    return any((w in ("-o", "--output") and n == "json") or w in ("-ojson", "-o=json", "--output=json") for w, n in pairs)
+
+
+def error(failure: IrkitError, words: list[str]) -> int:
+    """Say what can't be done and what to do next; returns the exit code."""
+    if wants_json(words):
+        from irkit.engine.result import failed
+
+        document(failed(failure, words[0] if words else ""))
+        return failure.exit_code
+    out = stderr()
+    first, *rest = failure.message.split("\n")
+    out.line(f"{failure.exit_code}: {first}", style="red" if failure.exit_code not in (3, 130) else "yellow", hang=3)
+    for line in rest:
+        out.line(f"   {line}")
+    if failure.next:
+        first, *rest = failure.next.split("\n")
+        out.line(f"   next:   {first}")
+        for line in rest:
+            out.line(f"           {line}")
+    return failure.exit_code
+
+
+def document(value: object) -> None:
+    """One JSON document on stdout."""
+    import msgspec
+
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    sys.stdout.flush()

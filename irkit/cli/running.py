@@ -1,0 +1,37 @@
+"""What every command that runs steps has in common: build the ports, run, tell the outcome, return the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from irkit import wiring
+from irkit.cli import outcome, output
+from irkit.cli.render import Progress
+from irkit.engine.result import RunResult
+from irkit.ports import Ports
+from irkit.settings import Settings
+
+
+def run(
+    use_case: Callable[[Ports], RunResult],
+    *,
+    form: Literal["text", "json"] = "text",
+    yes: bool = False,
+    configured: Settings,
+) -> int:
+    """Run one use case at a terminal; its document or its outcome goes to stdout, what happens on the way to stderr."""
+    from irkit.adapters.terminal import Console, Terminal
+
+    progress = Progress(output.stderr(), quiet=form == "json")
+    ports = wiring.ports(configured, Terminal(yes=yes), progress, Console())
+    return tell(use_case(ports), form, configured)
+
+
+def tell(result: RunResult, form: str, configured: Settings) -> int:
+    """Print the result; returns the exit code."""
+    if form == "json":
+        output.document(result)
+    else:
+        outcome.tell(output.stdout(), result, configured)
+    return result.exit_code

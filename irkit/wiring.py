@@ -1,0 +1,33 @@
+"""The composition root: settings in, ports out. The only place that picks adapters."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from irkit import settings as _settings
+from irkit.ports import Approver, EvidenceStore, Listener, Notifier, Ports
+from irkit.settings import Settings
+
+
+def settings(**flags: object) -> Settings:
+    """Settings from flags, environment and file. Raises UsageError."""
+    return _settings.load(os.environ, **flags)
+
+
+def ports(configured: Settings, approver: Approver, listen: Listener, notifier: Notifier) -> Ports:
+    """A real cluster, the machine's clock and disk. Connects with the first request, not before."""
+    from irkit.adapters.clock import SystemClock
+    from irkit.adapters.kubernetes import connect
+
+    cluster = connect(configured)
+    return Ports(cluster=cluster, connection=cluster, clock=SystemClock(), approver=approver, notifier=notifier, settings=configured,
+                 evidence=evidence(configured), listen=listen, argv=tuple(sys.argv))  # fmt: skip
+
+
+def evidence(configured: Settings) -> Callable[[str], EvidenceStore]:
+    """Where an incident's bags are, by its id."""
+    from irkit.evidence.store import BagStore
+
+    return lambda incident: BagStore(configured.home / "incidents" / incident / "bags")
