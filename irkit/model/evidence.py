@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from irkit.model.kube import ObjectRef, Value
@@ -17,13 +17,15 @@ class Artefact:
     """One file of the payload. ``path`` is relative to ``data/``: parts that come from a cluster are escaped by the bag.
 
     ``open`` streams the bytes, as received. It may raise an IrkitError at any point: what was got before it is kept,
-    and the rest is a gap with the error as its reason.
+    and the rest is a gap with the error as its reason. ``what`` names it in a gap, too: a later artefact with the same
+    ``what`` closes the gap, so it names one thing only.
     """
 
     path: tuple[str, ...]
     open: Callable[[], Iterator[bytes]]
     what: str  # for people: "logs of app before its restart"
-    also: tuple[str, ...] = ()  # a second path (of one part) under which the documented procedure looks for it
+    also: tuple[str, ...] = ()  # second names at the top of the payload; a name shared by several holds them one after the other
+    of: str = ""  # uid of what it was taken from: another object's artefact of the same path gets a path of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Scope:
     suspect: bool
     owners: tuple[ObjectRef, ...] = ()
     node: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)  # before containment: what Services and policies selected it by
+    service_account: str = ""
 
 
 class Gap(Value, frozen=True):
@@ -63,8 +67,10 @@ class Stored(Value, frozen=True):
 
 
 class SealedBag(Value, frozen=True):
+    """A bag that does not change any more. ``octets`` are bytes of artefacts, second names not counted."""
+
     path: str
     artefacts: int
     octets: int
     gaps: tuple[Gap, ...] = ()
-    manifest_sha256: str = ""
+    manifest_sha256: str = ""  # of tagmanifest-sha256.txt, which binds every other file of the bag
