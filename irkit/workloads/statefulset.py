@@ -20,8 +20,8 @@ class StatefulSet(Scaled):
 
     def on_detach(self, suspect: ObjectRef) -> Iterator[str]:
         if self._ordinal(suspect.name) is not None:
-            higher = ", nor any pod of a higher ordinal that is not there yet" if self._ordered else ""
-            yield f"the name {suspect.name} stays taken: there is no replacement{higher} until the quarantined pod is gone"
+            higher = ", nor any new pod of a higher ordinal" if self._ordered else ""
+            yield f"the name {suspect.name} stays taken: until the quarantined pod is gone there is no replacement{higher}"
         yield from mounted_claims(self.cluster, suspect)
 
     @property
