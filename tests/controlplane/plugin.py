@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import re
 import secrets
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,25 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane import binaries, node
-from tests.controlplane.cluster import ControlPlane, alive
-from tests.controlplane.running import Running, User
-
-HOMES = Path(tempfile.gettempdir()) / f"irkit-controlplane-{os.getuid()}"
-
-
-@contextlib.contextmanager
-def running(*, nodes: int) -> Iterator[Running]:
-    """A control plane for the time of a block. It ends with this process, even when that is killed."""
-    HOMES.mkdir(mode=0o700, exist_ok=True)
-    for left in HOMES.iterdir():  # by a run that was killed
-        if not alive(int(left.name.partition("-")[0])):
-            shutil.rmtree(left, ignore_errors=True)
-    plane = ControlPlane(HOMES / f"{os.getpid()}-{secrets.token_hex(2)}", bound=True)
-    try:
-        plane.up(nodes=nodes)
-        yield Running(plane.home, tuple(f"node-{n}" for n in range(nodes)))
-    finally:
-        plane.down()
+from tests.controlplane.running import Running, User, running
 
 
 @pytest.fixture(scope="session")

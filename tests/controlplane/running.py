@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import os
 import secrets
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,9 +21,11 @@ from typing import Any
 import yaml
 
 from tests.controlplane import binaries
+from tests.controlplane.cluster import ControlPlane, alive
 
 Obj = dict[str, Any]
 MARKER = "/version?marker="
+HOMES = Path(tempfile.gettempdir()) / f"irkit-controlplane-{os.getuid()}"
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,21 @@ class Running:
             assert time.monotonic() < until, "the audit log does not go on"
             time.sleep(0.02)
         time.sleep(0.05)  # an event is written just after its answer: another request's may still be on its way
+
+
+@contextlib.contextmanager
+def running(*, nodes: int) -> Iterator[Running]:
+    """A control plane for the time of a block. It ends with this process, even when that is killed."""
+    HOMES.mkdir(mode=0o700, exist_ok=True)
+    for left in HOMES.iterdir():  # by a run that was killed
+        if not alive(int(left.name.partition("-")[0])):
+            shutil.rmtree(left, ignore_errors=True)
+    plane = ControlPlane(HOMES / f"{os.getpid()}-{secrets.token_hex(2)}", bound=True)
+    try:
+        plane.up(nodes=nodes)
+        yield Running(plane.home, tuple(f"node-{n}" for n in range(nodes)))
+    finally:
+        plane.down()
 
 
 def _tail(path: Path, count: int = 200_000) -> bytes:

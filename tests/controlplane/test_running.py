@@ -62,7 +62,7 @@ def test_the_audit_log_has_what_was_sent_since_the_mark(control_plane: Running, 
 
 def test_it_ends_with_the_test_run_that_is_killed(tmp_path: Path) -> None:
     program = (
-        "import sys, time, pathlib; from tests.controlplane.plugin import running\n"
+        "import sys, time, pathlib; from tests.controlplane.running import running\n"
         "with running(nodes=0) as plane: print(plane.home, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as run:

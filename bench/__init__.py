@@ -1,0 +1,1 @@
+"""`make bench`: speed, memory and requests, each measured beside what people would use otherwise."""
