@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from irkit import settings as _settings
 from irkit.ports import Approver, EvidenceStore, Listener, Notifier, Ports
 from irkit.settings import Settings
+
+if TYPE_CHECKING:
+    from irkit.sandbox import Sandbox
 
 
 def settings(**flags: object) -> Settings:
@@ -31,3 +35,10 @@ def evidence(configured: Settings) -> Callable[[str], EvidenceStore]:
     from irkit.evidence.store import BagStore
 
     return lambda incident: BagStore(configured.home / "incidents" / incident / "bags")
+
+
+def rehearsal(scenario: str, seed: int) -> Sandbox:
+    """The built-in cluster, not started yet: a context manager. Raises UsageError for a scenario that there is not."""
+    from irkit.sandbox import Sandbox
+
+    return Sandbox(scenario=scenario, seed=seed)

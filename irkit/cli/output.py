@@ -81,3 +81,14 @@ def document(value: object) -> None:
 
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
     sys.stdout.flush()
+
+
+def table(out: Out, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Columns, as wide as what is in them; what comes from a cluster is escaped."""
+    from irkit.text import printable
+
+    safe = [tuple(printable(cell, 200) for cell in row) for row in rows]
+    widths = [max(len(row[n]) for row in [heads, *safe]) for n in range(len(heads))]
+    for number, row in enumerate([heads, *safe]):
+        text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        out.line(f"  {text}", style="" if number else "bold", hang=4)

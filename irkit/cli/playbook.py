@@ -131,3 +131,24 @@ def _json(document: object) -> None:
     import json
 
     typer.echo(json.dumps(document, indent=2))
+
+
+@app.command()
+def rbac(
+    name: _Name,
+    namespace: Annotated[str, typer.Option("-n", "--namespace", help="The namespace that it will be run in.")] = "default",
+    phase: Annotated[str, typer.Option("--phase", help="Only this phase.")] = "",
+    playbooks: _Folder = None,
+    output: Annotated[str, typer.Option("--output", "-o", help="yaml or json.", metavar="FORMAT")] = "yaml",
+) -> None:
+    """Print the least Role, and ClusterRole, with which a user can run a playbook in a namespace."""
+    from irkit.engine import library, rights
+
+    playbook = library.find(name, _settings(playbooks))
+    found = rights.manifests(rights.least(playbook, phase, namespace), playbook.name, namespace)
+    if _wants_json(output if output != "yaml" else "text"):
+        _json({"apiVersion": "v1", "kind": "List", "items": found})
+        return
+    import yaml
+
+    typer.echo(yaml.safe_dump_all(found, sort_keys=False, default_flow_style=None, explicit_start=True, width=150).rstrip())

@@ -55,3 +55,9 @@ def given(playbook: Playbook, words: Mapping[str, str]) -> dict[str, Any]:
     if absent:
         raise UsageError(f"playbook {playbook.name} needs -p {absent[0]}=…" + (f" ({takes[absent[0]].help})" if takes[absent[0]].help else ""))
     return {name: parameters.parse(p, words[name]) if name in words else p.default for name, p in takes.items()}
+
+
+def samples(playbook: Playbook) -> dict[str, Any]:
+    """A value for each parameter that has no default: to plan without a run."""
+    filled = {"integer": 1, "duration": 60.0, "boolean": True, "image": f"sample@sha256:{'0' * 64}"}
+    return {p.name: p.default if p.default is not None else filled.get(p.type, "sample") for p in playbook.parameters if p is not playbook.target}

@@ -1,0 +1,52 @@
+"""`irkit rehearse`: a containment on the built-in cluster, with everything as in earnest."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from irkit.cli import options
+from irkit.cli.main import SETTINGS
+from irkit.cli.sandbox import Scenario, Seed
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)
+Keep = Annotated[bool, typer.Option("--keep-workload", help="Leave the workload running")]
+
+
+@app.command()
+def rehearse(
+    scenario: Scenario = "todo-app", seed: Seed = 0, yes: options.Yes = False, output: options.Output = "text", keep_workload: Keep = False
+) -> int:
+    """See a containment, or do one: the same prompts, tables and evidence as on a real cluster, on one made for it.
+
+    Without a terminal it answers its questions itself and says so.
+    """
+    from irkit import wiring
+    from irkit.adapters.terminal import Console, Terminal
+    from irkit.app import respond as cases
+    from irkit.cli import output as streams
+    from irkit.cli.render import Progress
+    from irkit.cli.running import tell
+
+    err = streams.stderr()
+    with wiring.rehearsal(scenario, seed) as box:
+        namespace, pod = box.suspect
+        configured = wiring.settings(kubeconfig=str(box.kubeconfig), context="")
+        alone = yes or not sys.stdin.isatty()
+        if output == "text":
+            err.line(f"A rehearsal: scenario {scenario}, seed {seed}, on a cluster inside this process. {box.title}")
+            err.line(f"$ irkit contain {pod} -n {namespace}" + ("   (no terminal: every question is answered yes)" if alone else ""))
+            err.line()
+        ports = wiring.ports(configured, Terminal(yes=alone), Progress(err, quiet=output == "json"), Console())
+        request = cases.Request(command="contain", playbook="compromised-pod", phase="containment", target=pod, namespace=namespace, keep_workload=keep_workload)
+        result = cases.respond(ports, request)
+        if result.evidence is not None and result.evidence.bundle:
+            result.next = f"irkit bundle verify {result.evidence.bundle}"
+        code = tell(result, output, configured)
+    if output == "text":
+        err.line("Then try:  irkit sandbox                 this cluster, to play with from another terminal")
+        err.line("           irkit rehearse --seed 7       other names, other siblings, and something planted")
+        err.line(f"           irkit playbook show {request.playbook} --runbook")
+    return code

@@ -1,0 +1,32 @@
+"""`irkit sandbox`: the rehearsal cluster by itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from irkit.cli.main import SETTINGS
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)
+Scenario = Annotated[str, typer.Option("--scenario", help="What happens in it")]
+Seed = Annotated[int, typer.Option("--seed", help="Changes names, siblings and what was planted")]
+
+
+@app.command()
+def sandbox(scenario: Scenario = "todo-app", seed: Seed = 0) -> int:
+    """Start the built-in cluster and print the line that points kubectl and irkit at it. Ctrl-C ends it."""
+    from irkit import wiring
+    from irkit.cli import output as streams
+
+    out, err = streams.stdout(), streams.stderr()
+    with wiring.rehearsal(scenario, seed) as box:
+        namespace, pod = box.suspect
+        out.line(f"export KUBECONFIG={box.kubeconfig}")
+        err.line(f"The cluster of scenario {scenario}, seed {seed}, runs until Ctrl-C. In another terminal, paste that line, then:")
+        err.line(f"  next:      irkit contain {pod} -n {namespace}")
+        try:
+            box.wait()
+        except KeyboardInterrupt:
+            err.line("ended; its state is gone, the incidents in IRKIT_HOME stay")
+    return 0
