@@ -1,0 +1,1 @@
+"""The API of the rehearsal cluster: from a parsed request to an answer, without HTTP."""

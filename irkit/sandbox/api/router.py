@@ -1,0 +1,75 @@
+"""From a call to the function that answers it, after authorization."""
+
+from __future__ import annotations
+
+from irkit.sandbox import rbac
+from irkit.sandbox.api import discovery, reads, reviews, subresources, writes
+from irkit.sandbox.api.call import Answer, Call
+from irkit.sandbox.catalog import NODES, PODS, Served
+from irkit.sandbox.failures import Failure, forbidden, no_such_method, no_such_resource
+from irkit.sandbox.logs import Logs
+from irkit.sandbox.store import Store
+
+
+class Router:
+    def __init__(self, store: Store, logs: Logs) -> None:
+        self._store, self._logs = store, logs
+        self._reads = reads.Reads(store)
+
+    def answer(self, call: Call) -> Answer:
+        """Raises Failure."""
+        if call.served is None:
+            if not rbac.may_path(self._store, call.user, call.verb, call.path):
+                raise Failure(403, "Forbidden", f'forbidden: User "{call.user.name}" cannot {call.verb} path "{call.path}"', {})
+            return discovery.answer(self._store.catalog, call)
+        served = call.served
+        if served.virtual:
+            return self._review(served, call)
+        if not rbac.may(self._store, call.user, call.attributes):
+            raise forbidden(served, call.name, call.attributes.refusal(call.user))
+        if call.subresource:
+            return self._subresource(served, call)
+        return self._resource(served, call)
+
+    def _review(self, served: Served, call: Call) -> Answer:
+        if call.user is rbac.ANONYMOUS:
+            raise forbidden(served, "", call.attributes.refusal(call.user))
+        if call.method != "POST":
+            raise no_such_method()
+        return reviews.answer(self._store, served, call)
+
+    def _resource(self, served: Served, call: Call) -> Answer:
+        match call.verb:
+            case "get":
+                return self._reads.get(served, call)
+            case "list":
+                return self._reads.list(served, call)
+            case "watch":
+                return self._reads.watch(served, call)
+            case "create" if not call.name and (call.namespace or not served.resource.namespaced):
+                return writes.create(self._store, served, call)
+            case "update" | "patch" if call.name:
+                return writes.modify(self._store, served, call)
+            case "delete":
+                return writes.delete(self._store, served, call)
+            case "deletecollection":
+                return writes.delete_collection(self._store, served, call, self._reads.matching(served, call))
+        raise no_such_method()
+
+    def _subresource(self, served: Served, call: Call) -> Answer:
+        if call.subresource not in served.subresources:
+            raise no_such_resource()
+        match call.subresource, call.method:
+            case "proxy", _ if served is NODES:
+                return subresources.proxy(self._store, call)
+            case "log", "GET" if served is PODS:
+                return subresources.log(self._store, self._logs, call)
+            case "eviction", "POST":
+                return subresources.evict(self._store, call)
+            case "scale", "GET" | "PUT" | "PATCH":
+                return subresources.scale(self._store, served, call)
+            case "status" | "ephemeralcontainers", "GET":
+                return self._reads.get(served, call)
+            case "status" | "ephemeralcontainers", "PUT" | "PATCH":
+                return writes.modify(self._store, served, call)
+        raise no_such_method()

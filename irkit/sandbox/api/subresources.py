@@ -1,0 +1,117 @@
+"""scale, log, eviction, and the proxy to a node."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from irkit.model.kube import Obj, at, labels_of, selects
+from irkit.sandbox import logs, validation
+from irkit.sandbox.api.call import Answer, Call
+from irkit.sandbox.api.writes import check_version, patch
+from irkit.sandbox.catalog import NODES, PODS, Served
+from irkit.sandbox.clock import parse
+from irkit.sandbox.controllers.owners import terminate
+from irkit.sandbox.failures import Failure, bad_request, invalid, no_such_method, not_found
+from irkit.sandbox.logs import Logs, Query
+from irkit.sandbox.selectors import formatted
+from irkit.sandbox.store import Store
+
+
+def _object(store: Store, served: Served, call: Call) -> Obj:
+    found = store.get(served, call.namespace if served.resource.namespaced else "", call.name)
+    if found is None:
+        raise not_found(served, call.name)
+    return found
+
+
+def scale(store: Store, served: Served, call: Call) -> Answer:
+    dry_run = call.dry_run() if call.method != "GET" else False
+    with store.changed:
+        current = _object(store, served, call)
+        view = _scale_of(current)
+        if call.method == "GET":
+            return Answer(view)
+        wanted = call.document() if call.method == "PUT" else patch(call, view)
+        meta, replicas = wanted.get("metadata") or {}, at(wanted, ("spec", "replicas"), 0)
+        check_version(served, current, meta.get("resourceVersion"))
+        if not isinstance(replicas, int):
+            raise bad_request("Scale in version \"v1\" cannot be handled as a Scale: spec.replicas: not a number")
+        uid = meta.get("uid") or current["metadata"]["uid"]
+        changed = {**current, "metadata": {**current["metadata"], "uid": uid}, "spec": {**current["spec"], "replicas": replicas}}
+        if causes := validation.updating(served, current, changed):
+            raise invalid(served, call.name, causes)
+        return Answer(_scale_of(store.replace(served, changed, manager=call.manager, subresource="scale", dry_run=dry_run)))
+
+
+def _scale_of(obj: Obj) -> Obj:
+    """An ``autoscaling/v1`` Scale."""
+    meta = {key: obj["metadata"][key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if key in obj["metadata"]}
+    return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta, "spec": {"replicas": at(obj, ("spec", "replicas"), 1)},
+            "status": {"replicas": at(obj, ("status", "replicas"), 0), "selector": formatted(at(obj, ("spec", "selector")))}}  # fmt: skip
+
+
+def log(store: Store, kept: Logs, call: Call) -> Answer:
+    """A container's log, worded as registry/core/pod and the kubelet (GetKubeletContainerLogs) refuse it."""
+    pod = _object(store, PODS, call)
+    query = _query(store, call)
+    container = _container(pod, call.query.get("container", ""))
+    if not at(pod, ("spec", "nodeName")):
+        return Answer(b"", content_type="text/plain")
+    previous = call.flag("previous")
+    run = kept.find(pod["metadata"]["uid"], container, previous=previous)
+    if run is None:
+        name = pod["metadata"]["name"]
+        if previous:
+            raise bad_request(f'previous terminated container "{container}" in pod "{name}" not found')
+        raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: ContainerCreating')
+    return Answer(logs.answer(run, query), content_type="text/plain")
+
+
+def _container(pod: Obj, asked: str) -> str:
+    spec, name = pod["spec"], pod["metadata"]["name"]
+    names = [c["name"] for field in ("containers", "initContainers", "ephemeralContainers") for c in spec.get(field) or ()]
+    if asked:
+        if asked not in names:
+            raise bad_request(f"container {asked} is not valid for pod {name}")
+        return asked
+    regular = [str(c["name"]) for c in spec["containers"]]
+    if len(names) == 1:
+        return regular[0]
+    extra = [c["name"] for c in spec.get("initContainers") or ()]
+    also = f" or one of the init containers: [{' '.join(extra)}]" if extra else ""
+    raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(regular)}]{also}")
+
+
+def _query(store: Store, call: Call) -> Query:
+    since = None
+    if (seconds := call.number("sinceSeconds")) is not None:
+        since = logs.nanoseconds(store.now() - timedelta(seconds=seconds))
+    elif moment := call.query.get("sinceTime"):
+        try:
+            since = logs.nanoseconds(parse(moment))
+        except ValueError as error:
+            raise bad_request(f"sinceTime: {error}") from None
+    return Query(call.flag("timestamps"), call.number("tailLines"), since, call.number("limitBytes"))
+
+
+def evict(store: Store, call: Call) -> Answer:
+    """Delete the pod unless a PodDisruptionBudget forbids it."""
+    pod = _object(store, PODS, call)
+    dry_run = call.dry_run()
+    budgets = store.catalog.of("policy/v1", "PodDisruptionBudget")
+    for budget in store.list(budgets, call.namespace) if budgets else ():
+        covered = selects(at(budget, ("spec", "selector")), labels_of(pod))
+        if covered and at(budget, ("status", "disruptionsAllowed"), 0) < 1:
+            cause = {"reason": "DisruptionBudget", "message": f"The disruption budget {budget['metadata']['name']} allows no disruption now"}
+            raise Failure(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.", {"causes": [cause]})
+    if not dry_run:
+        terminate(store, PODS, pod, at(pod, ("spec", "terminationGracePeriodSeconds"), 30), manager=call.manager)
+    return Answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
+
+
+def proxy(store: Store, call: Call) -> Answer:
+    """A node without a kubelet behind it: the checkpoint API is off, and nothing else is there either."""
+    _object(store, NODES, call)
+    if call.method not in ("GET", "POST"):
+        raise no_such_method()
+    return Answer(b"404 page not found\n", 404, "text/plain; charset=utf-8")

@@ -1,0 +1,143 @@
+"""The rehearsal cluster as one thing: start it, use it, stop it."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from irkit.model.kube import Obj
+from irkit.ports import Clock
+from irkit.sandbox import scenarios, tls
+from irkit.sandbox.api.router import Router
+from irkit.sandbox.audit import Audit
+from irkit.sandbox.clock import WallClock
+from irkit.sandbox.controllers import node
+from irkit.sandbox.controllers.manager import Manager
+from irkit.sandbox.logs import Logs, Run
+from irkit.sandbox.rbac import MASTERS, User
+from irkit.sandbox.scenarios import Scenario
+from irkit.sandbox.server import Server
+from irkit.sandbox.store import Store
+
+ADMIN = User("oncall@example.com", ("oncall", MASTERS, "system:authenticated"))
+LAG = 0.01
+
+
+class Sandbox:
+    """A small Kubernetes on 127.0.0.1, from entering to leaving the ``with`` block.
+
+    Args:
+        scenario: what is in it, one of `scenarios.NAMES`.
+        seed: names, sizes, faults and planted leaks; the same seed gives the same cluster. Tokens and the TLS key are
+            always new.
+        clock: where times come from; the wall clock without one. Network time-outs are in real time in any case.
+        home: directory for kubeconfigs (mode 0600); made where it is missing.
+        lag: seconds by the clock between a write and what the controllers do about it.
+        audit_log: a file that gets the audit events as JSON lines.
+
+    Raises UsageError where there is no such scenario.
+    """
+
+    def __init__(self, scenario: str = "todo-app", seed: int = 0, clock: Clock | None = None, *, home: Path, lag: float = LAG,
+                 audit_log: Path | None = None) -> None:  # fmt: skip
+        self._clock: Clock = clock or WallClock()
+        self._home = home
+        self.store = Store(self._clock, seed)
+        self.logs = Logs()
+        self._manager = Manager(self.store, self.logs, self._clock, lag)
+        self.scenario: Scenario = scenarios.load(scenario, seed, self.store, self.logs, self._manager.settle)
+        self._identity = tls.make()
+        self._users: dict[str, User] = {}
+        self._audit = Audit(self._clock, self.store.names, audit_log)
+        self._server = Server(self.store, Router(self.store, self.logs), self._audit, tls.context(self._identity), self._users.get)
+        self.kubeconfig = self._admit(ADMIN, "kubeconfig")
+
+    def __enter__(self) -> Sandbox:
+        self._manager.start()
+        self._server.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._server.stop()
+        self._manager.stop()
+        self._audit.close()
+
+    @property
+    def url(self) -> str:
+        return self._server.url
+
+    @property
+    def suspect(self) -> tuple[str, str]:
+        """Namespace and name of the pod under attack."""
+        return self.scenario.suspect
+
+    @property
+    def audit(self) -> list[Obj]:
+        """Events of every request so far, as audit.k8s.io/v1 at level Metadata."""
+        return self._audit.events
+
+    def token_for(self, user: str, groups: Sequence[str] = ()) -> Path:
+        """The kubeconfig of another user, who may do what RBAC grants and nothing else."""
+        return self._admit(User(user, (*groups, "system:authenticated")), f"kubeconfig-{len(self._users)}")
+
+    def settle(self, timeout: float = 5.0) -> bool:
+        """Wait until the controllers have done all they want to; False when they have not after ``timeout`` seconds."""
+        return self._manager.wait(timeout)
+
+    def hold(self) -> None:
+        """Keep the controllers from acting until `release`."""
+        self._manager.hold()
+
+    def release(self) -> None:
+        self._manager.release()
+
+    def write_log(self, namespace: str, pod: str, container: str, run: Run, *, previous: bool = False) -> None:
+        """Replace what a container wrote in its current or its previous run. Raises KeyError where the pod is not there."""
+        from irkit.sandbox.catalog import PODS
+
+        found = self.store.get(PODS, namespace, pod)
+        if found is None:
+            raise KeyError(f"{namespace}/{pod}")
+        self.logs.rewrite(found["metadata"]["uid"], container, run, previous=previous)
+
+    def restart(self, namespace: str, pod: str, container: str) -> None:
+        """The container crashes and starts again. Raises KeyError where it is not there."""
+        node.restart(self.store, self.logs, namespace, pod, container)
+
+    def _admit(self, user: User, file: str) -> Path:
+        token = secrets.token_urlsafe(24)
+        self._users[token] = user
+        namespace = self.suspect[0]
+        document = {
+            "apiVersion": "v1", "kind": "Config", "current-context": "rehearsal",
+            "clusters": [{"name": "rehearsal", "cluster": {"server": self.url, "certificate-authority-data": base64.b64encode(self._identity.ca).decode()}}],
+            "users": [{"name": user.name, "user": {"token": token}}],
+            "contexts": [{"name": "rehearsal", "context": {"cluster": "rehearsal", "user": user.name, "namespace": namespace}}],
+        }  # fmt: skip
+        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._home / file
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(document)))  # JSON is YAML
+        return path
+
+
+def serve(scenario: str = "todo-app", seed: int = 0, *, home: Path, ready: Callable[[Sandbox], None], stop: threading.Event | None = None,
+          audit_log: Path | None = None) -> None:  # fmt: skip
+    """Run a rehearsal cluster until ``stop`` is set or the process is interrupted (KeyboardInterrupt ends it quietly).
+
+    ``ready`` is called once, when it serves: to print the kubeconfig's path.
+    """
+    waiting = stop or threading.Event()
+    with Sandbox(scenario, seed, home=home, audit_log=audit_log) as box:
+        ready(box)
+        try:
+            waiting.wait()
+        except KeyboardInterrupt:
+            return

@@ -1,0 +1,87 @@
+"""Runs the controllers: a while after each write, until nothing changes any more."""
+
+from __future__ import annotations
+
+import threading
+
+from irkit.ports import Clock
+from irkit.sandbox.controllers import daemonset, deployment, endpoints, garbage, node, replicaset, statefulset
+from irkit.sandbox.logs import Logs
+from irkit.sandbox.store import Store
+
+STEPS = (garbage.namespaces, deployment.reconcile, replicaset.reconcile, statefulset.reconcile, daemonset.reconcile, garbage.collect,
+         endpoints.reconcile, node.schedule)  # fmt: skip
+ROUNDS = 500
+"""More rounds than any rollout here takes; two controllers that undo each other end there."""
+
+
+class Manager:
+    """One thread that wakes at each write, waits ``lag`` seconds by the clock, and settles the cluster.
+
+    So an answer comes before its consequences, as from a real API server: a relabelled pod still has its owner for a
+    moment. With ``lag`` 0 that moment is as short as the machine allows, and is still there.
+    """
+
+    def __init__(self, store: Store, logs: Logs, clock: Clock, lag: float) -> None:
+        self._store, self._logs, self._clock, self._lag = store, logs, clock, lag
+        self._seen = 0
+        self._stopped = False
+        self._held = 0
+        self._thread = threading.Thread(target=self._run, name="sandbox-controllers", daemon=True)
+
+    def start(self) -> None:
+        self.settle()
+        self._thread.start()
+
+    def stop(self) -> None:
+        with self._store.changed:
+            self._stopped = True
+            self._store.changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(5)
+
+    def hold(self) -> None:
+        """Do nothing until `release`: for tests that look at the moment between a write and its consequences."""
+        with self._store.changed:
+            self._held += 1
+
+    def release(self) -> None:
+        with self._store.changed:
+            self._held -= 1
+            self._store.changed.notify_all()
+
+    def settle(self) -> None:
+        """Let the controllers act until nothing changes."""
+        for _ in range(ROUNDS):
+            before = self._store.version
+            self._round()
+            if self._store.version == before:
+                self._seen = before
+                return
+        self._seen = self._store.version
+
+    def wait(self, timeout: float) -> bool:
+        """Until every write so far has had its consequences; False when ``timeout`` seconds pass before that."""
+        with self._store.changed:
+            return self._store.changed.wait_for(lambda: self._seen == self._store.version, timeout)
+
+    def _round(self) -> None:
+        for step in STEPS:
+            with self._store.changed:
+                step(self._store)
+        with self._store.changed:
+            node.run(self._store, self._logs)
+    def _pending(self) -> bool:
+        return self._stopped or (not self._held and self._seen != self._store.version)
+
+    def _run(self) -> None:
+        while True:
+            with self._store.changed:
+                self._store.changed.wait_for(self._pending)
+                if self._stopped:
+                    return
+            if self._lag:
+                self._clock.sleep(self._lag)
+            self.settle()
+            with self._store.changed:
+                self._store.changed.notify_all()

@@ -1,0 +1,131 @@
+"""The scheduler and the kubelets: pods get a node, run, and end.
+
+There are no containers. A pod runs as soon as it has a node, and is gone one round after its deletion, however long its
+grace: a rehearsal should not wait for a shutdown that nothing does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from irkit.model.kube import Obj, at
+from irkit.sandbox.catalog import NODES, PODS
+from irkit.sandbox.clock import stamp
+from irkit.sandbox.controllers import owners
+from irkit.sandbox.logs import Logs, fixed, written
+from irkit.sandbox.names import digest_of
+from irkit.sandbox.store import KUBELET, Store
+
+_SCHEDULER = "kube-scheduler"
+
+
+def schedule(store: Store) -> None:
+    """Give each new pod the fitting node with the fewest pods."""
+    pods = store.list(PODS)
+    waiting = [pod for pod in pods if not at(pod, ("spec", "nodeName")) and owners.active(pod)]
+    if not waiting:
+        return
+    used = Counter(at(pod, ("spec", "nodeName"), "") for pod in pods)
+    for pod in waiting:
+        fitting = [node["metadata"]["name"] for node in store.list(NODES) if _fits(pod, node)]
+        if not fitting:
+            _unschedulable(store, pod)
+            continue
+        node = min(fitting, key=lambda name: (used[name], name))
+        used[node] += 1
+        condition = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": stamp(store.now())}
+        store.replace(PODS, {**pod, "spec": {**pod["spec"], "nodeName": node}, "status": {**pod["status"], "conditions": [condition]}},
+                      manager=_SCHEDULER)  # fmt: skip
+
+
+def _fits(pod: Obj, node: Obj) -> bool:
+    labels = {**(node["metadata"].get("labels") or {}), "kubernetes.io/hostname": node["metadata"]["name"]}
+    wanted = at(pod, ("spec", "nodeSelector"), {})
+    return not at(node, ("spec", "unschedulable"), False) and all(labels.get(key) == value for key, value in wanted.items())
+
+
+def _unschedulable(store: Store, pod: Obj) -> None:
+    if at(pod, ("status", "conditions")):
+        return
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "lastProbeTime": None,
+                 "message": "0 nodes are available", "lastTransitionTime": stamp(store.now())}  # fmt: skip
+    store.mutate(PODS, pod, {"status": {"conditions": [condition]}}, manager=_SCHEDULER, subresource="status")
+
+
+def run(store: Store, logs: Logs) -> None:
+    """What all kubelets do: start what is assigned to their nodes, remove what was asked to end."""
+    for pod in store.list(PODS):
+        meta = pod["metadata"]
+        if "deletionTimestamp" in meta:
+            if meta.get("deletionGracePeriodSeconds", 0) > 0:
+                store.mutate(PODS, pod, {"metadata": {"deletionGracePeriodSeconds": 0}}, manager=KUBELET)
+        elif at(pod, ("spec", "nodeName")) and at(pod, ("status", "phase")) == "Pending" and not at(pod, ("status", "startTime")):
+            _start(store, logs, pod)
+
+
+def _start(store: Store, logs: Logs, pod: Obj) -> None:
+    spec, uid, now = pod["spec"], pod["metadata"]["uid"], stamp(store.now())
+    for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
+        lines = written(store.now(), f"{container['name']} starting, image {container['image']}".encode(), b"ready")
+        logs.begin(uid, container["name"], fixed(lines))
+    node = store.get(NODES, "", spec["nodeName"]) or {}
+    host = next((a["address"] for a in at(node, ("status", "addresses"), []) if a["type"] == "InternalIP"), "127.0.0.1")
+    ip = host if spec.get("hostNetwork") else _address(store, uid)
+    kept = [c for c in at(pod, ("status", "conditions"), []) if c["type"] == "PodScheduled"]
+    fresh = [{"type": t, "status": "True", "lastProbeTime": None, "lastTransitionTime": now} for t in ("Initialized", "Ready", "ContainersReady")]
+    status = {**pod["status"], "phase": "Running", "hostIP": host, "hostIPs": [{"ip": host}], "podIP": ip, "podIPs": [{"ip": ip}],
+              "startTime": now, "conditions": [*kept, *fresh],
+              "containerStatuses": [_running(uid, c, now) for c in spec["containers"]]}  # fmt: skip
+    if spec.get("initContainers"):
+        status["initContainerStatuses"] = [_completed(uid, c, now) for c in spec["initContainers"]]
+    store.replace(PODS, {**pod, "status": status}, manager=KUBELET, subresource="status")
+
+
+def _address(store: Store, uid: str) -> str:
+    taken = {at(pod, ("status", "podIP")) for pod in store.list(PODS)}
+    n = store.names.number(60000, "ip", uid)
+    while (ip := f"10.244.{n // 250 % 250 + 1}.{n % 250 + 2}") in taken:
+        n += 1
+    return ip
+
+
+def image_id(image: str) -> str:
+    repository = image.partition("@")[0]
+    tag = repository.rpartition("/")[2].partition(":")[2]
+    return f"{repository.removesuffix(f':{tag}') if tag else repository}@sha256:{digest_of(image)}"
+
+
+def container_id(uid: str, container: str, restarts: int) -> str:
+    return f"containerd://{digest_of(f'{uid} {container} {restarts}')}"
+
+
+def _running(uid: str, container: Obj, now: str) -> Obj:
+    return {"name": container["name"], "image": container["image"], "imageID": image_id(container["image"]), "ready": True, "started": True,
+            "restartCount": 0, "containerID": container_id(uid, container["name"], 0), "state": {"running": {"startedAt": now}}, "lastState": {}}  # fmt: skip
+
+
+def _completed(uid: str, container: Obj, now: str) -> Obj:
+    identity = container_id(uid, container["name"], 0)
+    end = {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now, "containerID": identity}
+    return {**_running(uid, container, now), "started": False, "state": {"terminated": end}}
+
+
+def restart(store: Store, logs: Logs, namespace: str, pod: str, container: str, *, exit_code: int = 137, reason: str = "Error") -> Obj:
+    """The container ends and starts again: its log becomes the previous one. Raises KeyError where there is no such."""
+    found = store.get(PODS, namespace, pod)
+    if found is None:
+        raise KeyError(f"{namespace}/{pod}")
+    uid, now = found["metadata"]["uid"], stamp(store.now())
+    statuses = []
+    for status in at(found, ("status", "containerStatuses"), []):
+        if status["name"] == container:
+            began = at(status, ("state", "running", "startedAt"), now)
+            last = {"exitCode": exit_code, "reason": reason, "startedAt": began, "finishedAt": now, "containerID": status["containerID"]}
+            count = status["restartCount"] + 1
+            status = {**status, "restartCount": count, "containerID": container_id(uid, container, count),
+                      "state": {"running": {"startedAt": now}}, "lastState": {"terminated": last}}  # fmt: skip
+        statuses.append(status)
+    if container not in [s["name"] for s in statuses]:
+        raise KeyError(container)
+    logs.begin(uid, container, fixed(written(store.now(), f"{container} starting again".encode(), b"ready")))
+    return store.mutate(PODS, found, {"status": {"containerStatuses": statuses}}, manager=KUBELET, subresource="status")

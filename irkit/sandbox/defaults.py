@@ -1,0 +1,138 @@
+"""What the API server fills in before it validates (the `SetDefaults_*` functions and a few admission plugins).
+
+Only what a client can see and irkit or kubectl looks at.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from irkit.model.kube import Obj
+
+
+def complete(obj: Obj) -> Obj:
+    """``obj`` with defaults; it is not changed."""
+    fill = _KINDS.get(obj.get("kind", ""))
+    return fill(obj) if fill else obj
+
+
+def _with(obj: Obj, **defaults: Any) -> Obj:
+    return {**obj, **{key: value for key, value in defaults.items() if obj.get(key) is None}}
+
+
+def pod_spec(spec: Obj) -> Obj:
+    filled = _with(spec, restartPolicy="Always", terminationGracePeriodSeconds=30, dnsPolicy="ClusterFirst", securityContext={},
+                   schedulerName="default-scheduler", enableServiceLinks=True)  # fmt: skip
+    for field in ("containers", "initContainers"):
+        if isinstance(spec.get(field), list):
+            filled[field] = [_container(c) for c in spec[field]]
+    return filled
+
+
+def _container(container: Obj) -> Obj:
+    image = container.get("image", "")
+    pull = "IfNotPresent" if ":" in image.rpartition("/")[2] and not image.endswith(":latest") else "Always"
+    filled = _with(container, terminationMessagePath="/dev/termination-log", terminationMessagePolicy="File", imagePullPolicy=pull,
+                   resources={})  # fmt: skip
+    if filled.get("ports"):
+        filled["ports"] = [_with(port, protocol="TCP") for port in filled["ports"]]
+    return filled
+
+
+def _pod(obj: Obj) -> Obj:
+    spec = pod_spec(obj.get("spec") or {})
+    account = spec.get("serviceAccountName") or "default"
+    tolerations = [{"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+                   for key in ("not-ready", "unreachable")]  # fmt: skip
+    spec = _with(spec, serviceAccountName=account, serviceAccount=account, priority=0, preemptionPolicy="PreemptLowerPriority", tolerations=tolerations)
+    return {**obj, "spec": spec, "status": _with(obj.get("status") or {}, phase="Pending", qosClass="Burstable" if _requests(spec) else "BestEffort")}
+
+
+def _requests(spec: Obj) -> bool:
+    return any((c.get("resources") or {}).get("requests") or (c.get("resources") or {}).get("limits") for c in spec.get("containers") or ())
+
+
+def _templated(obj: Obj, **defaults: Any) -> Obj:
+    spec = _with(obj.get("spec") or {}, **defaults)
+    template = spec.get("template")
+    if isinstance(template, dict):
+        spec["template"] = {**template, "metadata": template.get("metadata") or {}, "spec": pod_spec(template.get("spec") or {})}
+    return {**obj, "spec": spec}
+
+
+def _deployment(obj: Obj) -> Obj:
+    strategy = (obj.get("spec") or {}).get("strategy") or {"type": "RollingUpdate"}
+    if strategy.get("type", "RollingUpdate") == "RollingUpdate":
+        rolling = _with(strategy.get("rollingUpdate") or {}, maxUnavailable="25%", maxSurge="25%")
+        strategy = {**strategy, "type": "RollingUpdate", "rollingUpdate": rolling}
+    filled = _templated(obj, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600)
+    filled["spec"]["strategy"] = strategy
+    return filled
+
+
+def _stateful_set(obj: Obj) -> Obj:
+    return _templated(obj, replicas=1, revisionHistoryLimit=10, podManagementPolicy="OrderedReady",
+                      updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+                      persistentVolumeClaimRetentionPolicy={"whenDeleted": "Retain", "whenScaled": "Retain"})  # fmt: skip
+
+
+def _daemon_set(obj: Obj) -> Obj:
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}
+    return _templated(obj, revisionHistoryLimit=10, updateStrategy=strategy)
+
+
+def _job(obj: Obj) -> Obj:
+    return _templated(obj, parallelism=1, completions=1, backoffLimit=6, completionMode="NonIndexed", suspend=False)
+
+
+def _cron_job(obj: Obj) -> Obj:
+    spec = _with(obj.get("spec") or {}, concurrencyPolicy="Allow", suspend=False, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1)
+    return {**obj, "spec": spec}
+
+
+def _network_policy(obj: Obj) -> Obj:
+    spec = dict(obj.get("spec") or {})
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+    for direction in ("ingress", "egress"):
+        if isinstance(spec.get(direction), list):
+            spec[direction] = [_rule(rule) for rule in spec[direction]]
+    spec.setdefault("podSelector", {})
+    return {**obj, "spec": spec}
+
+
+def _rule(rule: Any) -> Any:
+    if not isinstance(rule, dict) or not isinstance(rule.get("ports"), list):
+        return rule
+    return {**rule, "ports": [_with(port, protocol="TCP") if isinstance(port, dict) else port for port in rule["ports"]]}
+
+
+def _secret(obj: Obj) -> Obj:
+    filled = _with(obj, type="Opaque")
+    if given := filled.pop("stringData", None):
+        encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in given.items()}
+        filled["data"] = {**(filled.get("data") or {}), **encoded}
+    return filled
+
+
+def _service(obj: Obj) -> Obj:
+    spec = _with(obj.get("spec") or {}, type="ClusterIP", sessionAffinity="None", internalTrafficPolicy="Cluster",
+                 ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack")  # fmt: skip
+    if spec.get("ports"):
+        spec["ports"] = [_with(port, protocol="TCP", targetPort=port.get("port")) for port in spec["ports"]]
+    return {**obj, "spec": spec}
+
+
+def _namespace(obj: Obj) -> Obj:
+    meta = obj["metadata"]
+    labels = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": meta.get("name", "")}
+    return {**obj, "metadata": {**meta, "labels": labels}, "spec": _with(obj.get("spec") or {}, finalizers=["kubernetes"]),
+            "status": _with(obj.get("status") or {}, phase="Active")}  # fmt: skip
+
+
+_KINDS = {
+    "Pod": _pod, "Deployment": _deployment, "ReplicaSet": lambda o: _templated(o, replicas=1), "StatefulSet": _stateful_set,
+    "DaemonSet": _daemon_set, "Job": _job, "CronJob": _cron_job, "NetworkPolicy": _network_policy, "Secret": _secret,
+    "Service": _service, "Namespace": _namespace,
+}  # fmt: skip
