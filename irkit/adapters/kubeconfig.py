@@ -22,9 +22,7 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 EXEC_EXTENSION = "client.authentication.k8s.io/exec"
 
 
-def load(
-    joined: str, context: str, environ: Mapping[str, str], *, service_account: Path = SERVICE_ACCOUNT, home: Path | None = None
-) -> Access:
+def load(joined: str, context: str, environ: Mapping[str, str], *, service_account: Path = SERVICE_ACCOUNT, home: Path | None = None) -> Access:
     """How to reach the cluster of ``context`` (empty: the current one) by the kubeconfig files ``joined`` by ``:``.
 
     Without files: ``~/.kube/config``, else the ServiceAccount of the pod that we run in. Raises KubeconfigError.

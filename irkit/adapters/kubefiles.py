@@ -87,7 +87,7 @@ class Merged(msgspec.Struct, frozen=True):
         known = self.names(kind)
         near = nearest(name, known, 3) or known[:10]
         hint = f"; there is {', '.join(printable(n) for n in near)}" if near else f"; there is no {kind} at all"
-        raise KubeconfigError(f"{by}: no {kind} {printable(name)!r} in {self.where}{hint}", next="kubectl config get-contexts")
+        raise KubeconfigError(f"{by}: no {kind} '{printable(name)}' in {self.where}{hint}", next="kubectl config get-contexts")
 
     @property
     def where(self) -> str:

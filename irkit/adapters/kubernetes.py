@@ -35,9 +35,7 @@ PROXY_LIMIT = 16 << 20  # bytes
 _KUBELET_SAYS_NO = frozenset({500})  # an answer of the source itself: asking again changes nothing
 
 
-def connect(
-    settings: Settings, environ: Mapping[str, str] | None = None, *, clock: Clock | None = None, page: int = PAGE
-) -> KubernetesCluster:
+def connect(settings: Settings, environ: Mapping[str, str] | None = None, *, clock: Clock | None = None, page: int = PAGE) -> KubernetesCluster:
     """The cluster that the settings name. Reads the kubeconfig; sends nothing. Raises KubeconfigError."""
     access = kubeconfig.load(settings.kubeconfig, settings.context, os.environ if environ is None else environ)
     return KubernetesCluster(access, settings, clock or SystemClock(), page=page)
@@ -55,6 +53,14 @@ class KubernetesCluster:
         self._wait, self._page = settings.request_timeout, page
         self._identity: Identity | None = None
         self._lock = threading.Lock()
+
+    @property
+    def namespace(self) -> str:
+        return self.about.namespace
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        return self.about.warnings
 
     # reading
 
@@ -183,5 +189,3 @@ def _selectors(labels: str, fields: str) -> dict[str, str]:
 
 def _write(dry_run: bool) -> dict[str, str]:
     return {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
-
-

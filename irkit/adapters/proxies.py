@@ -81,14 +81,15 @@ def pass_through(sock: socket.socket, url: SplitResult, host: str, port: int) ->
 
 def _connect(sock: socket.socket, url: SplitResult, host: str, port: int) -> None:
     """CONNECT (RFC 9110 §9.3.6)."""
-    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    name = f"[{host}]" if ":" in host else host.encode("idna").decode()
+    target = f"{name}:{port}"
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if url.username is not None:
         login = f"{unquote(url.username)}:{unquote(url.password or '')}"
         lines.append(f"Proxy-Authorization: Basic {base64.b64encode(login.encode()).decode()}")
-    sock.sendall("\r\n".join([*lines, "", ""]).encode("idna" if not target.isascii() else "ascii"))
+    sock.sendall("\r\n".join([*lines, "", ""]).encode())
     answer = b""
-    # Byte by byte past the end would take what follows; the server does not speak before we do, so a whole read is safe.
+    # Nothing of the server's own can be in what is read here: it does not speak before we do.
     while b"\r\n\r\n" not in answer:
         piece = sock.recv(4096)
         if not piece or len(answer) > _HEADER_LIMIT:

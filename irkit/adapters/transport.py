@@ -72,10 +72,10 @@ class Transport:
     """Sends requests; thread-safe. Raises Transient where another attempt may help, IrkitError where none will."""
 
     def __init__(self, access: Access, *, timeout: float, connections: int) -> None:
-        self.access = access
-        self._timeout, self._connections = timeout, connections
         self._idle: list[_Connection] = []
         self._lock = threading.Lock()
+        self.access = access
+        self._timeout, self._connections = timeout, connections
         self._tls: tuple[bytes, ssl.SSLContext | None] | None = None
         self._proxy = proxies.parsed(access.proxy, f"context {printable(access.about.context)}") if access.proxy else None
         self._reached = False  # before the first answer, a failure to connect is a wrong address: told at once
@@ -103,6 +103,9 @@ class Transport:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+
+    def __del__(self) -> None:
+        self.close()
 
     def _headers(self, credential: Credential, kind: str, accept: str, body: bytes | None) -> list[tuple[str, str]]:
         headers = [("User-Agent", USER_AGENT), ("Accept", accept), *self.access.headers]
