@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.controlplane import binaries, node
+from tests.controlplane import binaries, node, place
 from tests.controlplane.running import Running, User, running
 
 
@@ -55,7 +55,7 @@ def real_node() -> Iterator[Running]:
     except (node.Missing, binaries.NotBuilt) as missing:
         pytest.skip(str(missing))
     with one_at_a_time(), running(nodes=0) as plane, node.running(plane.home, "keep"):
-        yield Running(plane.home, (node.NAME,))
+        yield Running(plane.home, (place.NAME,))
 
 
 @contextlib.contextmanager
