@@ -93,11 +93,14 @@ def made(case: Case, plane: Running, namespace: str) -> ObjectRef:
 
 
 def send(cluster: Cluster, change: object) -> None:
-    """As the executor does: controllers write status all the time, so a 409 means to look again."""
+    """As an executor must: a 409 means to look again, for controllers write status all the time; and what is looked at is the object
+    itself, for its Scale leaves ``spec.replicas`` out when it is 0."""
     assert isinstance(change, Patch)
 
     def sent() -> bool:
-        current = cluster.get(change.ref, subresource=change.subresource)
+        current = cluster.get(change.ref)
+        assert not change.conflicts(current)
+        assert not change.holds(current)
         try:
             cluster.patch(change.ref, change.body(current), subresource=change.subresource)
         except ConflictError:
