@@ -32,7 +32,7 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _interrupt(signum: int, frame: object) -> None:  # noqa: ARG001: the signature of a handler
+def _interrupt(signum: int, frame: object) -> None:  # noqa: ARG001 -- the signature of a handler
     raise KeyboardInterrupt
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irkit import settings as _settings
@@ -37,8 +38,8 @@ def evidence(configured: Settings) -> Callable[[str], EvidenceStore]:
     return lambda incident: BagStore(configured.home / "incidents" / incident / "bags")
 
 
-def rehearsal(scenario: str, seed: int) -> Sandbox:
+def rehearsal(scenario: str, seed: int, home: Path) -> Sandbox:
     """The built-in cluster, not started yet: a context manager. Raises UsageError for a scenario that there is not."""
     from irkit.sandbox import Sandbox
 
-    return Sandbox(scenario=scenario, seed=seed)
+    return Sandbox(scenario=scenario, seed=seed, home=home)

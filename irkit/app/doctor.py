@@ -43,7 +43,11 @@ def examine(settings: Settings, connect: Callable[[], Ports], namespace: str) ->
         who = ports.connection.whoami()
     except IrkitError as error:
         return [*found, Finding("cluster", "bad", error.message, error.next, error.exit_code)]
-    found.append(Finding("cluster", "ok", f"{printable(where.context) or '(no context)'} ({printable(where.server)}), {printable(where.version)}, uid {where.uid}"))
+    found.append(
+        Finding(
+            "cluster", "ok", f"{printable(where.context) or '(no context)'} ({printable(where.server)}), {printable(where.version)}, uid {where.uid}"
+        )
+    )
     found += [Finding("connection", "note", w) for w in ports.connection.warnings]
     found.append(Finding("you", "ok", printable(who.name)))
     if where.clock_skew is not None:
@@ -78,7 +82,9 @@ def _rights(ports: Ports, namespace: str, settings: Settings) -> Finding:
     if not missing:
         return Finding("rights", "ok", f"all that compromised-pod needs in {printable(namespace)}")
     writes = [p for p in missing if p.verb not in ("get", "list", "watch")]
-    text = f"in {printable(namespace)} you may not: {'; '.join(str(p) for p in missing[:12])}" + (f" and {len(missing) - 12} more" if missing[12:] else "")
+    text = f"in {printable(namespace)} you may not: {'; '.join(str(p) for p in missing[:12])}" + (
+        f" and {len(missing) - 12} more" if missing[12:] else ""
+    )
     return Finding("rights", "bad" if writes else "note", text, f"irkit playbook rbac compromised-pod -n {printable(namespace)}", 4 if writes else 0)
 
 
@@ -90,7 +96,12 @@ def _plugin(ports: Ports) -> Finding:
     name = printable(found.name) or "not recognised"
     level: Literal["ok", "note", "bad"] = {"enforced": "ok", "unknown": "note", "none": "bad"}[found.enforces]  # type: ignore[assignment]
     text = f"{name}: policies {'are enforced' if found.enforces == 'enforced' else 'are not enforced' if found.enforces == 'none' else 'may or may not be enforced'}"
-    return Finding("network", level, f"{text}; open connections: {found.connections}" + (f"; {found.note}" if found.note else ""), exit_code=5 if level == "bad" else 0)
+    return Finding(
+        "network",
+        level,
+        f"{text}; open connections: {found.connections}" + (f"; {found.note}" if found.note else ""),
+        exit_code=5 if level == "bad" else 0,
+    )
 
 
 def _shared(ports: Ports) -> Finding:
@@ -109,5 +120,3 @@ def summary(found: list[Finding]) -> str:
     if not bad:
         return "irkit can contain a pod from here."
     return f"{plural(len(bad), 'thing')} would stop a containment from here: {', '.join(f.name for f in bad)}."
-
-

@@ -192,5 +192,3 @@ def _removed(create: Create, outcome: Outcome | None, cluster: ClusterReader) ->
     if found is not None:
         uid = outcome.data.get("uid") if isinstance(outcome, Done) else None
         yield create.inverse(str(uid or found["metadata"]["uid"]))
-
-

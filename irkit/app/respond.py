@@ -14,7 +14,7 @@ from typing import get_args
 import msgspec
 
 from irkit import __version__
-from irkit.engine import binder, bindings, library, loader, planner, preflight, result
+from irkit.engine import binder, bindings, handover, library, loader, planner, preflight, result
 from irkit.engine.approvals import Approvals
 from irkit.engine.events import Joined, Planned, Said
 from irkit.engine.header import header
@@ -187,7 +187,7 @@ def pick(ports: Ports, identifier: str | None, fits: Callable[[State], bool]) ->
     home = Home(ports.settings.home)
     cluster = ports.connection.identify()
     if identifier:
-        state = home.load(identifier)
+        state = home.load(identifier) if identifier in home.ids() else handover.fetch(ports.cluster, identifier, home)
         if state.incident.cluster.uid != cluster.uid:
             raise RefusedError(f"incident {identifier} is of another cluster ({printable(state.incident.cluster.context)}, uid {state.incident.cluster.uid}), "
                                f"this is {printable(cluster.context)}, uid {cluster.uid}; nothing was changed",

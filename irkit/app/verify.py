@@ -34,7 +34,9 @@ def verify(ports: Ports, target: str | None, selector: str | None, namespace: st
             state = pick(ports, target, lambda s: not s.closed)
             return _judge(ports, state.incident, state, seen, explain=explain)
         bound = binder.bind(binder.parse(target, selector), namespace or ports.connection.namespace, seen.cluster)
-        alone = Incident(id="", opened=stamp(ports.clock), operator=ports.connection.whoami(), cluster=ports.connection.identify(), target=bound, playbook="")
+        alone = Incident(
+            id="", opened=stamp(ports.clock), operator=ports.connection.whoami(), cluster=ports.connection.identify(), target=bound, playbook=""
+        )
         found = _of_pod(ports, alone)
         return _judge(ports, found.incident if found else alone, found, seen, explain=explain)
 
@@ -88,5 +90,3 @@ def _document(incident: Incident, state: State | None, results: list[CheckResult
         checks=[{"check": r.check, "holds": r.holds, "summary": r.summary, "findings": list(r.findings)} for r in results],
         next="" if holds else f"irkit verify {incident.target.pod.name} -n {incident.target.namespace} --explain",
     )  # fmt: skip
-
-

@@ -18,10 +18,10 @@ SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
 class _Lazy(TyperGroup):
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             near = nearest(cmd_name, COMMANDS)
             raise UsageError(f"there is no command {printable(cmd_name)!r}" + (f"; did you mean {near[0]}?" if near else ""), next="irkit --help")
@@ -49,7 +49,7 @@ def run(words: list[str]) -> int:
     except BrokenPipeError:
         sys.stdout = None  # type: ignore[assignment]
         return 0
-    except Exception as error:  # noqa: BLE001: the last line of defence: one sentence, never a traceback
+    except Exception as error:  # noqa: BLE001 -- the last line of defence: one sentence, never a traceback
         return _unforeseen(error, words)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -31,16 +33,18 @@ def rehearse(
     from irkit.cli.running import tell
 
     err = streams.stderr()
-    with wiring.rehearsal(scenario, seed) as box:
+    with TemporaryDirectory(prefix="irkit-rehearsal-") as home, wiring.rehearsal(scenario, seed, Path(home)) as box:
         namespace, pod = box.suspect
         configured = wiring.settings(kubeconfig=str(box.kubeconfig), context="")
         alone = yes or not sys.stdin.isatty()
         if output == "text":
-            err.line(f"A rehearsal: scenario {scenario}, seed {seed}, on a cluster inside this process. {box.title}")
+            err.line(f"A rehearsal: scenario {scenario}, seed {seed}, on a cluster inside this process. {box.scenario.title}.")
             err.line(f"$ irkit contain {pod} -n {namespace}" + ("   (no terminal: every question is answered yes)" if alone else ""))
             err.line()
         ports = wiring.ports(configured, Terminal(yes=alone), Progress(err, quiet=output == "json"), Console())
-        request = cases.Request(command="contain", playbook="compromised-pod", phase="containment", target=pod, namespace=namespace, keep_workload=keep_workload)
+        request = cases.Request(
+            command="contain", playbook="compromised-pod", phase="containment", target=pod, namespace=namespace, keep_workload=keep_workload
+        )
         result = cases.respond(ports, request)
         if result.evidence is not None and result.evidence.bundle:
             result.next = f"irkit bundle verify {result.evidence.bundle}"

@@ -49,7 +49,11 @@ def _pod(target: Target, now: datetime) -> str:
     if target.gone:
         return printable(f"{name}   gone")
     restarts = sum(c.restarts for c in target.containers)
-    parts = [printable(name), printable(target.node or "not on a node"), f"{printable(target.phase) or 'phase not known'}, {plural(restarts, 'restart')}"]
+    parts = [
+        printable(name),
+        printable(target.node or "not on a node"),
+        f"{printable(target.phase) or 'phase not known'}, {plural(restarts, 'restart')}",
+    ]
     return "   ".join(parts) + (f", {age(target.created, now)}" if target.created else "")
 
 
@@ -156,7 +160,12 @@ class Progress:
 
     def _progress(self, event: events.Collecting) -> None:
         if self.out.terminal and event.of > 1:
-            print(f"\r  collecting {event.pods}/{event.of} pods, {event.artefacts} artefacts, {size(event.octets)}", end="", file=self.out.stream, flush=True)
+            print(
+                f"\r  collecting {event.pods}/{event.of} pods, {event.artefacts} artefacts, {size(event.octets)}",
+                end="",
+                file=self.out.stream,
+                flush=True,
+            )
             self._redrawn = True
 
     def _clear(self) -> None:

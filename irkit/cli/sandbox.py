@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Annotated
 
 import typer
@@ -20,13 +23,13 @@ def sandbox(scenario: Scenario = "todo-app", seed: Seed = 0) -> int:
     from irkit.cli import output as streams
 
     out, err = streams.stdout(), streams.stderr()
-    with wiring.rehearsal(scenario, seed) as box:
+    with TemporaryDirectory(prefix="irkit-sandbox-") as home, wiring.rehearsal(scenario, seed, Path(home)) as box:
         namespace, pod = box.suspect
         out.line(f"export KUBECONFIG={box.kubeconfig}")
         err.line(f"The cluster of scenario {scenario}, seed {seed}, runs until Ctrl-C. In another terminal, paste that line, then:")
         err.line(f"  next:      irkit contain {pod} -n {namespace}")
         try:
-            box.wait()
+            Event().wait()
         except KeyboardInterrupt:
             err.line("ended; its state is gone, the incidents in IRKIT_HOME stay")
     return 0

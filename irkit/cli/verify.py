@@ -14,7 +14,9 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=
 
 @app.command()
 def verify(
-    target: Annotated[str | None, typer.Argument(metavar="[TARGET|ID]", help="POD, kind/name or an incident; without it, the newest incident")] = None,
+    target: Annotated[
+        str | None, typer.Argument(metavar="[TARGET|ID]", help="POD, kind/name or an incident; without it, the newest incident")
+    ] = None,
     selector: options.Selector = None,
     namespace: options.Namespace = "",
     context: options.Context = None,

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
 from irkit import workloads
 from irkit.errors import NotFoundError, UsageError
 from irkit.model.incident import Container, Target
@@ -66,7 +67,9 @@ def parse(target: str | None, selector: str | None = None) -> Wanted:
         hint = f"; did you mean {near[0]}/{printable(name)}?" if near else "; one of " + ", ".join(r.kind.lower() for r in _OWNERS)
         raise UsageError(f"{printable(kind, 60)!r} is no kind that can be contained{hint}")
     if len(name) > 253 or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
-        raise UsageError(f"{printable(name, 60)!r} can't be the name of a {resource.kind}: lower-case letters, digits, '-' and '.', at most 253 characters")
+        raise UsageError(
+            f"{printable(name, 60)!r} can't be the name of a {resource.kind}: lower-case letters, digits, '-' and '.', at most 253 characters"
+        )
     return Wanted(resource, name)
 
 
@@ -185,10 +188,12 @@ def _unknown(wanted: Wanted, namespace: str, pods: Sequence[Obj], cluster: Clust
     message = f"there is no pod {printable(wanted.name)} in namespace {printable(namespace)}"
     try:
         elsewhere = [p["metadata"]["namespace"] for p in cluster.list(PODS, None, fields=f"metadata.name={wanted.name}")]
-    except Exception:  # noqa: BLE001: only an offer; most on-calls may not list all namespaces
+    except Exception:  # noqa: BLE001 -- only an offer; most on-calls may not list all namespaces
         elsewhere = []
     if elsewhere:
-        return UsageError(f"{message}; it is in {', '.join(map(printable, elsewhere))}", next=f"irkit contain {wanted.name} -n {printable(elsewhere[0])}")
+        return UsageError(
+            f"{message}; it is in {', '.join(map(printable, elsewhere))}", next=f"irkit contain {wanted.name} -n {printable(elsewhere[0])}"
+        )
     return UsageError(message + (f"; did you mean {' or '.join(printable(n) for n in near)}?" if near else f"; it has {len(pods)} pods"))
 
 

@@ -126,8 +126,12 @@ class Collection:
         progress.pods, progress.artefacts, progress.octets = progress.pods + 1, progress.artefacts + stored, progress.octets + octets
         progress.gaps += gaps
         if failure is None and (lost := [g for g in gaps if g.transient]):
-            failure = Failed(f"{lost[0].what}: {lost[0].why}" + (f" (and {plural(len(lost) - 1, 'more gap')})" if lost[1:] else ""), 6, "irkit resume")
-        return failure or Done(f"{plural(stored, 'artefact')}", {"artefacts": stored, "octets": octets, "gaps": [msgspec.to_builtins(g) for g in gaps]})
+            failure = Failed(
+                f"{lost[0].what}: {lost[0].why}" + (f" (and {plural(len(lost) - 1, 'more gap')})" if lost[1:] else ""), 6, "irkit resume"
+            )
+        return failure or Done(
+            f"{plural(stored, 'artefact')}", {"artefacts": stored, "octets": octets, "gaps": [msgspec.to_builtins(g) for g in gaps]}
+        )
 
     def seal(self) -> None:
         """Close the bag with the journal so far in it. Nothing to do where none is open. Raises EvidenceError."""

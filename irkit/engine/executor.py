@@ -19,8 +19,8 @@ from irkit.engine.journal import Journal, stamp
 from irkit.engine.observe import Snapshot
 from irkit.engine.planner import BoundStep, plan_step, uncollected, unsafe
 from irkit.engine.state import State
-from irkit.errors import EndStateError, IrkitError
 from irkit.errors import Declined as DeclinedError
+from irkit.errors import EndStateError, IrkitError
 from irkit.model.changes import Capture, Change, mark_of
 from irkit.model.incident import Incident
 from irkit.model.kube import NETWORKPOLICIES, PODS
@@ -46,6 +46,7 @@ class Executor:
     pool: ThreadPoolExecutor
     run: str
     question: Callable[[PlannedStep], str]
+    publish: Callable[[], None]
 
     def note(self, *bodies: Body) -> None:
         """Put lines on record, on disk, and into the state."""
@@ -81,6 +82,8 @@ class Executor:
 
     def _end(self, step: BoundStep, outcome: Outcome) -> Outcome:
         self.note(StepEnded(step=step.id, run=self.run, outcome=outcome))
+        if isinstance(outcome, Done) and step.step.confirm == "ask":
+            self.publish()
         self.ports.listen(StepEndedEvent(step.id, step.step.kind, outcome))
         return outcome
 
@@ -177,7 +180,7 @@ class Executor:
             self._do(step.id, change, self.look(), timeout, "lift")
 
 
-class IrkitErrorOf(IrkitError):  # noqa: N818: an outcome on its way to becoming one again
+class IrkitErrorOf(IrkitError):  # noqa: N818 -- an outcome on its way to becoming one again
     """A failed outcome, raised."""
 
     def __init__(self, outcome: Failed) -> None:

@@ -35,7 +35,7 @@ _LINE = Text(limit=200)
 class Anything(msgspec.Struct, frozen=True):
     """Taken as it is: a default whose type is judged later, or the arguments of a step kind that is not known."""
 
-    def read(self, node: Node, what: str, context: Context) -> Any:  # noqa: ARG002 (as in Shape)
+    def read(self, node: Node, what: str, context: Context) -> Any:
         return node
 
     def schema(self) -> dict[str, Any]:

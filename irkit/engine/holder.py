@@ -78,8 +78,14 @@ class TargetLease:
     def _take(self, found: Obj) -> None:
         holder = at(found, ("spec", "holderIdentity"), "")
         if holder and holder != self._holder and not self._expired(found):
-            raise HeldError(annotations_of(found).get("irkit.dev/target", self._ref.name), f"{holder} (incident {annotations_of(found).get('irkit.dev/incident-id', 'unknown')})")
-        body = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"], "annotations": {"irkit.dev/incident-id": self._incident}}, "spec": self._spec()}
+            raise HeldError(
+                annotations_of(found).get("irkit.dev/target", self._ref.name),
+                f"{holder} (incident {annotations_of(found).get('irkit.dev/incident-id', 'unknown')})",
+            )
+        body = {
+            "metadata": {"resourceVersion": found["metadata"]["resourceVersion"], "annotations": {"irkit.dev/incident-id": self._incident}},
+            "spec": self._spec(),
+        }
         try:
             self._cluster.patch(self._ref, body)
         except ConflictError:

@@ -91,7 +91,7 @@ class Snapshot:
 def _settle(future: Future[Any], ask: Callable[[], Any]) -> None:
     try:
         future.set_result(ask())
-    except BaseException as error:  # noqa: BLE001: the asker gets it, whatever it is
+    except BaseException as error:  # noqa: BLE001 -- the asker gets it, whatever it is
         future.set_exception(error)
 
 
@@ -100,4 +100,3 @@ def _quiet(ask: Callable[[ClusterReader], object], reader: ClusterReader) -> Non
         ask(reader)
     except IrkitError:
         pass
-

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
 from irkit import steps
-from irkit.errors import RefusedError, UsageError
 from irkit.engine import bindings
+from irkit.errors import RefusedError, UsageError
 from irkit.model.changes import Capture
 from irkit.model.incident import Incident
 from irkit.model.kube import ObjectRef

@@ -113,7 +113,9 @@ def _code(outcome: Outcome | None) -> int:
 def _step(state: State, step: str, kind: str, phase: str) -> StepResult:
     outcome = state.steps.get(step)
     changes = [change_doc(i.change, state.results.get(c)) for c, i in state.intents.items() if i.step == step and i.purpose == "do"]
-    return StepResult(id=step, step=kind, phase=phase, outcome=word(outcome) if outcome else "pending", why=reason(outcome) if outcome else "", changes=changes)
+    return StepResult(
+        id=step, step=kind, phase=phase, outcome=word(outcome) if outcome else "pending", why=reason(outcome) if outcome else "", changes=changes
+    )
 
 
 def _evidence(state: State, bags: Path) -> Evidence:
@@ -134,7 +136,12 @@ def _checks(state: State, run: str) -> list[dict[str, Any]]:
         outcome = state.results.get(call)
         if _is_check(intent) and outcome is not None and hasattr(outcome, "data"):
             name = intent.change.check  # type: ignore[union-attr]
-            found[name] = {"check": name, "holds": outcome.data.get("holds"), "summary": reason(outcome), "findings": outcome.data.get("findings", [])}
+            found[name] = {
+                "check": name,
+                "holds": outcome.data.get("holds"),
+                "summary": reason(outcome),
+                "findings": outcome.data.get("findings", []),
+            }
     return list(found.values())
 
 

@@ -38,12 +38,12 @@ class _Notes:
             raise NotFoundError(f"{ref} not found", status=404)
         return found
 
-    def list(self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = "") -> Sequence[Obj]:  # noqa: ARG002
+    def list(self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = "") -> Sequence[Obj]:
         self.asked.add(permission("list", resource, namespace or ""))
         return [o for r, o in self._world if r == resource]
 
     def watch(
-        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = "", timeout: float = 60.0  # noqa: ARG002
+        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = "", timeout: float = 60.0
     ) -> Iterator[WatchEvent]:
         self.asked.add(permission("watch", resource, namespace or ""))
         return iter(())
@@ -54,7 +54,7 @@ class _Notes:
     def proxy(self, ref: ObjectRef, path: str) -> bytes:
         raise NotFoundError(f"{ref} {path}: no proxy in a sample", status=404)
 
-    def can(self, permission: Permission) -> bool:  # noqa: ARG002
+    def can(self, permission: Permission) -> bool:
         return True
 
 

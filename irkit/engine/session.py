@@ -12,6 +12,7 @@ from irkit import __version__
 from irkit.engine.approvals import Approvals
 from irkit.engine.capture import Collection
 from irkit.engine.executor import Executor
+from irkit.engine.handover import publish
 from irkit.engine.holder import LocalLock, TargetLease, holder_text
 from irkit.engine.home import Home
 from irkit.engine.journal import Journal, stamp
@@ -58,10 +59,16 @@ class Session:
         ports = self.ports
         approvals = Approvals(self.state, self.journal, ports.approver, ports.clock, ports.settings.approval_lifetime)
         collection = Collection(self.incident, ports, self.state, self.journal, self.pool, self.run)
-        return Executor(ports, self.incident, self.journal, self.state, approvals, collection, self.pool, self.run, question)
+        return Executor(ports, self.incident, self.journal, self.state, approvals, collection, self.pool, self.run, question, self.publish)
 
     def end(self, exit_code: int) -> None:
         self._ran("end", exit_code)
+        self.publish()
+
+    def publish(self) -> None:
+        """Put a copy of the journal where colleagues find it, if the cluster has the place."""
+        if self.journal is not None and self.lease.shared:
+            self.lease.why_not = publish(self.ports.cluster, self.incident.id, self.journal.path)
 
     def _ran(self, event: str, exit_code: int) -> None:
         if self.journal is None:

@@ -209,7 +209,7 @@ class Record(msgspec.Struct, frozen=True):
     fields: Mapping[str, Field]
     noun: str
 
-    def read(self, node: Node, what: str, context: Context) -> Any:  # noqa: ARG002 (as in Shape)
+    def read(self, node: Node, what: str, context: Context) -> Any:
         """The fields that could be read, those refused left out; REFUSED where it is no mapping at all."""
         if not isinstance(node, Fields):
             return refuse(node, context, f"{self.noun} is a mapping of fields, not {shown(node)}")

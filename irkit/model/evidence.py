@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from irkit.model.kube import ObjectRef, Value
 
@@ -74,3 +74,14 @@ class SealedBag(Value, frozen=True):
     octets: int
     gaps: tuple[Gap, ...] = ()
     manifest_sha256: str = ""  # of tagmanifest-sha256.txt, which binds every other file of the bag
+
+
+def event_time(event: Mapping[str, Any]) -> str:
+    """When an Event happened last, as written in it (RFC 3339); empty where it does not say.
+
+    ``lastTimestamp`` is null in events of the newer API, which have ``eventTime`` and, when repeated,
+    ``series.lastObservedTime`` (events.k8s.io/v1).
+    """
+    series = event.get("series") or {}
+    times = (event.get("lastTimestamp"), series.get("lastObservedTime"), event.get("eventTime"), event.get("firstTimestamp"))
+    return next((str(time) for time in times if time), "") or str((event.get("metadata") or {}).get("creationTimestamp") or "")

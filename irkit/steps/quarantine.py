@@ -70,9 +70,13 @@ def _in_force(policy: Obj, incident: Incident, seen: Observed) -> bool:
     if found is None:
         return False
     if any(labels_of(found).get(k) != v for k, v in labels_of(policy).items()):
-        raise ConflictError(f"{ref} exists and is not irkit's", status=409, next=f"look at it: kubectl -n {ref.namespace} get netpol {ref.name} -o yaml")
+        raise ConflictError(
+            f"{ref} exists and is not irkit's", status=409, next=f"look at it: kubectl -n {ref.namespace} get netpol {ref.name} -o yaml"
+        )
     if found.get("spec") != policy["spec"]:
-        raise RefusedError(f"{ref} was changed since irkit made it; it is not overwritten", next=f"kubectl -n {ref.namespace} describe netpol {ref.name}")
+        raise RefusedError(
+            f"{ref} was changed since irkit made it; it is not overwritten", next=f"kubectl -n {ref.namespace} describe netpol {ref.name}"
+        )
     return True
 
 

@@ -61,4 +61,3 @@ class ScaleDown:
         yield from workload.warnings(incident.target.pod)
         for reverter in reverters.find_all(self.workload, workload.object, seen.cluster):
             yield f"{reverter.name}: {reverter.effect}"
-

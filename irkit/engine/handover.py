@@ -1,0 +1,79 @@
+"""A copy of the journal in the cluster, so that a colleague on another machine can lift or resume (design.md §6).
+
+One ConfigMap an incident in namespace ``irkit-system``, where only responders may write. The local journal stays the
+truth; what comes from here is verified like any journal before it is believed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+from io import BytesIO
+from pathlib import Path
+
+from irkit.engine import journal
+from irkit.engine.holder import NAMESPACE
+from irkit.engine.home import Home
+from irkit.engine.state import State
+from irkit.errors import ConflictError, EvidenceError, ForbiddenError, IrkitError, NotFoundError, UsageError
+from irkit.model.incident import INCIDENT_LABEL
+from irkit.model.kube import CONFIGMAPS, Obj, ObjectRef, at
+from irkit.ports import Cluster
+from irkit.text import printable
+
+_KEY = "journal.jsonl.gz"
+LIMIT = 900_000  # octets; a ConfigMap holds 1 MiB
+_UNPACKED = 64 << 20
+
+
+def ref_of(identifier: str) -> ObjectRef:
+    return ObjectRef(resource=CONFIGMAPS, name=f"irkit-{identifier.lower()}"[:253], namespace=NAMESPACE)
+
+
+def publish(cluster: Cluster, identifier: str, path: Path) -> str:
+    """Write the copy; returns why it could not be, or nothing. A run never fails for want of its copy."""
+    packed = gzip.compress(path.read_bytes(), mtime=0)
+    if len(packed) > LIMIT:
+        return f"the journal is too long for its copy in {NAMESPACE}"
+    ref, data = ref_of(identifier), {_KEY: base64.b64encode(packed).decode()}
+    meta = {
+        "name": ref.name,
+        "namespace": NAMESPACE,
+        "labels": {INCIDENT_LABEL: identifier.rsplit("-", 1)[-1], "app.kubernetes.io/managed-by": "irkit"},
+    }
+    body: Obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "binaryData": data}
+    try:
+        try:
+            cluster.patch(ref, {"binaryData": data})
+        except NotFoundError:
+            cluster.create(CONFIGMAPS, body)
+    except (ForbiddenError, NotFoundError, ConflictError) as error:
+        return error.message
+    except IrkitError as error:
+        return f"the copy in {NAMESPACE} was not written: {error.message}"
+    return ""
+
+
+def fetch(cluster: Cluster, identifier: str, home: Home) -> State:
+    """Take over an incident of another machine. Raises UsageError where the cluster has none, EvidenceError where it is damaged."""
+    try:
+        packed = at(cluster.get(ref_of(identifier)), ("binaryData", _KEY), "")
+    except (NotFoundError, ForbiddenError) as error:
+        raise UsageError(f"there is no incident {printable(identifier)} on this machine, and no copy in {NAMESPACE}: {error.message}",
+                         next="irkit incident list") from None  # fmt: skip
+    try:
+        with gzip.GzipFile(fileobj=BytesIO(base64.b64decode(packed, validate=True))) as file:
+            content = file.read(_UNPACKED)
+    except (binascii.Error, OSError, EOFError):
+        raise EvidenceError(f"the copy of incident {printable(identifier)} in {NAMESPACE} is damaged") from None
+    path = home.create(identifier) / journal.NAME
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+    try:
+        state = home.load(identifier)
+    except EvidenceError:
+        path.unlink()
+        path.parent.rmdir()
+        raise
+    return state
