@@ -21,7 +21,7 @@ class Isolated:
 
     name = "isolated"
 
-    def judge(self, incident: Incident, ref: ObjectRef, seen: Observed) -> CheckResult:  # noqa: ARG002
+    def judge(self, incident: Incident, ref: ObjectRef, seen: Observed) -> CheckResult:
         try:
             pod = exists(seen.cluster, ref)
             policies = seen.cluster.list(NETWORKPOLICIES, ref.namespace)

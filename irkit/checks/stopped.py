@@ -16,7 +16,7 @@ class Stopped:
 
     name = "stopped"
 
-    def judge(self, incident: Incident, ref: ObjectRef, seen: Observed) -> CheckResult:  # noqa: ARG002
+    def judge(self, incident: Incident, ref: ObjectRef, seen: Observed) -> CheckResult:
         try:
             workload = workloads.observe(ref, seen.cluster)
             running = workloads.active(workload.pods)

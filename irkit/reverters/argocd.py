@@ -20,7 +20,7 @@ MANAGER = "argocd-controller"
 class ArgoCd:
     kind = "argocd"
 
-    def find(self, ref: ObjectRef, obj: Obj, cluster: ClusterReader) -> Iterator[Reverter]:  # noqa: ARG002
+    def find(self, ref: ObjectRef, obj: Obj, cluster: ClusterReader) -> Iterator[Reverter]:
         application = _application(obj)
         if application is not None:
             name = f"Argo CD Application {application}" if application else "Argo CD"

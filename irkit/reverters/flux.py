@@ -16,7 +16,7 @@ DISABLED = "kustomize.toolkit.fluxcd.io/reconcile"  # "disabled": left alone (fl
 class Flux:
     kind = "flux"
 
-    def find(self, ref: ObjectRef, obj: Obj, cluster: ClusterReader) -> Iterator[Reverter]:  # noqa: ARG002
+    def find(self, ref: ObjectRef, obj: Obj, cluster: ClusterReader) -> Iterator[Reverter]:
         labels = labels_of(obj)
         for prefix, kind in OWNERS.items():
             if f"{prefix}/name" not in labels:

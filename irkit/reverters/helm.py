@@ -15,7 +15,7 @@ RELEASE, NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespac
 class Helm:
     kind = "helm"
 
-    def find(self, ref: ObjectRef, obj: Obj, cluster: ClusterReader) -> Iterator[Reverter]:  # noqa: ARG002
+    def find(self, ref: ObjectRef, obj: Obj, cluster: ClusterReader) -> Iterator[Reverter]:
         annotations = annotations_of(obj)
         if RELEASE not in annotations and labels_of(obj).get("app.kubernetes.io/managed-by") != "Helm":
             return

@@ -12,7 +12,7 @@ from irkit.reverters.base import Reverter, autoscalers, by_keda
 class Hpa:
     kind = "hpa"
 
-    def find(self, ref: ObjectRef, obj: Obj, cluster: ClusterReader) -> Iterator[Reverter]:  # noqa: ARG002
+    def find(self, ref: ObjectRef, obj: Obj, cluster: ClusterReader) -> Iterator[Reverter]:
         found = autoscalers(ref, cluster)
         if isinstance(found, Reverter):
             yield found

@@ -18,7 +18,7 @@ PAUSED_REPLICAS, PAUSED = "autoscaling.keda.sh/paused-replicas", "autoscaling.ke
 class Keda:
     kind = "keda"
 
-    def find(self, ref: ObjectRef, obj: Obj, cluster: ClusterReader) -> Iterator[Reverter]:  # noqa: ARG002
+    def find(self, ref: ObjectRef, obj: Obj, cluster: ClusterReader) -> Iterator[Reverter]:
         hinted = autoscalers(ref, cluster)
         if isinstance(hinted, Reverter) or not any(by_keda(h) for h in hinted):
             return

@@ -19,7 +19,7 @@ KNOWN = ("kubectl", "kube-controller-manager", "irkit", "helm", "Helm", "argocd"
 class Operator:
     kind = "operator"
 
-    def find(self, ref: ObjectRef, obj: Obj, cluster: ClusterReader) -> Iterator[Reverter]:  # noqa: ARG002
+    def find(self, ref: ObjectRef, obj: Obj, cluster: ClusterReader) -> Iterator[Reverter]:
         owner = controller_of(obj)
         if owner is not None and known(str(owner.get("apiVersion")), str(owner.get("kind"))) is None:
             name = printable(f"{owner.get('kind')} {ref.namespace}/{owner.get('name')}")
