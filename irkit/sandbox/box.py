@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import msgspec
 
@@ -58,7 +59,7 @@ class Sandbox:
         self._server = Server(self.store, Router(self.store, self.logs), self._audit, tls.context(self._identity), self._users.get)
         self.kubeconfig = self._admit(ADMIN, "kubeconfig")
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         self._manager.start()
         self._server.start()
         return self
@@ -113,10 +114,10 @@ class Sandbox:
     def _admit(self, user: User, file: str) -> Path:
         token = secrets.token_urlsafe(24)
         self._users[token] = user
-        namespace = self.suspect[0]
+        namespace, authority = self.suspect[0], base64.b64encode(self._identity.ca).decode()
         document = {
             "apiVersion": "v1", "kind": "Config", "current-context": "rehearsal",
-            "clusters": [{"name": "rehearsal", "cluster": {"server": self.url, "certificate-authority-data": base64.b64encode(self._identity.ca).decode()}}],
+            "clusters": [{"name": "rehearsal", "cluster": {"server": self.url, "certificate-authority-data": authority}}],
             "users": [{"name": user.name, "user": {"token": token}}],
             "contexts": [{"name": "rehearsal", "context": {"cluster": "rehearsal", "user": user.name, "namespace": namespace}}],
         }  # fmt: skip

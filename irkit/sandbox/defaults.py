@@ -45,7 +45,9 @@ def _pod(obj: Obj) -> Obj:
     account = spec.get("serviceAccountName") or "default"
     tolerations = [{"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
                    for key in ("not-ready", "unreachable")]  # fmt: skip
-    spec = _with(spec, serviceAccountName=account, serviceAccount=account, priority=0, preemptionPolicy="PreemptLowerPriority", tolerations=tolerations)
+    spec = _with(
+        spec, serviceAccountName=account, serviceAccount=account, priority=0, preemptionPolicy="PreemptLowerPriority", tolerations=tolerations
+    )
     return {**obj, "spec": spec, "status": _with(obj.get("status") or {}, phase="Pending", qosClass="Burstable" if _requests(spec) else "BestEffort")}
 
 

@@ -70,11 +70,11 @@ def _under(path: str, pattern: str) -> bool:
 
 def rules(store: Store, user: User, namespace: str) -> Iterator[Obj]:
     """All policy rules that hold for the user, cluster-wide and in ``namespace``."""
-    for binding in store.list(CLUSTERROLEBINDINGS):
+    for binding in store.all(CLUSTERROLEBINDINGS):
         if _binds(binding, user):
             yield from _rules_of(store, binding, "")
     if namespace:
-        for binding in store.list(ROLEBINDINGS, namespace):
+        for binding in store.all(ROLEBINDINGS, namespace):
             if _binds(binding, user):
                 yield from _rules_of(store, binding, namespace)
 

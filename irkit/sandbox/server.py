@@ -162,14 +162,14 @@ class _Handler(BaseHTTPRequestHandler):
         for part in parts:
             gathered += part
             if eager or len(gathered) >= CHUNK:
-                self._chunk(gathered)
+                self._chunk(bytes(gathered))
                 gathered.clear()
         if gathered:
-            self._chunk(gathered)
+            self._chunk(bytes(gathered))
         self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
 
-    def _chunk(self, data: bytearray) -> None:
+    def _chunk(self, data: bytes) -> None:
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
         self.wfile.flush()
 

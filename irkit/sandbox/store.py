@@ -72,7 +72,7 @@ class Store:
     def get(self, served: Served, namespace: str, name: str) -> Obj | None:
         return self._objects.get(served.id, {}).get((namespace, name))
 
-    def list(self, served: Served, namespace: str | None = None) -> list[Obj]:
+    def all(self, served: Served, namespace: str | None = None) -> list[Obj]:
         """Sorted by namespace and name, as the real server's storage keys are."""
         with self.changed:
             found = sorted(self._objects.get(served.id, {}).items())

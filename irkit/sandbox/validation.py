@@ -39,6 +39,8 @@ _POD_TEXT = (
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
+_STATEFUL_FREE = {"replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy",
+                  "minReadySeconds"}  # fmt: skip
 _STATEFUL_TEXT = (
     "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
     "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
@@ -172,7 +174,8 @@ def _policy(spec: Obj) -> Iterator[Cause]:
     yield from _selector(spec.get("podSelector") or {}, "spec.podSelector")
     for n, name in enumerate(spec.get("policyTypes") or ()):
         if name not in ("Ingress", "Egress"):
-            yield Cause(f"spec.policyTypes[{n}]", f'Unsupported value: {_quoted(name)}: supported values: "Ingress", "Egress"', "FieldValueNotSupported")
+            why = f'Unsupported value: {_quoted(name)}: supported values: "Ingress", "Egress"'
+            yield Cause(f"spec.policyTypes[{n}]", why, "FieldValueNotSupported")
     for direction, peers in (("ingress", "from"), ("egress", "to")):
         for n, rule in enumerate(spec.get(direction) or ()):
             where = f"spec.{direction}[{n}]"
@@ -206,8 +209,7 @@ def _immutable(old: Obj, new: Obj) -> Iterator[Cause]:
     elif kind in ("Deployment", "ReplicaSet", "DaemonSet", "Job") and before.get("selector") != after.get("selector"):
         yield _wrong("spec.selector", after.get("selector"), "field is immutable")
     elif kind == "StatefulSet":
-        free = {"replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy", "minReadySeconds"}
-        if any(before.get(key) != after.get(key) for key in {*before, *after} - free):
+        if any(before.get(key) != after.get(key) for key in {*before, *after} - _STATEFUL_FREE):
             yield _forbidden("spec", _STATEFUL_TEXT)
     elif kind in ("Secret", "ConfigMap") and old.get("immutable") and (old.get("data") != new.get("data") or not new.get("immutable")):
         yield _forbidden("data", "field is immutable when `immutable` is set")

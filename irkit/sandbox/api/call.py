@@ -10,10 +10,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import msgspec
 
 from irkit.model.kube import Obj
+from irkit.sandbox.api import protobuf
 from irkit.sandbox.catalog import Catalog, Served
 from irkit.sandbox.failures import Cause, Failure, bad_request, media_type
 from irkit.sandbox.rbac import Attributes, User
 
+_READABLE = ("", "application/json", "application/yaml", "application/apply-patch+yaml")
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
 
@@ -88,8 +90,10 @@ class Call:
             raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
     def document(self) -> Any:
-        """The body as JSON or YAML. Raises Failure 400, 415 (protobuf, too: clients fall back to JSON)."""
+        """The body as JSON, YAML, or one of the few kinds of protobuf that are known. Raises Failure 400, 415."""
         if self.content_type == "application/vnd.kubernetes.protobuf":
+            return _protobuf(self.body)
+        if self.content_type not in _READABLE:
             raise media_type()
         return parse(self.body, yaml=self.content_type in ("application/yaml", "application/apply-patch+yaml"))
 
@@ -119,6 +123,16 @@ def parse(body: bytes, *, yaml: bool = False) -> Any:
     except UnicodeDecodeError:
         raise bad_request("error decoding patch: invalid UTF-8") from None
     return _yaml(body)
+
+
+def _protobuf(body: bytes) -> Obj:
+    try:
+        found = protobuf.decode(body)
+    except ValueError as error:
+        raise bad_request(f"the object provided is unrecognized: {error}") from None
+    if found is None:
+        raise media_type()
+    return found
 
 
 def _yaml(body: bytes) -> Any:

@@ -39,10 +39,12 @@ class Reads:
         if found is None:
             raise not_found(served, call.name)
         if _as_table(call):
-            return Answer(table(served, [found], self._store.now(), {"resourceVersion": found["metadata"]["resourceVersion"]}, include=_include(call)))
+            return Answer(
+                table(served, [found], self._store.now(), {"resourceVersion": found["metadata"]["resourceVersion"]}, include=_include(call))
+            )
         return Answer(found)
 
-    def list(self, served: Served, call: Call) -> Answer:
+    def page(self, served: Served, call: Call) -> Answer:
         limit = call.number("limit") or 0
         with self._store.changed:
             if token := call.query.get("continue"):
@@ -72,7 +74,7 @@ class Reads:
 
     def matching(self, served: Served, call: Call) -> list[Obj]:
         matches = _predicate(served, call)
-        return [obj for obj in self._store.list(served, call.namespace or None) if matches(obj)]
+        return [obj for obj in self._store.all(served, call.namespace or None) if matches(obj)]
 
     def _keep(self, version: int, items: list[Obj]) -> str:
         number = f"{version}.{len(self._rest)}.{self._store.names.suffix('continue')}"

@@ -43,7 +43,7 @@ class Router:
             case "get":
                 return self._reads.get(served, call)
             case "list":
-                return self._reads.list(served, call)
+                return self._reads.page(served, call)
             case "watch":
                 return self._reads.watch(served, call)
             case "create" if not call.name and (call.namespace or not served.resource.namespaced):

@@ -35,7 +35,7 @@ def scale(store: Store, served: Served, call: Call) -> Answer:
         meta, replicas = wanted.get("metadata") or {}, at(wanted, ("spec", "replicas"), 0)
         check_version(served, current, meta.get("resourceVersion"))
         if not isinstance(replicas, int):
-            raise bad_request("Scale in version \"v1\" cannot be handled as a Scale: spec.replicas: not a number")
+            raise bad_request('Scale in version "v1" cannot be handled as a Scale: spec.replicas: not a number')
         uid = meta.get("uid") or current["metadata"]["uid"]
         changed = {**current, "metadata": {**current["metadata"], "uid": uid}, "spec": {**current["spec"], "replicas": replicas}}
         if causes := validation.updating(served, current, changed):
@@ -99,7 +99,7 @@ def evict(store: Store, call: Call) -> Answer:
     pod = _object(store, PODS, call)
     dry_run = call.dry_run()
     budgets = store.catalog.of("policy/v1", "PodDisruptionBudget")
-    for budget in store.list(budgets, call.namespace) if budgets else ():
+    for budget in store.all(budgets, call.namespace) if budgets else ():
         covered = selects(at(budget, ("spec", "selector")), labels_of(pod))
         if covered and at(budget, ("status", "disruptionsAllowed"), 0) < 1:
             cause = {"reason": "DisruptionBudget", "message": f"The disruption budget {budget['metadata']['name']} allows no disruption now"}

@@ -159,7 +159,7 @@ def _patched(served: Served, call: Call, base: Obj) -> Obj:
 def patch(call: Call, base: Obj) -> Obj:
     """``base`` with the patch of the request. Raises Failure 400, 415, 422."""
     if call.content_type not in (MERGE, STRATEGIC, JSON_PATCH):
-        raise media_type(", ".join((JSON_PATCH, MERGE, APPLY)))
+        raise media_type(f"{JSON_PATCH}, {MERGE}, {APPLY}")
     body = parse(call.body)
     if call.content_type == JSON_PATCH:
         if not isinstance(body, list):
@@ -266,8 +266,7 @@ def _end(store: Store, served: Served, call: Call, obj: Obj, options: Obj) -> Ob
     if options.get("propagationPolicy") == "Orphan":
         _orphan(store, obj["metadata"]["uid"])
     if served.resource.kind == "Namespace":
-        ending = store.mutate(served, obj, {"metadata": {"deletionTimestamp": stamp(store.now()), "deletionGracePeriodSeconds": None}})
-        return ending
+        return store.mutate(served, obj, {"metadata": {"deletionTimestamp": stamp(store.now()), "deletionGracePeriodSeconds": None}})
     grace = 0
     if served is PODS and at(obj, ("spec", "nodeName")):
         asked = options.get("gracePeriodSeconds")

@@ -13,7 +13,7 @@ _HASH = "controller-revision-hash"
 
 
 def reconcile(store: Store) -> None:
-    for daemon in store.list(DAEMONSETS):
+    for daemon in store.all(DAEMONSETS):
         if "deletionTimestamp" not in daemon["metadata"]:
             _reconcile(store, daemon)
 
@@ -22,7 +22,7 @@ def _reconcile(store: Store, daemon: Obj) -> None:
     namespace, template = daemon["metadata"]["namespace"], daemon["spec"]["template"]
     hashed = template_hash(template)
     mine = owners.claim(store, DAEMONSETS, daemon, PODS, [p for p in owners.pods_in(store, namespace) if at(p, ("spec", "nodeName"))])
-    wanted = [node["metadata"]["name"] for node in store.list(NODES) if _fits(template["spec"], node)]
+    wanted = [node["metadata"]["name"] for node in store.all(NODES) if _fits(template["spec"], node)]
     on = {name: [pod for pod in mine if pod["spec"]["nodeName"] == name] for name in wanted}
     for pod in mine:
         if pod["spec"]["nodeName"] not in on and owners.active(pod):
@@ -46,7 +46,7 @@ def _fits(spec: Obj, node: Obj) -> bool:
 def _create(store: Store, daemon: Obj, node: str, hashed: str) -> Obj:
     meta, template = daemon["metadata"], daemon["spec"]["template"]
     name = f"{meta['name']}-{store.names.suffix('pod', meta['namespace'], meta['name'])}"
-    pod = owners.new_pod(store, DAEMONSETS, daemon, template, name, {_HASH: hashed, "pod-template-generation": str(meta.get("generation", 1))})
+    pod = owners.new_pod(DAEMONSETS, daemon, template, name, {_HASH: hashed, "pod-template-generation": str(meta.get("generation", 1))})
     pod["metadata"]["generateName"] = f"{meta['name']}-"
     pod["spec"] = {**pod["spec"], "nodeName": node}
     return store.insert(PODS, complete(pod))

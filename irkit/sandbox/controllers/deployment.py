@@ -18,13 +18,13 @@ _REVISION = "deployment.kubernetes.io/revision"
 
 
 def reconcile(store: Store) -> None:
-    for deployment in store.list(DEPLOYMENTS):
+    for deployment in store.all(DEPLOYMENTS):
         if "deletionTimestamp" not in deployment["metadata"]:
             _reconcile(store, deployment)
 
 
 def _reconcile(store: Store, deployment: Obj) -> None:
-    sets = owners.claim(store, DEPLOYMENTS, deployment, REPLICASETS, store.list(REPLICASETS, deployment["metadata"]["namespace"]))
+    sets = owners.claim(store, DEPLOYMENTS, deployment, REPLICASETS, store.all(REPLICASETS, deployment["metadata"]["namespace"]))
     hashed = template_hash(deployment["spec"]["template"])
     new = next((rs for rs in sets if at(rs, ("metadata", "labels", _HASH)) == hashed), None)
     old = [rs for rs in sets if rs is not new]
@@ -42,7 +42,7 @@ def _reconcile(store: Store, deployment: Obj) -> None:
 
 
 def _recreates(deployment: Obj) -> bool:
-    return at(deployment, ("spec", "strategy", "type")) == "Recreate"
+    return bool(at(deployment, ("spec", "strategy", "type")) == "Recreate")
 
 
 def _create(store: Store, deployment: Obj, hashed: str, sets: list[Obj]) -> Obj:
@@ -84,7 +84,7 @@ def _retire(store: Store, deployment: Obj, new: Obj | None, old: list[Obj], want
 
 def _report(store: Store, deployment: Obj, hashed: str) -> None:
     meta = deployment["metadata"]
-    sets = [rs for rs in store.list(REPLICASETS, meta["namespace"]) if _is_of(rs, meta["uid"])]
+    sets = [rs for rs in store.all(REPLICASETS, meta["namespace"]) if _is_of(rs, meta["uid"])]
     total, ready = (sum(at(rs, ("status", key), 0) for rs in sets) for key in ("replicas", "readyReplicas"))
     updated = sum(at(rs, ("status", "replicas"), 0) for rs in sets if at(rs, ("metadata", "labels", _HASH)) == hashed)
     wanted = at(deployment, ("spec", "replicas"), 1)

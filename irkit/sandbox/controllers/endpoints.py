@@ -11,8 +11,8 @@ from irkit.sandbox.store import Store
 
 
 def reconcile(store: Store) -> None:
-    slices = store.list(ENDPOINTSLICES)
-    for service in store.list(SERVICES):
+    slices = store.all(ENDPOINTSLICES)
+    for service in store.all(SERVICES):
         if selector := at(service, ("spec", "selector")):
             _reconcile(store, service, selector, slices)
 

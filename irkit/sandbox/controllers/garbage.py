@@ -32,7 +32,7 @@ def _delete(store: Store, served: Served, obj: Obj) -> None:
 
 def namespaces(store: Store) -> None:
     """A new namespace gets its ServiceAccount and root certificate; one that ends takes its contents along."""
-    for namespace in store.list(NAMESPACES):
+    for namespace in store.all(NAMESPACES):
         name = namespace["metadata"]["name"]
         if "deletionTimestamp" not in namespace["metadata"]:
             _furnish(store, name)
@@ -49,7 +49,9 @@ def _furnish(store: Store, namespace: str) -> None:
     if store.get(SERVICEACCOUNTS, namespace, "default") is None:
         store.insert(SERVICEACCOUNTS, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": namespace}})
     if store.get(CONFIGMAPS, namespace, "kube-root-ca.crt") is None:
-        store.insert(CONFIGMAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt", "namespace": namespace}, "data": {}})
+        store.insert(
+            CONFIGMAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt", "namespace": namespace}, "data": {}}
+        )
 
 
 def terminating(namespace: Obj | None) -> bool:

@@ -71,6 +71,7 @@ class Manager:
                 step(self._store)
         with self._store.changed:
             node.run(self._store, self._logs)
+
     def _pending(self) -> bool:
         return self._stopped or (not self._held and self._seen != self._store.version)
 

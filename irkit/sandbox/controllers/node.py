@@ -21,13 +21,13 @@ _SCHEDULER = "kube-scheduler"
 
 def schedule(store: Store) -> None:
     """Give each new pod the fitting node with the fewest pods."""
-    pods = store.list(PODS)
+    pods = store.all(PODS)
     waiting = [pod for pod in pods if not at(pod, ("spec", "nodeName")) and owners.active(pod)]
     if not waiting:
         return
     used = Counter(at(pod, ("spec", "nodeName"), "") for pod in pods)
     for pod in waiting:
-        fitting = [node["metadata"]["name"] for node in store.list(NODES) if _fits(pod, node)]
+        fitting = [node["metadata"]["name"] for node in store.all(NODES) if _fits(pod, node)]
         if not fitting:
             _unschedulable(store, pod)
             continue
@@ -54,7 +54,7 @@ def _unschedulable(store: Store, pod: Obj) -> None:
 
 def run(store: Store, logs: Logs) -> None:
     """What all kubelets do: start what is assigned to their nodes, remove what was asked to end."""
-    for pod in store.list(PODS):
+    for pod in store.all(PODS):
         meta = pod["metadata"]
         if "deletionTimestamp" in meta:
             if meta.get("deletionGracePeriodSeconds", 0) > 0:
@@ -82,7 +82,7 @@ def _start(store: Store, logs: Logs, pod: Obj) -> None:
 
 
 def _address(store: Store, uid: str) -> str:
-    taken = {at(pod, ("status", "podIP")) for pod in store.list(PODS)}
+    taken = {at(pod, ("status", "podIP")) for pod in store.all(PODS)}
     n = store.names.number(60000, "ip", uid)
     while (ip := f"10.244.{n // 250 % 250 + 1}.{n % 250 + 2}") in taken:
         n += 1
@@ -101,7 +101,8 @@ def container_id(uid: str, container: str, restarts: int) -> str:
 
 def _running(uid: str, container: Obj, now: str) -> Obj:
     return {"name": container["name"], "image": container["image"], "imageID": image_id(container["image"]), "ready": True, "started": True,
-            "restartCount": 0, "containerID": container_id(uid, container["name"], 0), "state": {"running": {"startedAt": now}}, "lastState": {}}  # fmt: skip
+            "restartCount": 0, "containerID": container_id(uid, container["name"], 0), "lastState": {},
+            "state": {"running": {"startedAt": now}}}  # fmt: skip
 
 
 def _completed(uid: str, container: Obj, now: str) -> Obj:
@@ -116,16 +117,16 @@ def restart(store: Store, logs: Logs, namespace: str, pod: str, container: str, 
     if found is None:
         raise KeyError(f"{namespace}/{pod}")
     uid, now = found["metadata"]["uid"], stamp(store.now())
-    statuses = []
-    for status in at(found, ("status", "containerStatuses"), []):
-        if status["name"] == container:
-            began = at(status, ("state", "running", "startedAt"), now)
-            last = {"exitCode": exit_code, "reason": reason, "startedAt": began, "finishedAt": now, "containerID": status["containerID"]}
-            count = status["restartCount"] + 1
-            status = {**status, "restartCount": count, "containerID": container_id(uid, container, count),
-                      "state": {"running": {"startedAt": now}}, "lastState": {"terminated": last}}  # fmt: skip
-        statuses.append(status)
+    statuses = at(found, ("status", "containerStatuses"), [])
     if container not in [s["name"] for s in statuses]:
         raise KeyError(container)
+    statuses = [_restarted(uid, s, now, exit_code, reason) if s["name"] == container else s for s in statuses]
     logs.begin(uid, container, fixed(written(store.now(), f"{container} starting again".encode(), b"ready")))
     return store.mutate(PODS, found, {"status": {"containerStatuses": statuses}}, manager=KUBELET, subresource="status")
+
+
+def _restarted(uid: str, status: Obj, now: str, exit_code: int, reason: str) -> Obj:
+    began, count = at(status, ("state", "running", "startedAt"), now), status["restartCount"] + 1
+    last = {"exitCode": exit_code, "reason": reason, "startedAt": began, "finishedAt": now, "containerID": status["containerID"]}
+    return {**status, "restartCount": count, "containerID": container_id(uid, status["name"], count),
+            "state": {"running": {"startedAt": now}}, "lastState": {"terminated": last}}  # fmt: skip

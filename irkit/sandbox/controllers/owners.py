@@ -53,7 +53,7 @@ def ready(pod: Obj) -> bool:
 
 
 def pods_in(store: Store, namespace: str) -> list[Obj]:
-    return store.list(PODS, namespace)
+    return store.all(PODS, namespace)
 
 
 def delete_pod(store: Store, pod: Obj) -> None:
@@ -71,7 +71,7 @@ def terminate(store: Store, kind: Served, obj: Obj, grace: int = 0, *, manager: 
     return store.mutate(kind, obj, {"metadata": {"deletionTimestamp": when, "deletionGracePeriodSeconds": grace}}, manager=manager)
 
 
-def new_pod(store: Store, served: Served, owner: Obj, template: Obj, name: str, labels: dict[str, str] | None = None) -> Obj:
+def new_pod(served: Served, owner: Obj, template: Obj, name: str, labels: dict[str, str] | None = None) -> Obj:
     """The pod that ``owner`` makes from ``template``; not stored yet."""
     given = template.get("metadata") or {}
     meta: Obj = {"name": name, "namespace": owner["metadata"]["namespace"],

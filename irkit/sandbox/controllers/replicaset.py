@@ -18,7 +18,7 @@ _COST = "controller.kubernetes.io/pod-deletion-cost"
 
 
 def reconcile(store: Store) -> None:
-    for replicaset in store.list(REPLICASETS):
+    for replicaset in store.all(REPLICASETS):
         _reconcile(store, replicaset)
 
 
@@ -41,7 +41,7 @@ def _reconcile(store: Store, replicaset: Obj) -> None:
 def _create(store: Store, replicaset: Obj) -> Obj:
     meta = replicaset["metadata"]
     name = f"{meta['name']}-{store.names.suffix('pod', meta['namespace'], meta['name'])}"
-    pod = owners.new_pod(store, REPLICASETS, replicaset, replicaset["spec"]["template"], name)
+    pod = owners.new_pod(REPLICASETS, replicaset, replicaset["spec"]["template"], name)
     pod["metadata"]["generateName"] = f"{meta['name']}-"
     return store.insert(PODS, complete(pod))
 
@@ -51,7 +51,7 @@ def _related(store: Store, replicaset: Obj, live: list[Obj]) -> Counter[str]:
     owner = controller_of(replicaset)
     siblings = {replicaset["metadata"]["uid"]}
     if owner is not None:
-        for other in store.list(REPLICASETS, replicaset["metadata"]["namespace"]):
+        for other in store.all(REPLICASETS, replicaset["metadata"]["namespace"]):
             if (controller_of(other) or {}).get("uid") == owner["uid"]:
                 siblings.add(other["metadata"]["uid"])
     return Counter(at(pod, ("spec", "nodeName"), "") for pod in live if (controller_of(pod) or {}).get("uid") in siblings)

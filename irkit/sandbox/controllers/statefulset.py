@@ -19,7 +19,7 @@ _REVISION = "controller-revision-hash"
 
 
 def reconcile(store: Store) -> None:
-    for stateful in store.list(STATEFULSETS):
+    for stateful in store.all(STATEFULSETS):
         if "deletionTimestamp" not in stateful["metadata"]:
             _reconcile(store, stateful)
 
@@ -82,7 +82,7 @@ def _create(store: Store, stateful: Obj, ordinal: int, revision: str) -> Obj | N
     if store.get(PODS, meta["namespace"], name) is not None:
         return None  # taken by a pod that is not ours
     labels = {_REVISION: revision, "statefulset.kubernetes.io/pod-name": name, "apps.kubernetes.io/pod-index": str(ordinal)}
-    pod = owners.new_pod(store, STATEFULSETS, stateful, spec["template"], name, labels)
+    pod = owners.new_pod(STATEFULSETS, stateful, spec["template"], name, labels)
     pod["metadata"]["generateName"] = f"{meta['name']}-"
     pod["spec"] = {**pod["spec"], "hostname": name, **({"subdomain": spec["serviceName"]} if spec.get("serviceName") else {})}
     if claims := spec.get("volumeClaimTemplates"):

@@ -152,7 +152,7 @@ def apply(live: Obj, applied: Obj, *, manager: str, time: str, force: bool) -> O
         raise ApplyConflict(conflicts)
     mine = next((set_of(e.get("fieldsV1") or {}) for e in entries if _is(e, manager, "Apply", "")), frozenset())
     elsewhere = frozenset[Path]().union(*(owned for _, owned in others))
-    result = _without(live, mine - frozenset(wanted) - elsewhere)
+    result: Obj = _without(live, mine - frozenset(wanted) - elsewhere)
     result = _overlay(result, {key: value for key, value in applied.items() if key != "metadata"}, ())
     given = {key: value for key, value in (applied.get("metadata") or {}).items() if key not in _UNOWNED_META}
     result["metadata"] = _overlay(result["metadata"], given, ("metadata",))

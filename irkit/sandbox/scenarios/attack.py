@@ -70,13 +70,21 @@ def crashed(start: datetime, end: datetime, salt: int) -> Run:
 def events(pod: Obj, now: datetime) -> list[Obj]:
     """What the cluster noticed of the pod: old and new style, with null timestamps where new components leave them so."""
     first, late = now - timedelta(hours=2), now - timedelta(minutes=37)
-    about = {"kind": "Pod", "apiVersion": "v1", "namespace": pod["metadata"]["namespace"], "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
+    about = {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "namespace": pod["metadata"]["namespace"],
+        "name": pod["metadata"]["name"],
+        "uid": pod["metadata"]["uid"],
+    }
     inside = {**about, "fieldPath": f"spec.containers{{{pod['spec']['containers'][0]['name']}}}"}
     return [
         _event(pod, "Normal", "Pulled", "Container image already present on machine", inside, first, count=2),
         _event(pod, "Normal", "Started", "Started container backend", inside, first, count=2),
         _event(pod, "Warning", "BackOff", "Back-off restarting failed container backend in pod", inside, first, count=3),
-        _modern(pod, "Warning", "Unhealthy", "Readiness probe failed: HTTP 500 \x1b[31m<b>see</b> https://exfil.example/\x1b[0m", inside, late, series=4),
+        _modern(
+            pod, "Warning", "Unhealthy", "Readiness probe failed: HTTP 500 \x1b[31m<b>see</b> https://exfil.example/\x1b[0m", inside, late, series=4
+        ),
         _modern(pod, "Warning", "SuspiciousActivity", "runtime monitor: shell spawned by uvicorn (sh -c curl …)", about, late, series=0),
     ]
 
@@ -84,7 +92,8 @@ def events(pod: Obj, now: datetime) -> list[Obj]:
 def _event(pod: Obj, kind: str, reason: str, message: str, about: Obj, when: datetime, count: int) -> Obj:
     return {**_head(pod, reason), "involvedObject": about, "type": kind, "reason": reason, "message": message, "count": count,
             "firstTimestamp": stamp(when - timedelta(minutes=5)), "lastTimestamp": stamp(when), "eventTime": None,
-            "source": {"component": "kubelet", "host": pod["spec"]["nodeName"]}, "reportingComponent": "kubelet", "reportingInstance": pod["spec"]["nodeName"]}  # fmt: skip
+            "source": {"component": "kubelet", "host": pod["spec"]["nodeName"]}, "reportingComponent": "kubelet",
+            "reportingInstance": pod["spec"]["nodeName"]}  # fmt: skip
 
 
 def _modern(pod: Obj, kind: str, reason: str, message: str, about: Obj, when: datetime, series: int) -> Obj:

@@ -67,9 +67,21 @@ def _calico() -> Obj:
 
 def _dns() -> Obj:
     labels = {"k8s-app": "kube-dns"}
-    container = {"name": "coredns", "image": "registry.k8s.io/coredns/coredns:v1.13.1", "ports": [{"name": "dns", "containerPort": 53, "protocol": "UDP"}]}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "coredns", "namespace": "kube-system", "labels": labels},
-            "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}}}}
+    container = {
+        "name": "coredns",
+        "image": "registry.k8s.io/coredns/coredns:v1.13.1",
+        "ports": [{"name": "dns", "containerPort": 53, "protocol": "UDP"}],
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "coredns", "namespace": "kube-system", "labels": labels},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
 
 
 def _dns_service() -> Obj:

@@ -33,9 +33,9 @@ def build(seed: int, store: Store, logs: Logs, settle: Settle) -> Scenario:
         for obj in _extras(seed, store):
             store.add(obj)
         settle()
-        pods = [pod for pod in store.list(PODS, NAMESPACE) if at(pod, ("metadata", "labels", "app")) == "backend"]
+        pods = [pod for pod in store.all(PODS, NAMESPACE) if at(pod, ("metadata", "labels", "app")) == "backend"]
         suspect = pods[store.names.number(len(pods), "suspect")]
-        for pod in store.list(PODS, NAMESPACE):
+        for pod in store.all(PODS, NAMESPACE):
             _chatter(store, logs, pod)
     _attack(seed, store, logs, suspect)
     settle()
@@ -57,11 +57,21 @@ def _varied(obj: Obj, seed: int, store: Store) -> Obj:
 def _extras(seed: int, store: Store) -> list[Obj]:
     found: list[Obj] = []
     if seed == 0 or store.names.number(2, "autoscaler"):
-        found.append({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "backend", "namespace": NAMESPACE},
-                      "spec": {"minReplicas": 2, "maxReplicas": 6, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "backend"}}})
+        found.append(
+            {
+                "apiVersion": "autoscaling/v2",
+                "kind": "HorizontalPodAutoscaler",
+                "metadata": {"name": "backend", "namespace": NAMESPACE},
+                "spec": {"minReplicas": 2, "maxReplicas": 6, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "backend"}},
+            }
+        )
     if seed % 10 == 7:
         found.append({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "monitoring"}})
-        found.append(_policy("allow-monitoring", {"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["frontend"]}]}, "monitoring", "TCP", 9090))
+        found.append(
+            _policy(
+                "allow-monitoring", {"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["frontend"]}]}, "monitoring", "TCP", 9090
+            )
+        )
     if seed % 10 == 3:
         found.append(_policy("allow-dns", {}, "kube-system", "UDP", 53))
     return found
@@ -69,8 +79,12 @@ def _extras(seed: int, store: Store) -> list[Obj]:
 
 def _policy(name: str, selector: Obj, namespace: str, protocol: str, port: int) -> Obj:
     peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {"podSelector": selector, "policyTypes": ["Egress"], "egress": [{"to": [peer], "ports": [{"protocol": protocol, "port": port}]}]}}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"podSelector": selector, "policyTypes": ["Egress"], "egress": [{"to": [peer], "ports": [{"protocol": protocol, "port": port}]}]},
+    }
 
 
 def _chatter(store: Store, logs: Logs, pod: Obj) -> None:
