@@ -75,7 +75,7 @@ class _SealedWriter:
     def flush(self) -> None:
         """Everything is on disk."""
 
-    def seal(self, info: Mapping[str, str]) -> SealedBag:  # noqa: ARG002
+    def seal(self, info: Mapping[str, str]) -> SealedBag:
         return sealed_bag(self._bag)
 
     def _closed(self, what: str) -> EvidenceError:

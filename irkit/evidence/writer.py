@@ -55,6 +55,7 @@ class Writer:
         self._numbers = itertools.count()
         self._stored: dict[str, StoredLine] = {}
         self._gaps: dict[str, Gap] = {}
+        self._whole: set[str] = set()  # what there is, in the words of gaps
         self._directories: set[Path] = set()
         with guarded("opening the bag", self._partial):
             make_private(self._data)
@@ -90,9 +91,10 @@ class Writer:
             return Stored(path=path, size=found.size, sha256=found.sha256) if found else self._capture(artefact, path)
 
     def gap(self, gap: Gap) -> None:
-        """Record what could not be got. Raises EvidenceError."""
-        clean = Gap(what=_clean(gap.what), why=_clean(gap.why), transient=gap.transient)
-        self._append(GapLine(clean.what, clean.why, clean.transient))
+        """Record what could not be got; nothing where it is in the bag already. Raises EvidenceError."""
+        what = _clean(gap.what)
+        if what not in self._whole:
+            self._append(GapLine(what, _clean(gap.why), gap.transient))
 
     def flush(self) -> None:
         """Force everything that was added to disk, names included. Raises EvidenceError."""
@@ -174,10 +176,12 @@ class Writer:
 
     def _remember(self, line: Line) -> None:
         if isinstance(line, GapLine):
-            self._gaps[line.what] = Gap(what=line.what, why=line.why, transient=line.transient)
+            if line.what not in self._whole:
+                self._gaps[line.what] = Gap(what=line.what, why=line.why, transient=line.transient)
             return
         self._stored[line.path] = line
         if line.complete:
+            self._whole.add(line.what)
             self._gaps.pop(line.what, None)
 
 
