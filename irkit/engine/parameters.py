@@ -139,7 +139,9 @@ def _value(name: str, values: Mapping[str, Any]) -> Any:
 
 
 def _as_text(value: Any) -> str:
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g} s" if isinstance(value, float) else str(value)  # only durations are floats
 
 
 def seconds(text: str) -> float | None:

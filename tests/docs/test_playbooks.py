@@ -9,6 +9,8 @@ import pytest
 
 from irkit.engine import library
 from irkit.engine.grammar import fields_of
+from irkit.engine.loader import loads
+from irkit.engine.parameters import names
 from irkit.settings import Settings
 from irkit.steps import KINDS
 from tests.docs import runbooks
@@ -77,3 +79,16 @@ def test_the_reference_documents_no_other_kind():
     kinds = re.search(r"^## Step kinds$(.*?)(?=^## |\Z)", REFERENCE, re.MULTILINE | re.DOTALL)
     assert kinds
     assert re.findall(r"^### (\S+)$", kinds[1], re.MULTILINE) == [kind.kind for kind in KINDS]
+
+
+def test_the_example_of_the_reference_is_a_playbook():
+    example = re.search(r"^```yaml\n(.*?)^```$", REFERENCE, re.MULTILINE | re.DOTALL)
+    assert example
+    assert [step.id for step in loads(example[1].encode(), "playbooks.md").steps] == ["cut-network", "ask-owner"]
+
+
+@pytest.mark.parametrize("kind", ["pod", "workload"])
+def test_every_name_is_documented(kind):
+    target = {"pod": "pod", "workload": "app"}[kind]
+    for name in names([(target, kind)]):
+        assert f"`${{{name}}}`" in REFERENCE

@@ -68,7 +68,9 @@ class Hand:
             found = blocks(self.text, tag)
             assert found, tag
             scripts += found
-        return play(scripts, namespace=self.namespace, pod=pod, kubeconfig=self.plane.admin_kubeconfig, kubectl=self.plane.kubectl_program, home=self.home)
+        return play(
+            scripts, namespace=self.namespace, pod=pod, kubeconfig=self.plane.admin_kubeconfig, kubectl=self.plane.kubectl_program, home=self.home
+        )
 
     def pod(self, name: str) -> Obj:
         return self.plane.get("pod", name, "-n", self.namespace)
@@ -101,6 +103,13 @@ def assert_cut_off(hand: Hand, suspect: str) -> None:
     assert policy["spec"] == {"podSelector": {"matchLabels": pod["metadata"]["labels"]}, "policyTypes": ["Ingress", "Egress"]}
 
 
+def requests(hand: Hand, since: int) -> list[tuple[str, str, str]]:
+    """What kubectl sent to the namespace, dry runs left out: verb, resource, subresource."""
+    events = [e for e in hand.plane.audit(since, agent="kubectl") if e["stage"] == "ResponseComplete" and "dryRun" not in e["requestURI"]]
+    refs = [(e["verb"], e.get("objectRef", {})) for e in events]
+    return [(verb, ref["resource"], ref.get("subresource", "")) for verb, ref in refs if ref.get("namespace") == hand.namespace]
+
+
 @with_runbook("compromised-pod")
 @pytest.mark.parametrize("kind", COUNTS)
 def test_contain(hand: Hand, kind: str):
@@ -109,8 +118,7 @@ def test_contain(hand: Hand, kind: str):
     hand.do(suspect)
     assert_cut_off(hand, suspect)
     assert [p["metadata"]["name"] for p in hand.plane.pods(hand.namespace)] == [suspect]
-    sent = [(e["verb"], e["objectRef"]["resource"], e["objectRef"].get("subresource", "")) for e in hand.plane.audit(since, agent="kubectl")
-            if e["stage"] == "ResponseComplete" and e.get("objectRef", {}).get("namespace") == hand.namespace and "dryRun" not in e["requestURI"]]  # fmt: skip
+    sent = requests(hand, since)
     relabelled = sent.index(("patch", "pods", ""))
     assert ("create", "networkpolicies", "") in sent[:relabelled]
     logs = [i for i, (_, resource, sub) in enumerate(sent) if (resource, sub) == ("pods", "log")]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from irkit.engine.loader import load, loads
+from irkit.engine.parameters import names
 from irkit.errors import PlaybookError
 from irkit.model.playbook import Playbook
 
@@ -85,8 +86,7 @@ STEP_MISTAKES = {
     "unbound": ('{id: a, step: quarantine, with: {pod: "${pdo}"}}', "8:45: nothing is bound to ${pdo}; did you mean ${pod}?"),
     "unbound, nothing near": (
         '{id: a, step: quarantine, with: {pod: "${zzzzzz}"}}',
-        "8:45: nothing is bound to ${zzzzzz}; known are incident.cluster, incident.id, incident.operator, pod, pod.name, "
-        "pod.namespace, pod.node, pod.siblings, pod.uid, pod.workload",
+        f"8:45: nothing is bound to ${{zzzzzz}}; known are {', '.join(sorted(names([('pod', 'pod')])))}",
     ),
     "pods for a pod": (
         '{id: a, step: quarantine, with: {pod: "${pod.siblings}"}}',

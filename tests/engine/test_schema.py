@@ -89,17 +89,17 @@ class Everything:
 
 
 WRITTEN = {
-    "pod": "${pod}", "pods": ("${pod}",), "workload": "${pod.workload}", "text": "${pod.name} is ${count} times ${flag}",
+    "pod": "${pod}", "pods": ("${pod}",), "workload": "${pod.workload}", "text": "${pod.name} is ${count} times ${flag} for ${grace}",
     "lines": ("${count}",), "max-count": "${count}", "deep": "${flag}",
 }  # fmt: skip
 
 
 def test_arguments_are_typed():
     pod = ObjectRef(resource=PODS, name="${pod.node}", namespace="n")
-    values = {"pod": pod, "pod.workload": pod, "pod.name": "${pod.node}", "count": 7, "flag": True}
+    values = {"pod": pod, "pod.workload": pod, "pod.name": "${pod.node}", "count": 7, "flag": True, "grace": 300.0}
     got = arguments(Everything, WRITTEN, values)
     assert got == {
-        "pod": pod, "pods": (pod,), "workload": pod, "text": "${pod.node} is 7 times true", "lines": ("7",), "max_count": 7, "deep": True,
+        "pod": pod, "pods": (pod,), "workload": pod, "text": "${pod.node} is 7 times true for 300 s", "lines": ("7",), "max_count": 7, "deep": True,
     }  # fmt: skip
     assert Everything(**got).max_count == 7
 
