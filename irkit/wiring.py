@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irkit import settings as _settings
-from irkit.ports import Approver, EvidenceStore, Listener, Notifier, Ports
+from irkit.ports import EvidenceStore, Listener, Ports
 from irkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,13 +21,17 @@ def settings(**flags: object) -> Settings:
     return _settings.load(os.environ, **flags)
 
 
-def ports(configured: Settings, approver: Approver, listen: Listener, notifier: Notifier) -> Ports:
-    """A real cluster, the machine's clock and disk. Connects with the first request, not before."""
+def ports(configured: Settings, listen: Listener, *, yes: bool = False) -> Ports:
+    """A real cluster, the machine's clock and disk, and whoever sits at the terminal. Connects with the first request.
+
+    ``yes``: every confirmation is given.
+    """
     from irkit.adapters.clock import SystemClock
     from irkit.adapters.kubernetes import connect
+    from irkit.adapters.terminal import Console, Terminal
 
     cluster = connect(configured)
-    return Ports(cluster=cluster, connection=cluster, clock=SystemClock(), approver=approver, notifier=notifier, settings=configured,
+    return Ports(cluster=cluster, connection=cluster, clock=SystemClock(), approver=Terminal(yes=yes), notifier=Console(), settings=configured,
                  evidence=evidence(configured), listen=listen, argv=tuple(sys.argv))  # fmt: skip
 
 

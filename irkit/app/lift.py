@@ -33,6 +33,7 @@ from irkit.model.outcome import Done, Failed, Outcome
 from irkit.model.plan import Plan, PlannedStep
 from irkit.model.record import Closed
 from irkit.ports import ClusterReader, Observed, Ports, exists
+from irkit.text import printable
 
 Choice = Literal["keep", "return", "delete"]
 _TAKE = ("state", "logs", "events", "specs")
@@ -50,7 +51,7 @@ def lift(ports: Ports, identifier: str | None, choice: Choice, *, dry_run: bool 
             return result.planned(incident, Plan((step,)), "lift")
         with Session(ports, incident, pool, "lift") as session:
             session.begin()
-            executor = session.executor(lambda step: for_step(incident, step))
+            executor = session.executor(for_step)
             return _lift(ports, session, executor, choice)
 
 
@@ -62,15 +63,15 @@ def _lift(ports: Ports, session: Session, executor: Executor, choice: Choice) ->
     missing = [p for c in step.changes for p in c.permissions if p.verb not in ("get", "list") and not seen.cluster.can(p)]
     if missing:
         raise forbidden(missing, incident.operator.name, incident.playbook, incident.target.namespace)
-    if step.writes and not ports.approver.confirm(for_step(incident, step)):
+    if step.writes and not ports.approver.confirm(for_step(step)):
         raise Declined("nothing was changed", next=f"irkit lift {incident.id}")
     executor.approvals.record([step], yes=True)
-    failure = _run(executor, step, choice)
+    failure = _run(executor, step)
     executor.collection.seal()
     left = bool(_planned(session.state, incident, executor.look(), choice)[0].writes)
-    document = result.finished(session.state, "lift", session.run, [], session.home.directory(incident.id) / "bags")
+    document = result.finished(session.state, "lift", [], session.home.directory(incident.id) / "bags")
     document.checks, document.isolation = [], None
-    document.steps = [_document(session.state, step, session.run)]
+    document.steps = [_document(session.state, session.run)]
     document.exit_code = failure.exit_code if failure else (5 if left or conflicts else 0)
     document.outcome = {"keep": "lifted", "return": "lifted", "delete": "lifted"}[choice] if document.exit_code == 0 else "incomplete"
     document.next = _next(incident, choice, failure, conflicts)
@@ -88,7 +89,7 @@ def _next(incident: Incident, choice: Choice, failure: Failed | None, conflicts:
     return f"irkit lift {incident.id} --pod delete   (or: --pod return)" if choice == "keep" else f"irkit incident show {incident.id}"
 
 
-def _document(state: State, step: PlannedStep, run: str) -> result.StepResult:
+def _document(state: State, run: str) -> result.StepResult:
     done = [(i, state.results.get(c)) for c, i in state.intents.items() if i.purpose == "lift" and i.run == run]
     changes = [result.change_doc(i.change, r) for i, r in done]
     failed = next((r for _, r in done if isinstance(r, Failed)), None)
@@ -100,7 +101,7 @@ def _say(ports: Ports, conflicts: list[str]) -> None:
         ports.listen(Said(f"not restored: {conflict}", "warning"))
 
 
-def _run(executor: Executor, step: PlannedStep, choice: Choice) -> Failed | None:
+def _run(executor: Executor, step: PlannedStep) -> Failed | None:
     """Do the changes in order. A pod that would end without evidence is collected first (law 4)."""
     try:
         executor.lifting(step)
@@ -151,8 +152,7 @@ def _restored(patch: Patch, cluster: ClusterReader, conflicts: list[str]) -> Ite
         return
     inverse = patch.inverse
     theirs = inverse.conflicts(current)
-    for edit in theirs:
-        conflicts.append(f"{patch.ref} {'.'.join(edit.path)} is {at(current, edit.path)!r} now: changed since by somebody else")
+    conflicts += [f"{patch.ref} {'.'.join(e.path)} is {printable(at(current, e.path))} now: changed since by somebody else" for e in theirs]
     ours = tuple(e for e in inverse.edits if e not in theirs)
     inverse = msgspec.structs.replace(inverse, edits=ours)
     if ours and not inverse.holds(current):

@@ -66,7 +66,7 @@ def respond(ports: Ports, request: Request) -> RunResult:
     with pool_of(ports) as pool:
         snapshot = Snapshot(ports.cluster, pool)
         who, where = pool.submit(ports.connection.whoami), pool.submit(ports.connection.identify)
-        snapshot.warm(binder.asks(wanted, namespace))
+        snapshot.warm(binder.asks(namespace))
         target = binder.bind(wanted, namespace, snapshot)
         incident = _incident(request, playbook, target, where.result(), who.result(), ports)
         _refuse_protected(request, target, ports)
@@ -132,7 +132,7 @@ def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident,
         if asked and not ports.approver.confirm(for_run(incident, covered)):
             raise Declined("nothing was changed", next=f"irkit {request.command} {incident.target.pod.name} -n {incident.target.namespace}")
         session.begin(Opened(incident=incident, playbook_source=playbook.source.decode(), argv=ports.argv, tool_version=__version__))
-        executor = session.executor(lambda step: for_step(incident, step))
+        executor = session.executor(for_step)
         executor.approvals.record(covered, yes=True)
         if request.without_evidence:
             ended = {p.uid for c in plan.changes for p in c.ends}
@@ -168,7 +168,7 @@ def _prepare(
 def _finish(ports: Ports, session: Session, playbook: Playbook, command: str) -> RunResult:
     incident = session.incident
     names = [(s.id, s.step, s.phase) for s in playbook.of(incident.phase)]
-    document = result.finished(session.state, command, session.run, names, session.home.directory(incident.id) / "bags")
+    document = result.finished(session.state, command, names, session.home.directory(incident.id) / "bags")
     session.end(document.exit_code)
     if session.lease.why_not:
         ports.listen(Said(f"nobody else can take this incident over: {session.lease.why_not}"))
@@ -207,7 +207,7 @@ def _go_on(ports: Ports, state: State, command: str, pool: ThreadPoolExecutor) -
     steps = planner.bind_steps(playbook.of(incident.phase), playbook.target.name if playbook.target else "", incident)
     with Session(ports, incident, pool, command) as session:
         session.begin()
-        executor = session.executor(lambda step: for_step(incident, step))
+        executor = session.executor(for_step)
         seen = executor.look()
         plan = planner.plan_all(steps, incident, seen)
         missing = preflight.run(plan, incident, ports.cluster, seen.cluster, pool).missing

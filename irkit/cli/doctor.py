@@ -21,13 +21,12 @@ def doctor(
     from dataclasses import asdict
 
     from irkit import wiring
-    from irkit.adapters.terminal import Console, Terminal
     from irkit.app import doctor as cases
     from irkit.cli import output as streams
     from irkit.errors import worst
 
     configured = wiring.settings(context=context, kubeconfig=kubeconfig)
-    found = cases.examine(configured, lambda: wiring.ports(configured, Terminal(), lambda event: None, Console()), namespace)
+    found = cases.examine(configured, lambda: wiring.ports(configured, lambda event: None), namespace)
     code = worst(f.exit_code for f in found if f.level == "bad")
     if output == "json":
         streams.document({"apiVersion": "irkit.dev/v1", "kind": "Examination", "exitCode": code,

@@ -47,7 +47,7 @@ def run(words: list[str]) -> int:
     except KeyboardInterrupt:
         return output.error(InterruptedRun("interrupted; nothing was changed"), words)
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 0
     except Exception as error:  # noqa: BLE001 -- the last line of defence: one sentence, never a traceback
         return _unforeseen(error, words)

@@ -26,7 +26,6 @@ def rehearse(
     Without a terminal it answers its questions itself and says so.
     """
     from irkit import wiring
-    from irkit.adapters.terminal import Console, Terminal
     from irkit.app import respond as cases
     from irkit.cli import output as streams
     from irkit.cli.render import Progress
@@ -41,7 +40,7 @@ def rehearse(
             err.line(f"A rehearsal: scenario {scenario}, seed {seed}, on a cluster inside this process. {box.scenario.title}.")
             err.line(f"$ irkit contain {pod} -n {namespace}" + ("   (no terminal: every question is answered yes)" if alone else ""))
             err.line()
-        ports = wiring.ports(configured, Terminal(yes=alone), Progress(err, quiet=output == "json"), Console())
+        ports = wiring.ports(configured, Progress(err, quiet=output == "json"), yes=alone)
         request = cases.Request(
             command="contain", playbook="compromised-pod", phase="containment", target=pod, namespace=namespace, keep_workload=keep_workload
         )

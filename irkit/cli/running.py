@@ -21,10 +21,8 @@ def run(
     configured: Settings,
 ) -> int:
     """Run one use case at a terminal; its document or its outcome goes to stdout, what happens on the way to stderr."""
-    from irkit.adapters.terminal import Console, Terminal
-
     progress = Progress(output.stderr(), quiet=form == "json")
-    ports = wiring.ports(configured, Terminal(yes=yes), progress, Console())
+    ports = wiring.ports(configured, progress, yes=yes)
     return tell(use_case(ports), form, configured)
 
 

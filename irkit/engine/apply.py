@@ -70,7 +70,8 @@ def _create(change: Create, ports: Ports) -> Outcome:
 
 
 def _patch(change: Patch, ports: Ports, seen: ClusterReader) -> Outcome:
-    current = seen.get(change.ref, subresource=change.subresource)
+    # the object itself, not its Scale: at 0 replicas that one has an empty spec; uid and resourceVersion are the same
+    current = seen.get(change.ref)
     for _ in range(_TRIES):
         if change.ref.uid and current["metadata"].get("uid") != change.ref.uid:
             raise MovedError(f"{change.ref} was replaced by another object of that name")
@@ -82,7 +83,7 @@ def _patch(change: Patch, ports: Ports, seen: ClusterReader) -> Outcome:
             ports.cluster.patch(change.ref, change.body(current), subresource=change.subresource)
             return Done()
         except ConflictError:
-            current = ports.cluster.get(change.ref, subresource=change.subresource)
+            current = ports.cluster.get(change.ref)
     raise MovedError(f"{change.ref} changes faster than it can be patched")
 
 
@@ -124,7 +125,7 @@ def _met(change: Await, incident: Incident, cluster: ClusterReader) -> str:
             return "" if owned_by(pod, change.owner) else f"detached from {change.owner.kind} {change.owner.name}"
         case "no-pods":
             try:
-                left = [p for p in workloads.observe(change.ref, cluster).pods if p["metadata"]["uid"] != incident.target.pod.uid]
+                left = [p for p in workloads.active(workloads.observe(change.ref, cluster).pods) if p["metadata"]["uid"] != incident.target.pod.uid]
             except NotFoundError:
                 return "gone"
             return "" if left else "no pods left"

@@ -76,7 +76,7 @@ def parse(target: str | None, selector: str | None = None) -> Wanted:
 _OWNERS = (PODS, DEPLOYMENTS, REPLICASETS, STATEFULSETS, DAEMONSETS, JOBS, CRONJOBS)
 
 
-def asks(wanted: Wanted, namespace: str) -> list[Callable[[ClusterReader], object]]:
+def asks(namespace: str) -> list[Callable[[ClusterReader], object]]:
     """The reads that a containment is going to need, for `Snapshot.warm`: the sooner first."""
     lists = (PODS, NETWORKPOLICIES, REPLICASETS, DEPLOYMENTS, SERVICES, HPAS)
     found: list[Callable[[ClusterReader], object]] = [lambda c, r=r: c.list(r, namespace) for r in lists]  # type: ignore[misc]

@@ -180,7 +180,7 @@ class Executor:
             self._do(step.id, change, self.look(), timeout, "lift")
 
 
-class IrkitErrorOf(IrkitError):  # noqa: N818 -- an outcome on its way to becoming one again
+class IrkitErrorOf(IrkitError):
     """A failed outcome, raised."""
 
     def __init__(self, outcome: Failed) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from irkit.errors import IrkitError
@@ -96,7 +96,5 @@ def _settle(future: Future[Any], ask: Callable[[], Any]) -> None:
 
 
 def _quiet(ask: Callable[[ClusterReader], object], reader: ClusterReader) -> None:
-    try:
+    with suppress(IrkitError):
         ask(reader)
-    except IrkitError:
-        pass

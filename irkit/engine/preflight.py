@@ -63,7 +63,7 @@ def _trial(change: Change, cluster: Cluster, seen: ClusterReader) -> tuple[Chang
             case Create():
                 cluster.create(change.ref.resource, change.object, dry_run=True)
             case Patch():
-                current = seen.get(change.ref, subresource=change.subresource)
+                current = seen.get(change.ref)
                 cluster.patch(change.ref, change.body(current), subresource=change.subresource, dry_run=True)
             case Delete():
                 cluster.delete(change.ref, dry_run=True)

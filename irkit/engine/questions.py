@@ -23,7 +23,7 @@ def for_run(incident: Incident, steps: Sequence[PlannedStep]) -> str:
     return text[0].upper() + text[1:] + f" in {printable(incident.target.namespace)} of {printable(incident.cluster.context)}?"
 
 
-def for_step(incident: Incident, step: PlannedStep) -> str:
+def for_step(step: PlannedStep) -> str:
     """The question right before one step."""
     text = ", ".join(_phrase(c) for c in step.changes if c.writes) or f"run step {step.id}"
     ended = [p for c in step.changes for p in c.ends]

@@ -85,13 +85,13 @@ def planned(incident: Incident, plan: Plan, command: str) -> RunResult:
     return RunResult(outcome="planned", command=command, cluster=_cluster(incident), target=describe(incident.target.pod), steps=steps)
 
 
-def finished(state: State, command: str, run: str, names: Sequence[tuple[str, str, str]], bags: Path) -> RunResult:
+def finished(state: State, command: str, names: Sequence[tuple[str, str, str]], bags: Path) -> RunResult:
     """The state of an incident after a run. ``names``: id, kind and phase of the playbook's steps, in order."""
     incident = state.incident
     result = RunResult(incident=incident.id, command=command, cluster=_cluster(incident), target=describe(incident.target.pod))
     result.steps = [_step(state, *name) for name in names]
     result.evidence = _evidence(state, bags)
-    result.checks = _checks(state, run)
+    result.checks = _checks(state)
     codes = [_code(state.steps.get(step)) for step, _, _ in names]
     result.isolation = _isolation(state)
     codes += [5 for check in result.checks if check["holds"] is not True]
@@ -129,8 +129,8 @@ def _isolation(state: State) -> dict[str, Any] | None:
     return {k: v for k, v in last[0].items() if k not in ("holds", "findings")} if last else None
 
 
-def _checks(state: State, run: str) -> list[dict[str, Any]]:
-    """The last judgement of each check, of this run where it judged, else of the run before."""
+def _checks(state: State) -> list[dict[str, Any]]:
+    """The last judgement of each check."""
     found: dict[str, dict[str, Any]] = {}
     for call, intent in state.intents.items():
         outcome = state.results.get(call)

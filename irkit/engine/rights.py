@@ -68,7 +68,7 @@ def least(playbook: Playbook, phase: str, namespace: str) -> tuple[Permission, .
 
 def _of_kind(playbook: Playbook, phase: str, namespace: str, resource: Resource) -> set[Permission]:
     reader = _Notes(_world(resource, namespace))
-    for ask in binder.asks(binder.parse("sample-0"), namespace):
+    for ask in binder.asks(namespace):
         with suppress(IrkitError):
             ask(reader)
     incident = _incident(binder.bind(binder.parse("sample-0"), namespace, reader), playbook, phase)
@@ -102,8 +102,9 @@ def _world(resource: Resource, namespace: str) -> Iterator[tuple[Resource, Obj]]
         owner["spec"] = {"replicas": 1, "selector": {"matchLabels": _LABELS}, "template": template}
         if kind == "CronJob":
             owner["spec"] = {"jobTemplate": {"spec": owner["spec"]}, "schedule": "@daily"}
-        child["metadata"]["ownerReferences"] = [
-            {"apiVersion": owner_resource.api_version, "kind": kind, "name": "sample", "uid": owner["metadata"]["uid"], "controller": True}]  # fmt: skip
+        uid = owner["metadata"]["uid"]
+        reference = {"apiVersion": owner_resource.api_version, "kind": kind, "name": "sample", "uid": uid, "controller": True}
+        child["metadata"]["ownerReferences"] = [reference]
         yield owner_resource, owner
         child = owner
     yield PODS, pod
@@ -127,15 +128,17 @@ def manifests(permissions: Sequence[Permission], name: str, namespace: str) -> l
 
 
 def _rules(permissions: Sequence[Permission]) -> list[Obj]:
-    """Permissions on one group with the same verbs and names become one rule."""
-    verbs: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
+    """One rule for all resources of a group with the same verbs and, where every right is on named objects, the same names."""
     names: dict[tuple[str, str, str], set[str]] = {}
     for p in permissions:
         names.setdefault((p.group, f"{p.resource}/{p.subresource}" if p.subresource else p.resource, p.verb), set()).add(p.name)
+    verbs: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
     for (group, resource, verb), named in names.items():
         verbs.setdefault((group, resource, () if "" in named else tuple(sorted(named))), set()).add(verb)
     merged: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
-    for (group, resource, named), allowed in verbs.items():
-        merged.setdefault((group, tuple(sorted(allowed)), named), []).append(resource)
-    return [{"apiGroups": [group], "resources": sorted(resources), "verbs": list(allowed)} | ({"resourceNames": list(named)} if named else {})
-            for (group, allowed, named), resources in sorted(merged.items())]  # fmt: skip
+    for (group, resource, only), allowed in verbs.items():
+        merged.setdefault((group, tuple(sorted(allowed)), only), []).append(resource)
+    return [
+        {"apiGroups": [group], "resources": sorted(resources), "verbs": list(allowed)} | ({"resourceNames": list(only)} if only else {})
+        for (group, allowed, only), resources in sorted(merged.items())
+    ]

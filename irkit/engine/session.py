@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
+from typing import Self
 
 from irkit import __version__
 from irkit.engine.approvals import Approvals
@@ -76,7 +77,7 @@ class Session:
         for line in self.journal.append(Ran(run=self.run, event=event, command=self.command, exit_code=exit_code)):
             self.state.add(line)
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

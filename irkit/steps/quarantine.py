@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import msgspec
 
-from irkit.errors import ConflictError, RefusedError
+from irkit import workloads
+from irkit.errors import ConflictError, NotFoundError, RefusedError
 from irkit.model.arguments import Pod
 from irkit.model.changes import ABSENT, Await, Change, Check, Create, Edit, FieldValue, Patch, field_value, present
 from irkit.model.incident import LABELS_ANNOTATION, Incident
@@ -35,14 +36,14 @@ class Quarantine:
     def plan(self, incident: Incident, seen: Observed) -> Iterator[Change]:
         pod = exists(seen.cluster, self.pod)
         if pod is None:
-            yield from _judged(self, incident, seen)
+            yield from _judged(self, seen)
             return
         policy = deny.deny_policy(incident)
         if not _in_force(policy, incident, seen):
             yield Create(ref=deny.policy_ref(incident), object=policy, why="denies all traffic of this incident's pod")
         if edits := tuple(_label_edits(pod, incident)):
             yield Patch(ref=self.pod, edits=edits, action="relabel", why="only the incident's policy selects it")
-        yield from _judged(self, incident, seen)
+        yield from _judged(self, seen)
         owner = incident.target.controller(pod)
         if owner is not None and not _still_selected(incident):
             yield Await(condition="detached", ref=self.pod, owner=owner)
@@ -58,9 +59,21 @@ class Quarantine:
             yield "static pod: its containers are run by the node, whatever the API says; relabelling changes only its mirror"
         if incident.target.kept_labels:
             yield f"admission demands these labels, so they stay: {', '.join(incident.target.kept_labels)}"
+        yield from _detaching(incident, seen)
         policies = seen.cluster.list(NETWORKPOLICIES, self.pod.namespace)
         for leak in verdict.judge(_as_quarantined(pod, incident), [*policies, deny.deny_policy(incident)]):
             yield f"stays open: {leak.direction} by {leak.policy or 'no policy'}: {leak.peer}, {leak.ports}"
+
+
+def _detaching(incident: Incident, seen: Observed) -> Iterator[str]:
+    """What its workload does once the pod is let go of."""
+    if incident.target.workload is None:
+        return
+    try:
+        workload = workloads.observe(incident.target.workload, seen.cluster)
+    except NotFoundError:
+        return
+    yield from workload.on_detach(incident.target.pod)
 
 
 def _in_force(policy: Obj, incident: Incident, seen: Observed) -> bool:
@@ -107,7 +120,7 @@ def _still_selected(incident: Incident) -> bool:
     return target.selector is not None and selects(target.selector, {**kept, **deny.quarantine_labels(incident)})
 
 
-def _judged(step: Quarantine, incident: Incident, seen: Observed) -> Iterator[Change]:
+def _judged(step: Quarantine, seen: Observed) -> Iterator[Change]:
     check = Check(check="isolated", ref=step.pod, step=seen.step, run=seen.run)
     if check.mark not in seen.marks:
         yield check

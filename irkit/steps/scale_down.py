@@ -13,6 +13,7 @@ from irkit.errors import NotFoundError
 from irkit.model.arguments import Workload
 from irkit.model.changes import Await, Change, Patch
 from irkit.model.incident import Incident
+from irkit.model.kube import ObjectRef
 from irkit.model.plan import Confirm
 from irkit.ports import Observed, exists
 
@@ -42,11 +43,8 @@ class ScaleDown:
         if not workload.stopped and stop and (owner := incident.target.controller(exists(seen.cluster, suspect))) is not None:
             yield Await(condition="detached", ref=suspect, owner=owner)
         for change in stop:
-            if isinstance(change, Patch):
-                kept = tuple(p for p in change.pods if not p.same(suspect))
-                change = msgspec.structs.replace(change, pods=kept)
-            yield change
-        if stop or any(p["metadata"]["uid"] != suspect.uid for p in workload.pods):
+            yield _sparing(change, suspect)
+        if stop or any(p["metadata"]["uid"] != suspect.uid for p in workloads.active(workload.pods)):
             yield Await(condition="no-pods", ref=self.workload)
 
     def notes(self, incident: Incident, seen: Observed) -> Iterator[str]:
@@ -58,6 +56,13 @@ class ScaleDown:
         except NotFoundError:
             yield f"{self.workload} is gone already"
             return
-        yield from workload.warnings(incident.target.pod)
+        yield from workload.on_stop()
         for reverter in reverters.find_all(self.workload, workload.object, seen.cluster):
-            yield f"{reverter.name}: {reverter.effect}"
+            yield reverter.effect
+
+
+def _sparing(change: Change, suspect: ObjectRef) -> Change:
+    """The same change, whose pods to end are those that are not detached by then."""
+    if not isinstance(change, Patch):
+        return change
+    return msgspec.structs.replace(change, pods=tuple(p for p in change.pods if not p.same(suspect)))
