@@ -57,7 +57,9 @@ def _judge(ports: Ports, incident: Incident, state: State | None, seen: Observed
     names = ["isolated"] if state is None else _applying(state)
     results = []
     for name in names:
-        found = checks.find(name).judge(incident, incident.target.pod, seen)
+        ref = incident.target.stoppable if name == "stopped" else incident.target.pod
+        assert ref is not None, "what was stopped can be judged"
+        found = checks.find(name).judge(incident, ref, seen)
         ports.listen(Judged(found, stamp(ports.clock)))
         results.append(found)
     if explain:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from irkit.model.kube import Obj, ObjectRef, Value, controller_of
+from irkit.model.kube import PODS, Obj, ObjectRef, Value, controller_of
 
 INCIDENT_LABEL = "irkit.dev/incident"
 QUARANTINE_LABEL = "quarantine"  # the label of the documented procedure; its value is "true"
@@ -59,6 +59,11 @@ class Target(Value, frozen=True):
     @property
     def namespace(self) -> str:
         return self.pod.namespace
+
+    @property
+    def stoppable(self) -> ObjectRef | None:
+        """The workload, if there is more to stop than the pod itself."""
+        return None if self.workload is None or self.workload.resource == PODS else self.workload
 
     def controller(self, pod: Obj | None) -> ObjectRef | None:
         """The bound owner that controls ``pod`` as it is now; None once it let go."""

@@ -27,9 +27,10 @@ class Verify:
 
     def plan(self, incident: Incident, seen: Observed) -> Iterator[Change]:
         for name in self.checks:
-            if name == "stopped" and (incident.keep_workload or incident.target.workload is None):
+            ref = incident.target.stoppable if name == "stopped" else self.pod
+            if ref is None or (name == "stopped" and incident.keep_workload):
                 continue
-            check = Check(check=name, ref=self.pod, step=seen.step, run=seen.run)
+            check = Check(check=name, ref=ref, step=seen.step, run=seen.run)
             if check.mark not in seen.marks:
                 yield check
 
