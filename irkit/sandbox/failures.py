@@ -68,9 +68,12 @@ def exists(served: Served, name: str) -> Failure:
     return Failure(409, "AlreadyExists", f'{served.qualified} "{name}" already exists', _details(served, name))
 
 
-def modified(served: Served, name: str) -> Failure:
-    why = "the object has been modified; please apply your changes to the latest version and try again"
+def conflict(served: Served, name: str, why: str) -> Failure:
     return Failure(409, "Conflict", f'Operation cannot be fulfilled on {served.qualified} "{name}": {why}', _details(served, name))
+
+
+def modified(served: Served, name: str) -> Failure:
+    return conflict(served, name, "the object has been modified; please apply your changes to the latest version and try again")
 
 
 def precondition(served: Served, name: str, why: str) -> Failure:
@@ -87,7 +90,7 @@ def media_type(accepted: str = "application/json, application/yaml") -> Failure:
 
 
 def invalid(served: Served, name: str, causes: Iterable[Cause]) -> Failure:
-    found = sorted(set(causes), key=lambda c: c.field)
+    found = list(dict.fromkeys(causes))
     shown = [f"{cause.field}: {cause.message}" for cause in found]
     listed = shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
     details = _details(served, name, kind=True)

@@ -25,6 +25,11 @@ from irkit.sandbox.patches.merge import merge
 
 HISTORY = 5000
 """How many writes a watch can go back."""
+_WITHOUT_GENERATION = {"Namespace", "Node", "Service", "Lease", "PersistentVolume", "PersistentVolumeClaim", "ResourceQuota", "LimitRange",
+                       "HorizontalPodAutoscaler"}  # fmt: skip
+_ORDER = ("kind", "apiVersion", "metadata", "spec", "status")
+_META_ORDER = ("name", "generateName", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
+               "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers", "managedFields")  # fmt: skip
 CONTROLLERS = "kube-controller-manager"
 KUBELET = "kubelet"
 
@@ -104,7 +109,7 @@ class Store:
                 raise exists(served, name)
             now = stamp(self.now())
             made = {**obj, "metadata": {**meta, "uid": self.names.uid(*served.id, namespace, name), "creationTimestamp": now}}
-            if "spec" in obj and served.resource.kind != "Namespace":
+            if "spec" in obj and served.resource.kind not in _WITHOUT_GENERATION:
                 made["metadata"]["generation"] = 1
             made["metadata"]["managedFields"] = fields.record(None, made, manager=manager, time=now, operation=operation)
             if dry_run:
@@ -127,11 +132,15 @@ class Store:
             candidate: Obj = {**new, "metadata": {**meta, "resourceVersion": old["metadata"]["resourceVersion"]}}
             if candidate == old:
                 return old
-            if candidate.get("spec") != old.get("spec") and "generation" in old["metadata"]:
+            if "generation" in old["metadata"] and _counts(old, candidate):
                 candidate["metadata"]["generation"] = old["metadata"]["generation"] + 1
             if not owned:
                 now = stamp(self.now())
-                candidate["metadata"]["managedFields"] = fields.record(old, candidate, manager=manager, time=now, subresource=subresource)
+                # a Scale of 0 has no field `replicas`, so that nobody owns it then
+                unowned = ("f:spec", "f:replicas") if subresource == "scale" and not candidate["spec"].get("replicas") else ()
+                candidate["metadata"]["managedFields"] = fields.record(
+                    old, candidate, manager=manager, time=now, subresource=subresource, unowned=unowned
+                )
             if dry_run:
                 return candidate
             if self._finished(candidate):
@@ -180,7 +189,7 @@ class Store:
 
     def _tell(self, type: Literal["ADDED", "MODIFIED", "DELETED"], served: Served, obj: Obj, old: Obj | None) -> Obj:
         self.version += 1
-        told = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self.version)}}
+        told = _in_order({**obj, "metadata": _in_order({**obj["metadata"], "resourceVersion": str(self.version)}, _META_ORDER)}, _ORDER)
         self._history.append(Written(self.version, type, served, told, old))
         if len(self._history) > HISTORY:
             self.compacted = self._history.popleft().version
@@ -208,3 +217,14 @@ class Store:
         """Remove an object at once, whatever its grace and finalizers. Raises Failure 404."""
         served = self.catalog.of_resource(resource)
         self.remove(served, self.get(served, namespace, name) or {"metadata": {"name": name, "namespace": namespace}})
+
+
+def _counts(old: Obj, new: Obj) -> bool:
+    """Whether a write is a new generation: the wish changed (a pod's node is no wish), or the object shall end."""
+    wishes = [{key: value for key, value in (obj.get("spec") or {}).items() if key != "nodeName"} for obj in (old, new)]
+    return wishes[0] != wishes[1] or ("deletionTimestamp" in new["metadata"]) != ("deletionTimestamp" in old["metadata"])
+
+
+def _in_order(fields: Obj, order: tuple[str, ...]) -> Obj:
+    """The fields as the real server writes them, for people who read the JSON."""
+    return {**{key: fields[key] for key in order if key in fields}, **fields}

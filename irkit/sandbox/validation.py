@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from irkit.model.kube import Obj, at, selects
 from irkit.sandbox.catalog import Served
 from irkit.sandbox.failures import Cause
@@ -58,6 +60,8 @@ def updating(served: Served, old: Obj, new: Obj) -> list[Cause]:
 
 
 def _quoted(value: Any) -> str:
+    if isinstance(value, dict):
+        return msgspec.json.encode(value, order="sorted").decode()
     return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -96,7 +100,7 @@ def _meta(served: Served, obj: Obj) -> Iterator[Cause]:
 
 
 def _labels(labels: Obj, field: str) -> Iterator[Cause]:
-    for key, value in labels.items():
+    for key, value in sorted(labels.items()):
         yield from _key(key, field)
         if len(str(value)) > 63:
             yield _wrong(field, value, "must be no more than 63 bytes")

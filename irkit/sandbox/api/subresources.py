@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
-from irkit.model.kube import Obj, at, labels_of, selects
+import msgspec
+
+from irkit.model.kube import Obj, Resource, at, labels_of, selects
 from irkit.sandbox import logs, validation
 from irkit.sandbox.api.call import Answer, Call
 from irkit.sandbox.api.writes import check_version, patch
 from irkit.sandbox.catalog import NODES, PODS, Served
 from irkit.sandbox.clock import parse
 from irkit.sandbox.controllers.owners import terminate
-from irkit.sandbox.failures import Failure, bad_request, invalid, no_such_method, not_found
+from irkit.sandbox.failures import Failure, bad_request, conflict, invalid, no_such_method, not_found
 from irkit.sandbox.logs import Logs, Query
 from irkit.sandbox.selectors import formatted
 from irkit.sandbox.store import Store
+
+_SCALE = Served(Resource("autoscaling", "v1", "scales", "Scale"))
 
 
 def _object(store: Store, served: Served, call: Call) -> Obj:
@@ -33,20 +38,29 @@ def scale(store: Store, served: Served, call: Call) -> Answer:
             return Answer(view)
         wanted = call.document() if call.method == "PUT" else patch(call, view)
         meta, replicas = wanted.get("metadata") or {}, at(wanted, ("spec", "replicas"), 0)
+        _check_uid(served, current, meta.get("uid"))
         check_version(served, current, meta.get("resourceVersion"))
         if not isinstance(replicas, int):
             raise bad_request('Scale in version "v1" cannot be handled as a Scale: spec.replicas: not a number')
-        uid = meta.get("uid") or current["metadata"]["uid"]
-        changed = {**current, "metadata": {**current["metadata"], "uid": uid}, "spec": {**current["spec"], "replicas": replicas}}
+        changed = {**current, "spec": {**current["spec"], "replicas": replicas}}
         if causes := validation.updating(served, current, changed):
-            raise invalid(served, call.name, causes)
+            raise invalid(_SCALE, call.name, causes)
         return Answer(_scale_of(store.replace(served, changed, manager=call.manager, subresource="scale", dry_run=dry_run)))
 
 
+def _check_uid(served: Served, current: Obj, wanted: str | None) -> None:
+    found = current["metadata"]["uid"]
+    if wanted not in (None, "", found):
+        part = replace(served, resource=msgspec.structs.replace(served.resource, plural=f"{served.resource.plural}/scale"))
+        name, why = current["metadata"]["name"], f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+        raise conflict(part, name, why)
+
+
 def _scale_of(obj: Obj) -> Obj:
-    """An ``autoscaling/v1`` Scale."""
+    """An ``autoscaling/v1`` Scale. As there, no ``replicas`` in its spec means 0."""
+    replicas = at(obj, ("spec", "replicas"), 1)
     meta = {key: obj["metadata"][key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if key in obj["metadata"]}
-    return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta, "spec": {"replicas": at(obj, ("spec", "replicas"), 1)},
+    return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta, "spec": {"replicas": replicas} if replicas else {},
             "status": {"replicas": at(obj, ("status", "replicas"), 0), "selector": formatted(at(obj, ("spec", "selector")))}}  # fmt: skip
 
 
@@ -56,7 +70,7 @@ def log(store: Store, kept: Logs, call: Call) -> Answer:
     query = _query(store, call)
     container = _container(pod, call.query.get("container", ""))
     if not at(pod, ("spec", "nodeName")):
-        return Answer(b"", content_type="text/plain")
+        return Answer(b"", 204)
     previous = call.flag("previous")
     run = kept.find(pod["metadata"]["uid"], container, previous=previous)
     if run is None:
@@ -69,17 +83,14 @@ def log(store: Store, kept: Logs, call: Call) -> Answer:
 
 def _container(pod: Obj, asked: str) -> str:
     spec, name = pod["spec"], pod["metadata"]["name"]
-    names = [c["name"] for field in ("containers", "initContainers", "ephemeralContainers") for c in spec.get(field) or ()]
+    names = [c["name"] for field in ("initContainers", "containers", "ephemeralContainers") for c in spec.get(field) or ()]
     if asked:
         if asked not in names:
             raise bad_request(f"container {asked} is not valid for pod {name}")
         return asked
-    regular = [str(c["name"]) for c in spec["containers"]]
     if len(names) == 1:
-        return regular[0]
-    extra = [c["name"] for c in spec.get("initContainers") or ()]
-    also = f" or one of the init containers: [{' '.join(extra)}]" if extra else ""
-    raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(regular)}]{also}")
+        return str(names[0])
+    raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]")
 
 
 def _query(store: Store, call: Call) -> Query:

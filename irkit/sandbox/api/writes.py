@@ -49,12 +49,12 @@ def _insert(store: Store, served: Served, call: Call, body: Obj, operation: str)
     dry_run = call.dry_run()
     meta = {**body["metadata"], **({"namespace": call.namespace} if served.resource.namespaced else {})}
     if "status" in served.subresources:
-        body = {key: value for key, value in body.items() if key != "status"}
+        body = {**body, "status": {}}
     obj = complete({**body, "metadata": meta})
     with store.changed:
         _admit(store, served, call)
         if causes := validation.creating(served, obj):
-            raise invalid(served, meta.get("name", ""), causes)
+            raise invalid(served, obj["metadata"].get("name", ""), causes)
         if store.get(served, meta.get("namespace", ""), meta["name"]) is not None:
             raise exists(served, meta["name"])
         return store.insert(served, obj, manager=call.manager, operation=operation, dry_run=dry_run)
@@ -115,7 +115,9 @@ def _create_by_apply(store: Store, served: Served, call: Call) -> Answer:
 
 def _needs_manager(call: Call) -> None:
     if not call.query.get("fieldManager"):
-        raise Failure(422, "Invalid", 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch')
+        cause = {"reason": "FieldValueRequired", "message": "Required value: is required for apply patch", "field": "fieldManager"}
+        raise Failure(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: fieldManager: {cause["message"]}',
+                      {"group": "meta.k8s.io", "kind": "PatchOptions", "causes": [cause]})  # fmt: skip
 
 
 def _applied(store: Store, served: Served, call: Call, current: Obj) -> Obj:
@@ -167,7 +169,7 @@ def patch(call: Call, base: Obj) -> Obj:
         try:
             result: Obj = json_patch(base, body)
         except PatchError as error:
-            raise Failure(422, "Invalid", f"the server rejected our request due to an error in our request: {error}") from None
+            raise Failure(422, "Invalid", "the server rejected our request due to an error in our request", {}) from error
         return result
     if not isinstance(body, dict):
         raise bad_request("error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}")

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from irkit.model.kube import Obj
-from irkit.sandbox.patches.schema import Path, is_set, keys_of
+from irkit.sandbox.patches.schema import Path, is_atomic_map, is_set, keys_of
 
 Fields = frozenset[Path]
 _UNOWNED = {"apiVersion", "kind"}
@@ -46,7 +46,11 @@ def values_of(obj: Obj) -> dict[Path, Any]:
 
 
 def _walk(value: Any, names: Path, path: Path) -> Iterator[tuple[Path, Any]]:
-    if isinstance(value, dict) and (value or not path):
+    if not value and (is_atomic_map(names) or path == ("f:metadata",)):
+        return
+    if isinstance(value, dict) and is_atomic_map(names):
+        yield path, value
+    elif isinstance(value, dict) and (value or not path):
         if path and path != ("f:metadata",) and path not in (("f:spec",), ("f:status",)):
             yield (*path, "."), None
         for key, item in value.items():
@@ -104,12 +108,14 @@ def dotted(path: Path) -> str:
     return text
 
 
-def record(old: Obj | None, new: Obj, *, manager: str, time: str, subresource: str = "", operation: str = "Update") -> list[Obj]:
+def record(old: Obj | None, new: Obj, *, manager: str, time: str, subresource: str = "", operation: str = "Update",
+           unowned: Path = ()) -> list[Obj]:  # fmt: skip
     """The managedFields of ``new`` after ``manager`` made it from ``old`` by an update.
 
-    What changed belongs to the manager alone, what vanished to nobody, the rest to whom it belonged.
+    What changed belongs to the manager alone, what vanished (and ``unowned``) to nobody, the rest to whom it belonged.
     """
     before, after = values_of(old) if old else {}, values_of(new)
+    after.pop(unowned, None)
     changed = frozenset(path for path, value in after.items() if path not in before or before[path] != value)
     entries = list((old or {}).get("metadata", {}).get("managedFields") or [])
     result: list[Obj] = []
@@ -165,7 +171,7 @@ def apply(live: Obj, applied: Obj, *, manager: str, time: str, force: bool) -> O
 
 
 def _overlay(live: Any, applied: Any, names: Path) -> Any:
-    if isinstance(applied, dict):
+    if isinstance(applied, dict) and not is_atomic_map(names):
         result = dict(live) if isinstance(live, dict) else {}
         for key, value in applied.items():
             result[key] = _overlay(result.get(key), value, (*names, key))

@@ -22,6 +22,8 @@ _UNDER: dict[tuple[str, str], tuple[str, ...]] = {
     ("spec", "topologySpreadConstraints"): ("topologyKey", "whenUnsatisfiable"),
     ("", "secrets"): ("name",),
 }
+_ATOMIC_MAPS = {"selector", "nodeSelector", "podSelector", "namespaceSelector", "labelSelector", "involvedObject", "roleRef", "secretKeyRef",
+                "configMapKeyRef", "fieldRef", "resourceFieldRef"}  # fmt: skip
 _SETS = {("metadata", "finalizers")}
 _ATOMIC = {("status", "addresses")}
 
@@ -32,6 +34,11 @@ def keys_of(path: Path) -> tuple[str, ...]:
     if (parent, field) in _ATOMIC:
         return ()
     return _UNDER.get((parent, field)) or _ANYWHERE.get(field, ())
+
+
+def is_atomic_map(path: Path) -> bool:
+    """Whether the mapping at ``path`` is owned as a whole (`x-kubernetes-map-type: atomic`)."""
+    return bool(path) and path[-1] in _ATOMIC_MAPS
 
 
 def is_set(path: Path) -> bool:
