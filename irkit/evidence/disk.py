@@ -50,6 +50,14 @@ def make_private(directory: Path) -> None:
                 raise
 
 
+def remove_flat(directory: Path) -> None:
+    """A directory that holds files only, or nothing, or is not there."""
+    if directory.is_dir():
+        for file in directory.iterdir():
+            file.unlink()
+        directory.rmdir()
+
+
 def create(path: Path) -> int:
     """A new file, mode 0600, as a descriptor to write to."""
     return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +33,7 @@ class BagStore:
         with guarded("the incident's key", path):
             make_private(path.parent)
             if not path.exists():
-                _write_once(path, secrets.token_bytes(32))
+                _write_once(path, os.urandom(32))
             key = path.read_bytes()
         if len(key) != 32:
             raise EvidenceError(f"the incident's key is damaged: {printable(path, 1000)} must hold 32 bytes, not {len(key)}")

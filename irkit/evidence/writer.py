@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-import shutil
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from irkit.errors import EvidenceError, IrkitError, UnreachableError
 from irkit.evidence import resuming, sealing
-from irkit.evidence.disk import create, guarded, make_private, sync, write_all
+from irkit.evidence.disk import create, guarded, make_private, remove_flat, sync, write_all
 from irkit.evidence.index import GapLine, Index, Line, StoredLine
 from irkit.evidence.paths import INCOMPLETE, escaped, payload_path
 from irkit.model.evidence import Artefact, Gap, SealedBag, Stored
@@ -39,7 +38,7 @@ def beside(final: Path) -> tuple[Path, Path]:
 def tidy(final: Path) -> None:
     """Remove what a sealed bag needs no more."""
     memory, temporary = beside(final)
-    shutil.rmtree(temporary, ignore_errors=True)
+    remove_flat(temporary)
     memory.unlink(missing_ok=True)
 
 
@@ -59,7 +58,7 @@ class Writer:
         self._directories: set[Path] = set()
         with guarded("opening the bag", self._partial):
             make_private(self._data)
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            remove_flat(self._temporary)
             make_private(self._temporary)
             self._index = Index(self._memory)
             for line in resuming.survey(self._data, tuple(self._index.lines()), self._index.append):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from irkit.model.kube import ObjectRef, Value
+from irkit.model.kube import ObjectRef, Value, at
 
 # Names that the documented procedure knows, at the top of the payload.
 POD_FILE, EVENTS_FILE, LOGS_FILE = "incident-pod.yaml", "incident-events.txt", "incident-logs.txt"
@@ -82,6 +82,5 @@ def event_time(event: Mapping[str, Any]) -> str:
     ``lastTimestamp`` is null in events of the newer API, which have ``eventTime`` and, when repeated,
     ``series.lastObservedTime`` (events.k8s.io/v1).
     """
-    series = event.get("series") or {}
-    times = (event.get("lastTimestamp"), series.get("lastObservedTime"), event.get("eventTime"), event.get("firstTimestamp"))
-    return next((str(time) for time in times if time), "") or str((event.get("metadata") or {}).get("creationTimestamp") or "")
+    places = (("lastTimestamp",), ("series", "lastObservedTime"), ("eventTime",), ("firstTimestamp",), ("metadata", "creationTimestamp"))
+    return next((str(time) for place in places if (time := at(event, place))), "")
