@@ -18,7 +18,6 @@ from irkit.sandbox.failures import (
     exists,
     forbidden,
     invalid,
-    media_type,
     modified,
     not_found,
     precondition,

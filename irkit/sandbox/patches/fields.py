@@ -28,18 +28,8 @@ class ApplyConflict(Exception):
         self.conflicts = conflicts
 
 
-def fields_of(obj: Obj) -> Fields:
-    """All fields of an object that can be owned."""
-    body = {key: value for key, value in obj.items() if key not in _UNOWNED}
-    if meta := {key: value for key, value in (obj.get("metadata") or {}).items() if key not in _UNOWNED_META}:
-        body["metadata"] = meta
-    else:
-        body.pop("metadata", None)
-    return frozenset(path for path, _ in _walk(body, (), ()))
-
-
 def values_of(obj: Obj) -> dict[Path, Any]:
-    """Every field of `fields_of` with its value; a mapping or keyed list as its mere presence."""
+    """All fields of an object that can be owned, each with its value; a mapping or keyed list as its mere presence."""
     body = {key: value for key, value in obj.items() if key not in _UNOWNED}
     body["metadata"] = {key: value for key, value in (obj.get("metadata") or {}).items() if key not in _UNOWNED_META}
     return dict(_walk(body, (), ()))
