@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -35,12 +36,22 @@ class Stage:
     runs: int
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def environ(self) -> dict[str, str]:
-        kubeconfig = str(self.plane.admin_kubeconfig)
-        return {**os.environ, "KUBECONFIG": kubeconfig, "HOME": str(self.work), "IRKIT_HOME": str(self.work / f"home-{next(self.numbers)}")}
+    def environ(self, home: Path | None = None) -> dict[str, str]:
+        mine = {"KUBECONFIG": self.plane.admin_kubeconfig, "HOME": self.work, "IRKIT_HOME": home or self.work / f"home-{next(self.numbers)}"}
+        return {**os.environ, **{name: str(path) for name, path in mine.items()}}
 
     def irkit(self, *arguments: str, until: str = "") -> Ended:
         return run([self.irkit_program, *arguments], self.environ(), until=until)
+
+    def collect_logs(self, namespace: str, pod: str, size: int) -> Ended:
+        """`irkit collect --take logs`; what it collected must be at least ``size`` bytes."""
+        home = self.work / f"home-{next(self.numbers)}"
+        ended = run([self.irkit_program, "collect", pod, "-n", namespace, "--take", "logs"], self.environ(home))
+        got = sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
+        if got < size:
+            raise SystemExit(f"collected {got} bytes of at least {size}")
+        shutil.rmtree(home)
+        return ended
 
     def kubectl(self, *arguments: str, output: Path | None = None) -> Ended:
         return run([self.plane.kubectl_program, *arguments], self.environ(), output=output)
@@ -115,24 +126,21 @@ def logs(stage: Stage) -> list[Row]:
         stage.plane.set_logs(namespace, pod, {"app": itertools.repeat(LINE, 640_000 // (len(LINE) + 1))})
     stage.plane.kubectl("logs", pods[-1], "-n", namespace)
 
-    def place() -> Path:
-        made = stage.work / f"out-{next(stage.numbers)}"
-        made.mkdir()
-        return made
+    out = stage.work / "out"
+    out.mkdir()
 
     def raw() -> float:
-        return run([sys.executable, "bench/stream.py", str(stage.plane.admin_kubeconfig), namespace, str(place()), "16"], stage.environ()).seconds
+        return run([sys.executable, "bench/stream.py", str(stage.plane.admin_kubeconfig), namespace, str(out), "16"], stage.environ()).seconds
 
     def one_by_one() -> float:
-        out = place()
         return sum(stage.kubectl("logs", pod, "-n", namespace, "--timestamps", output=out / pod).seconds for pod in pods)
 
     mine, least, kubectl, dump = in_turns(
         stage.runs,
-        lambda: stage.irkit("collect", pods[0], "-n", namespace, "--take", "logs").seconds,
+        lambda: stage.collect_logs(namespace, pods[0], 32_000_000).seconds,
         raw,
         one_by_one,
-        lambda: stage.kubectl("cluster-info", "dump", "--namespaces", namespace, "--output-directory", str(place())).seconds,
+        lambda: stage.kubectl("cluster-info", "dump", "--namespaces", namespace, "--output-directory", str(out)).seconds,
     )
     what = "irkit collect --take logs, 50 pods, 32 MB"
     return [
@@ -145,10 +153,10 @@ def logs(stage: Stage) -> list[Row]:
 def memory(stage: Stage) -> list[Row]:
     """Peak resident memory of a collection; that it does not grow with the log is the second row."""
     rows = []
-    for size, target in ((300, 120.0), (3, None)):
+    for size, target in ((3, None), (300, 120.0)):
         namespace, pods = stage.workload(1)
         stage.plane.set_logs(namespace, pods[0], {"app": itertools.repeat(LINE, size * 1_000_000 // (len(LINE) + 1))})
-        peaks = sorted(stage.irkit("collect", pods[0], "-n", namespace, "--take", "logs").peak for _ in range(3))
+        peaks = sorted(stage.collect_logs(namespace, pods[0], size * 1_000_000).peak for _ in range(3))
         rows.append(Row(f"peak memory, collecting a log of {size} MB", peaks[0], peaks[1], "MB", target=target))
     return rows
 
