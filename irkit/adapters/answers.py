@@ -18,7 +18,7 @@ _CLASSES = {404: NotFoundError, 409: ConflictError, 410: GoneError, 400: Invalid
 # As apiserver's responsewriters.Forbidden writes it; other 403s to a write come from admission (PodSecurity, quota, webhooks).
 _NO_RIGHT = re.compile(r'User "(?:[^"\\]|\\.)*" cannot ')
 # The API server could not connect to a kubelet; Go's net/http error in a 500.
-_NO_KUBELET = re.compile(r'^(Get|Post) "https?://[^"]*": (dial|net/http|context|EOF|read|http|proxy|tls|remote)|No agent available')
+_NO_KUBELET = re.compile(r'^(Get|Post) "https?://[^"]*": (dial|net/http|context|EOF|read|http|proxy|tls|remote)|No agent available|no preferred addresses found')
 
 
 def decoded(body: bytes | None) -> Any:
@@ -58,7 +58,7 @@ def _unauthorized(server: str, user: str, why: str) -> ForbiddenError:
 
 def _other_object(status: dict[str, Any]) -> bool:
     """A patch pinned to the uid of an object that has been replaced since: seen as 422 on metadata.uid (Kubernetes 1.35)."""
-    return [cause.get("field") for cause in _causes(status)] == ["metadata.uid"]
+    return any(cause.get("field") == "metadata.uid" for cause in _causes(status))
 
 
 def _causes(status: dict[str, Any]) -> list[dict[str, Any]]:

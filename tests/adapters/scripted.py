@@ -153,6 +153,9 @@ class Scripted:
                 return
             pending += piece
             sock.settimeout(10)
+            if self.tls is None and pending.startswith(b"\x16"):  # a TLS handshake, which Go's server answers so
+                sock.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTPS request to an HTTP server.\n")
+                return
             while (parsed := _parse(pending, sock.getpeername())) is not None:
                 request, pending = parsed
                 with self._lock:

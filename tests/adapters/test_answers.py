@@ -108,8 +108,9 @@ def test_a_patch_of_an_object_that_was_replaced_is_a_conflict() -> None:
     found = refusal(422, body, "PATCH")
     assert isinstance(found, ConflictError)
     assert found.status == 409
-    two = a_status("more", details={"causes": [{"field": "metadata.uid"}, {"field": "spec.x"}]})
-    assert isinstance(refusal(422, two, "PATCH"), InvalidError)
+    other = a_status("no such port", details={"causes": [{"field": "spec.x", "message": "Invalid value"}]})
+    assert isinstance(refusal(422, other, "PATCH"), InvalidError)
+    assert isinstance(refusal(422, body, "POST"), InvalidError)
 
 
 def test_a_kubelet_that_does_not_answer_is_unreachable() -> None:

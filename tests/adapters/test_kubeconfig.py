@@ -163,7 +163,7 @@ def test_impersonation_is_refused_where_no_header_carries_it(tmp_path: Path) -> 
     ],
 )
 def test_which_proxy(tmp_path: Path, cluster: dict[str, str], environ: dict[str, str], proxy: str) -> None:
-    assert load(tmp_path, cluster, **environ).proxy == proxy
+    assert load(tmp_path, cluster, None, "", **environ).proxy == proxy
 
 
 @pytest.mark.parametrize("proxy", ["https://p:1", "p:1", "http://", f"http://u:{SECRET}@p:port", f"ftp://u:{SECRET}@p"])
