@@ -140,6 +140,7 @@ def _changes(state: State, incident: Incident, seen: Observed, choice: Choice, c
         if pod.uid not in state.captured:
             yield Capture(pod=pod, take=_TAKE, suspect=True)
         yield Delete(ref=pod, why="its evidence is sealed", pods=(pod,))
+        yield Await(condition="gone", ref=pod)  # it may take its grace period to end, and the policy holds until then
     for create, outcome in creates:
         yield from _removed(create, outcome, seen.cluster)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from irkit.cli.output import Out
 from irkit.engine import events
@@ -115,7 +115,7 @@ class Progress:
         self._clear()
         match event:
             case events.Planned():
-                header(self.out, event.header, datetime.now(UTC))
+                header(self.out, event.header, datetime.fromisoformat(event.header.incident.opened))
                 plan(self.out, event.plan, {s.id for s in event.plan.steps if s.confirm == "ask" and s.step == "scale-down"})
             case events.Joined():
                 self.out.line(f"Incident {event.incident.id} is open on this pod; going on with it.")

@@ -129,6 +129,8 @@ def _met(change: Await, incident: Incident, cluster: ClusterReader) -> str:
             except NotFoundError:
                 return "gone"
             return "" if left else "no pods left"
+        case "gone":
+            return "" if exists(cluster, change.ref) else "gone"
         case "ready":
             return "ready" if workloads.observe(change.ref, cluster).ready() else ""
     assert_never(change.condition)

@@ -112,19 +112,6 @@ def fields_of(kind: type[Any]) -> dict[str, Field]:
     return {f.name.replace("_", "-"): _field(kind, f, hints[f.name]) for f in dataclasses.fields(kind)}
 
 
-def arguments(kind: type[Any], written: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of a step: what was ``written`` with ``values`` (`parameters.bound`) in place of ``${…}``.
-
-    Raises UsageError where a name has no value.
-    """
-    fields = fields_of(kind)
-    return {name.replace("-", "_"): parameters.substitute(value, values, text=_is_text(fields[name].shape)) for name, value in written.items()}
-
-
-def _is_text(shape: Shape) -> bool:
-    return isinstance(shape, Text) or (isinstance(shape, List) and _is_text(shape.of))
-
-
 def _field(kind: type[Any], of: dataclasses.Field[Any], hint: Any) -> Field:
     default = of.default_factory() if of.default_factory is not dataclasses.MISSING else of.default
     required = default is dataclasses.MISSING

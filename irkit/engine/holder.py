@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from irkit.errors import ConflictError, ForbiddenError, HeldError, NotFoundError, RefusedError
-from irkit.model.kube import LEASES, Obj, ObjectRef, annotations_of, at
+from irkit.model.kube import LEASES, NAMESPACES, Obj, ObjectRef, annotations_of, at
 from irkit.ports import Clock, Cluster
 from irkit.text import printable
 
@@ -57,6 +57,7 @@ class TargetLease:
     def acquire(self) -> None:
         """Take or renew it. Raises HeldError where another holder has renewed it within its duration."""
         try:
+            self._cluster.get(ObjectRef(resource=NAMESPACES, name=NAMESPACE))
             self._acquire()
             self.shared = True
         except NotFoundError:

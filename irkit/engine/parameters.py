@@ -8,11 +8,10 @@ read again.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from irkit.errors import UsageError
-from irkit.model.incident import Incident, Target
 from irkit.model.playbook import Parameter
 from irkit.text import nearest, printable
 
@@ -21,31 +20,14 @@ DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1
 IMAGE = re.compile(r"[^\s@$]+@sha256:[0-9a-f]{64}")
 MAX_DURATION = 86400.0  # seconds
 
-_OF_POD: dict[str, tuple[str, Callable[[Target], Any]]] = {
-    "": ("pod", lambda t: t.pod),
-    ".name": ("string", lambda t: t.pod.name),
-    ".namespace": ("string", lambda t: t.pod.namespace),
-    ".uid": ("string", lambda t: t.pod.uid),
-    ".node": ("string", lambda t: t.node),
-    ".siblings": ("pods", lambda t: t.siblings),
-    ".workload": ("workload", lambda t: t.workload),
+_OBJECT = {"name": "string", "namespace": "string", "uid": "string"}
+_PARTS: dict[str, dict[str, str]] = {
+    "pod": {**_OBJECT, "node": "string", "siblings": "pods", "workload": "workload"},
+    "workload": {**_OBJECT, "kind": "string", "pods": "pods"},
 }
-_OF_WORKLOAD: dict[str, tuple[str, Callable[[Target], Any]]] = {
-    "": ("workload", lambda t: t.workload),
-    ".name": ("string", lambda t: t.workload and t.workload.name),
-    ".namespace": ("string", lambda t: t.workload and t.workload.namespace),
-    ".uid": ("string", lambda t: t.workload and t.workload.uid),
-    ".kind": ("string", lambda t: t.workload and t.workload.kind),
-    ".pods": ("pods", lambda t: t.siblings),
-}
-_PARTS = {"pod": _OF_POD, "workload": _OF_WORKLOAD}
 """What a bound target knows besides itself. ``siblings``: the suspect first, then all pods of its workload."""
 
-_OF_INCIDENT: dict[str, tuple[str, Callable[[Incident], Any]]] = {
-    "incident.id": ("string", lambda i: i.id),
-    "incident.operator": ("string", lambda i: i.operator.name),
-    "incident.cluster": ("string", lambda i: i.cluster.context),
-}
+_OF_INCIDENT = {"incident.id": "string", "incident.operator": "string", "incident.cluster": "string"}
 """Names that every playbook has: the id, the user as the API server sees it, the context."""
 
 SCALARS = frozenset({"string", "image", "integer", "duration", "boolean"})
@@ -58,22 +40,12 @@ _LABELS = {
 
 
 def names(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Every name that ``${…}`` may hold, with its type, for parameters given as (name, type)."""
-    known = {name: kind for name, (kind, _) in _OF_INCIDENT.items()}
+    """Every name that ``${…}`` may hold, with its type, for parameters given as (name, type); `bindings` has the values."""
+    known = dict(_OF_INCIDENT)
     for name, kind in parameters:
         known[name] = kind
-        known.update({f"{name}{part}": of for part, (of, _) in _PARTS.get(kind, {}).items()})
+        known.update({f"{name}.{part}": of for part, of in _PARTS.get(kind, {}).items()})
     return known
-
-
-def bound(parameters: Iterable[Parameter], incident: Incident) -> dict[str, Any]:
-    """The value of every name in `names`; None where it has none (an optional parameter, the workload of a gone pod)."""
-    values = {name: get(incident) for name, (_, get) in _OF_INCIDENT.items()}
-    for parameter in parameters:
-        values[parameter.name] = incident.parameters.get(parameter.name, parameter.default)
-        for part, (_, of_target) in _PARTS.get(parameter.type, {}).items():
-            values[f"{parameter.name}{part}"] = of_target(incident.target)
-    return values
 
 
 def label(kind: str) -> str:
@@ -117,8 +89,8 @@ def _instead(name: str, takes: str, known: Mapping[str, str]) -> str:
 def substitute(written: Any, values: Mapping[str, Any], *, text: bool = False) -> Any:
     """``written`` with every reference replaced from ``values``, once; ``text``: the result is text.
 
-    A value that is one whole reference becomes the bound value itself; in longer text it is put in as text.
-    Raises UsageError where a name has no value.
+    A value that is one whole reference becomes the bound value itself, None where there is none (the workload of a pod
+    that is gone); in longer text it is put in as text. Raises UsageError where text would have a hole.
     """
     if isinstance(written, tuple):
         return tuple(substitute(value, values, text=text) for value in written)
@@ -126,15 +98,13 @@ def substitute(written: Any, values: Mapping[str, Any], *, text: bool = False) -
         return written
     whole = REFERENCE.fullmatch(written)
     if whole and not text:
-        return _value(whole[1], values)
-    return REFERENCE.sub(lambda match: _as_text(_value(match[1], values)), written)
+        return values.get(whole[1])
+    return REFERENCE.sub(lambda match: _as_text(_known_value(match[1], values)), written)
 
 
-def _value(name: str, values: Mapping[str, Any]) -> Any:
-    value = values.get(name)
-    if value is None:
-        hint = "" if "." in name else f"give it: -p {name}=…"
-        raise UsageError(f"nothing is bound to ${{{printable(name, 80)}}}", next=hint)
+def _known_value(name: str, values: Mapping[str, Any]) -> Any:
+    if (value := values.get(name)) is None:
+        raise UsageError(f"nothing is bound to ${{{printable(name, 80)}}}", next="" if "." in name else f"give it: -p {printable(name, 80)}=…")
     return value
 
 

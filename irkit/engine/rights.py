@@ -22,6 +22,7 @@ from irkit.ports import Observed, WatchEvent
 from irkit.settings import Settings
 
 _LABELS = {"app": "sample"}
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class _Notes:
@@ -72,7 +73,7 @@ def _of_kind(playbook: Playbook, phase: str, namespace: str, resource: Resource)
         with suppress(IrkitError):
             ask(reader)
     incident = _incident(binder.bind(binder.parse("sample-0"), namespace, reader), playbook, phase)
-    seen = Observed(cluster=reader, now=datetime.now(UTC), settings=Settings())
+    seen = Observed(cluster=reader, now=_EPOCH, settings=Settings())
     steps = planner.bind_steps(playbook.of(phase), playbook.target.name if playbook.target else "", incident)
     changes = [c for s in steps for c in planner.plan_step(s, incident, seen).changes]
     for check in checks.CHECKS:

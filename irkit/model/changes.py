@@ -186,9 +186,9 @@ class Capture(_Change, frozen=True, kw_only=True, tag="capture"):
 
 
 class Await(_Change, frozen=True, kw_only=True, tag="await"):
-    """Wait until a condition holds: the pod is let go of by its controller, the workload has no pods or is ready."""
+    """Wait until a condition holds: the pod is let go of by its controller or is gone, the workload has no pods or is ready."""
 
-    condition: Literal["detached", "no-pods", "ready"]
+    condition: Literal["detached", "no-pods", "ready", "gone"]
     ref: ObjectRef
     owner: ObjectRef | None = None  # for `detached`: the controller that lets go
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from irkit.engine import library, parameters
+from irkit.engine import bindings, library, parameters
 from irkit.errors import PlaybookError, UsageError
 from irkit.model.incident import ClusterIdentity, Incident, Operator, Target
 from irkit.model.kube import DEPLOYMENTS, PODS, ObjectRef
@@ -77,20 +77,11 @@ INCIDENT = Incident(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["pod", "workload"])
-def test_whatever_may_be_named_is_bound(kind):
-    asked = (Parameter("it", kind), Parameter("count", "integer", default=3), Parameter("other", "integer", default=3))
-    values = parameters.bound(asked, INCIDENT)
-    known = parameters.names((p.name, p.type) for p in asked)
-    assert values.keys() == known.keys()
+def test_whatever_may_be_named_is_bound_to_a_value_of_its_type():
+    known = parameters.names([("it", "pod"), ("count", "integer")])
+    values = bindings.names("it", INCIDENT)
     types = {"pods": tuple, "string": str, "integer": int, "workload": ObjectRef, "pod": ObjectRef}
-    assert all(isinstance(values[name], types[of]) for name, of in known.items())
-    assert (values["count"], values["other"]) == (4, 3)
-
-
-def test_the_target_is_what_the_command_line_named():
-    assert parameters.bound((Parameter("victim", "pod"),), INCIDENT)["victim"] == POD
-    assert parameters.bound((Parameter("app", "workload"),), INCIDENT)["app"] == APP
+    assert {name: type(values.get(name)) for name in known} == {name: types[kind] for name, kind in known.items()}
 
 
 @pytest.mark.parametrize(

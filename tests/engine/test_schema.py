@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 import jsonschema_rs
 import pytest
 
-from irkit.engine.grammar import arguments, fields_of
+from irkit.engine.bindings import arguments
+from irkit.engine.grammar import fields_of
 from irkit.engine.library import builtin
 from irkit.engine.positions import Mistakes, compose, plain
 from irkit.engine.schema import playbook_schema
@@ -104,9 +105,10 @@ def test_arguments_are_typed():
     assert Everything(**got).max_count == 7
 
 
-def test_an_argument_without_a_value_is_said():
+def test_a_hole_is_no_text():
     with pytest.raises(UsageError, match=r"nothing is bound to \$\{count\}"):
-        arguments(Everything, {"max-count": "${count}"}, {"count": None})
+        arguments(Everything, {"text": "${count} times"}, {"count": None})
+    assert arguments(Everything, {"workload": "${pod.workload}"}, {"pod.workload": None}) == {"workload": None}
 
 
 def test_a_type_that_no_playbook_can_write_is_refused():
