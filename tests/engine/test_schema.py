@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -15,7 +16,11 @@ from irkit.engine.positions import Mistakes, compose, plain
 from irkit.engine.schema import playbook_schema
 from irkit.errors import UsageError
 from irkit.model.arguments import Pod, Pods, Workload
+from irkit.model.changes import Change
+from irkit.model.incident import Incident
 from irkit.model.kube import PODS, ObjectRef
+from irkit.model.plan import Confirm
+from irkit.ports import Observed
 from irkit.steps import KINDS
 
 SCHEMA = playbook_schema()
@@ -77,6 +82,7 @@ class Everything:
     """End state: every type that a step's field may have."""
 
     kind: ClassVar[str] = "everything"
+    confirm: ClassVar[Confirm] = "never"
 
     pod: Pod
     pods: Pods
@@ -87,6 +93,12 @@ class Everything:
     max_count: int = 3
     ratio: float = 0.5
     deep: bool = False
+
+    def plan(self, incident: Incident, seen: Observed) -> Iterator[Change]:
+        return iter(())
+
+    def notes(self, incident: Incident, seen: Observed) -> Iterator[str]:
+        return iter(())
 
 
 WRITTEN = {
