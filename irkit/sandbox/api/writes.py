@@ -160,7 +160,7 @@ def _patched(served: Served, call: Call, base: Obj) -> Obj:
 def patch(call: Call, base: Obj) -> Obj:
     """``base`` with the patch of the request. Raises Failure 400, 415, 422."""
     if call.content_type not in (MERGE, STRATEGIC, JSON_PATCH):
-        raise media_type(f"{JSON_PATCH}, {MERGE}, {APPLY}")
+        raise Failure(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
     body = parse(call.body)
     if call.content_type == JSON_PATCH:
         if not isinstance(body, list):
