@@ -17,8 +17,10 @@ _UNREACHABLE = frozenset({429, 502, 503, 504})
 _CLASSES = {404: NotFoundError, 409: ConflictError, 410: GoneError, 400: InvalidError, 413: InvalidError, 422: InvalidError}
 # As apiserver's responsewriters.Forbidden writes it; other 403s to a write come from admission (PodSecurity, quota, webhooks).
 _NO_RIGHT = re.compile(r'User "(?:[^"\\]|\\.)*" cannot ')
-# The API server could not connect to a kubelet; Go's net/http error in a 500.
-_NO_KUBELET = re.compile(r'^(Get|Post) "https?://[^"]*": (dial|net/http|context|EOF|read|http|proxy|tls|remote)|No agent available|no preferred addresses found')
+# The API server could not connect to a kubelet: Go's net/http error, the egress proxy's, or a node without an address, as a 500.
+_NO_KUBELET = re.compile(
+    r'^(Get|Post) "https?://[^"]*": (dial|net/http|context|EOF|read|http|proxy|tls|remote)|No agent available|no preferred addresses'
+)
 
 
 def decoded(body: bytes | None) -> Any:
