@@ -95,7 +95,8 @@ def _plugin(ports: Ports) -> Finding:
         return Finding("network", "note", error.message)
     name = printable(found.name) or "not recognised"
     level: Literal["ok", "note", "bad"] = {"enforced": "ok", "unknown": "note", "none": "bad"}[found.enforces]  # type: ignore[assignment]
-    text = f"{name}: policies {'are enforced' if found.enforces == 'enforced' else 'are not enforced' if found.enforces == 'none' else 'may or may not be enforced'}"
+    words = {"enforced": "are enforced", "unknown": "may or may not be enforced", "none": "are not enforced"}
+    text = f"{name}: policies {words[found.enforces]}"
     return Finding(
         "network",
         level,

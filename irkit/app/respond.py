@@ -188,10 +188,11 @@ def pick(ports: Ports, identifier: str | None, fits: Callable[[State], bool]) ->
     cluster = ports.connection.identify()
     if identifier:
         state = home.load(identifier) if identifier in home.ids() else handover.fetch(ports.cluster, identifier, home)
-        if state.incident.cluster.uid != cluster.uid:
-            raise RefusedError(f"incident {identifier} is of another cluster ({printable(state.incident.cluster.context)}, uid {state.incident.cluster.uid}), "
+        theirs = state.incident.cluster
+        if theirs.uid != cluster.uid:
+            raise RefusedError(f"incident {identifier} is of another cluster ({printable(theirs.context)}, uid {theirs.uid}), "
                                f"this is {printable(cluster.context)}, uid {cluster.uid}; nothing was changed",
-                               next=f"the same command with --context {printable(state.incident.cluster.context)}")  # fmt: skip
+                               next=f"the same command with --context {printable(theirs.context)}")  # fmt: skip
         return state
     for opened in home.opened():
         if opened.incident.cluster.uid == cluster.uid and fits(state := home.load(opened.incident.id)):

@@ -34,16 +34,17 @@ def _sentences(result: RunResult) -> list[str]:
     isolation = result.isolation or {}
     parts = []
     if isolation.get("verdict") == "leaks":
-        parts.append(f"5: {name} is cut off except for {plural(len(isolation.get('leaks', [])), 'leak')}:")
-        parts += [f"   {leak['direction']:<8} {printable(leak['policy'] or 'no policy')}, {_rule(leak)}: {printable(leak['peer'])}, {printable(leak['ports'])}"
-                  for leak in isolation["leaks"]]  # fmt: skip
+        leaks = isolation.get("leaks", [])
+        parts.append(f"5: {name} is {'not cut off' if result.incident is None else 'cut off except for'}: {plural(len(leaks), 'leak')}")
+        parts += [f"   {leak['direction']:<8} {_leak(leak)}" for leak in leaks]
     parts += [f"{result.exit_code}: step {s.id} {s.outcome}: {printable(s.why, 400)}" for s in failed]
     parts += [f"5: {printable(c['summary'], 400)}" for c in result.checks if c["holds"] is not True and c["check"] != "isolated"]
     return parts or [_good(result, name)]
 
 
-def _rule(leak: dict[str, object]) -> str:
-    return "every rule" if leak["rule"] is None else f"rule {leak['rule']}"
+def _leak(leak: dict[str, object]) -> str:
+    where = "no policy covers it" if leak["policy"] is None else f"{printable(leak['policy'])}, rule {leak['rule']}"
+    return f"{where}: {printable(leak['peer'])}, {printable(leak['ports'])}"
 
 
 def _good(result: RunResult, name: str) -> str:

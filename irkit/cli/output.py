@@ -27,9 +27,8 @@ class Out:
     def line(self, text: str = "", *, style: str = "", hang: int = 0) -> None:
         """One line, wrapped at the terminal's width with ``hang`` columns before what follows."""
         if self.terminal and len(text) > self.width:
-            lead = len(text) - len(text.lstrip())
-            text = "\n".join(textwrap.wrap(text, self.width, initial_indent="", subsequent_indent=" " * (hang or lead + 2),
-                                           break_long_words=False, break_on_hyphens=False, drop_whitespace=True, replace_whitespace=False)) or text  # fmt: skip
+            under = " " * (hang or len(text) - len(text.lstrip()) + 2)
+            text = textwrap.fill(text, self.width, subsequent_indent=under, break_long_words=False, break_on_hyphens=False, replace_whitespace=False)
         print(self.styled(self.plain(text), style), file=self.stream, flush=True)
 
     def plain(self, text: str) -> str:

@@ -146,9 +146,10 @@ def _containers(spec: Obj, status: Obj) -> tuple[Container, ...]:
         states = {s.get("name"): s for s in status.get(f"{field[:-1]}Statuses") or ()}
         for container in spec.get(field) or ():
             state = states.get(container.get("name")) or {}
+            ran = bool({"running", "terminated"} & set(state.get("state") or ())) or bool(state.get("lastState"))
             found.append(Container(
                 name=container.get("name", ""), kind=kind, image=container.get("image", ""), image_id=state.get("imageID", ""),
-                restarts=state.get("restartCount", 0), started=bool({"running", "terminated"} & set(state.get("state") or ())) or bool(state.get("lastState")),
+                restarts=state.get("restartCount", 0), started=ran,
             ))  # fmt: skip
     return tuple(found)
 

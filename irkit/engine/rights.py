@@ -86,8 +86,9 @@ def _of_kind(playbook: Playbook, phase: str, namespace: str, resource: Resource)
 
 
 def _incident(target: Any, playbook: Playbook, phase: str) -> Incident:
+    nowhere = ClusterIdentity(context="", server="", uid="")
     return Incident(id="20000101T000000Z-sample-sample", opened="2000-01-01T00:00:00Z", operator=Operator(name="sample"), target=target,
-                    cluster=ClusterIdentity(context="", server="", uid=""), playbook=playbook.name, phase=phase, parameters=bindings.samples(playbook))  # fmt: skip
+                    cluster=nowhere, playbook=playbook.name, phase=phase, parameters=bindings.samples(playbook))  # fmt: skip
 
 
 def _world(resource: Resource, namespace: str) -> Iterator[tuple[Resource, Obj]]:

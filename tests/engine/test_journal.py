@@ -6,6 +6,7 @@ import hashlib
 import os
 import resource
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ def ran(number: int) -> Ran:
     return Ran(run=f"{number:04}", event="start", command="contain", data={"x": "é\n\x00"})
 
 
-def filled(path, count: int) -> bytes:
+def filled(path: Path, count: int) -> bytes:
     journal = Journal(path, StepClock())
     for number in range(count):
         journal.append(ran(number))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import base64
 import re
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,19 @@ import irkit
 from irkit import steps
 from irkit.app import lift as lifting
 from irkit.app.respond import respond, resume
-from irkit.engine import binder, journal, library, planner
+from irkit.engine import binder, journal, loader, planner
 from irkit.engine.home import Home
 from irkit.errors import ConflictError, RefusedError
 from irkit.model.changes import Capture, Create
 from irkit.model.incident import ClusterIdentity, Incident, Operator
-from irkit.model.kube import NETWORKPOLICIES, PODS, ObjectRef, labels_of
+from irkit.model.kube import DEPLOYMENTS, NETWORKPOLICIES, PODS, ObjectRef, labels_of
 from irkit.model.outcome import Done
-from irkit.model.plan import StepSpec
+from irkit.model.plan import Plan, StepSpec
 from irkit.model.record import Intent, Result
 from irkit.network import deny, verdict
 from irkit.ports import Observed
 from irkit.sandbox import catalog
+from irkit.steps.quarantine import Quarantine
 from tests.engine.harness import Bench, Witness, bench
 
 # One case a step kind: what a playbook would write. `collect` goes before what ends pods.
@@ -42,6 +43,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 BEFORE = {"scale-down": ("quarantine", "collect"), "verify": ("quarantine", "collect", "scale-down")}
 PLAYBOOKS = ("compromised-pod", "isolate-only", "collect-only")
+CLOCKS = {("time", "time"), ("time", "sleep"), ("time", "monotonic"), ("datetime", "now"), ("datetime", "utcnow")}
 KINDS = [kind.kind for kind in steps.KINDS]
 
 
@@ -67,11 +69,11 @@ def case_file(tmp_path: Path, kind: str) -> str:
     return str(folder / "case.yaml")
 
 
-def again(b: Bench) -> planner.Plan:
+def again(b: Bench) -> Plan:
     """What would be planned now for the newest incident, as the same run would see it."""
     state = b.state()
     assert state.opened is not None
-    playbook = library.loader.loads(state.opened.playbook_source.encode(), "x.yaml")
+    playbook = loader.loads(state.opened.playbook_source.encode(), "x.yaml")
     bound = planner.bind_steps(playbook.of(state.incident.phase), "pod", state.incident)
     seen = Observed(cluster=b.ports.cluster, now=b.ports.clock.now(), settings=b.ports.settings, marks=state.marks, captured=state.captured,
                     run=state.runs[-1].run)  # fmt: skip
@@ -88,7 +90,7 @@ def test_law_1_converge_apply_the_plan_and_the_plan_is_empty(tmp_path, kind):
         result = respond(b.ports, b.request(playbook=case_file(tmp_path, kind), phase=""))
         assert result.exit_code == 0, result
         assert b.events, "somebody is told what happens"
-        assert [c for c in again(b).changes] == []
+        assert again(b).changes == ()
 
 
 @pytest.mark.parametrize("name", PLAYBOOKS)
@@ -97,7 +99,7 @@ def test_law_1_holds_for_every_playbook_and_a_second_run_writes_nothing(tmp_path
     with bench(tmp_path, seed=seed) as b:
         first = respond(b.ports, b.request(playbook=name, phase=""))
         assert first.exit_code == (5 if seed == 7 and name != "collect-only" else 0)
-        assert [c for c in again(b).changes] == []
+        assert again(b).changes == ()
         before = len(b.writes())
         second = resume(b.ports, first.incident)
         assert (second.incident, second.exit_code) == (first.incident, first.exit_code)
@@ -194,7 +196,7 @@ def test_law_5_an_approval_binds_what_it_named(tmp_path):
         namespace, _ = b.box.suspect
 
         def scaled_by_another() -> None:
-            ref = ObjectRef(resource=binder.DEPLOYMENTS, name="backend", namespace=namespace)
+            ref = ObjectRef(resource=DEPLOYMENTS, name="backend", namespace=namespace)
             b.ports.cluster.patch(ref, {"spec": {"replicas": 5}}, subresource="scale")
             b.box.settle()
 
@@ -219,13 +221,13 @@ def test_law_5_declining_the_second_question_leaves_the_workload_alone(tmp_path)
 def test_law_6_lift_restores_what_was_recorded(tmp_path, choice):
     with bench(tmp_path) as b:
         namespace, name = b.box.suspect
-        pod, workload = suspect(b), b.ports.cluster.get(ObjectRef(resource=binder.DEPLOYMENTS, name="backend", namespace=namespace))
+        pod, workload = suspect(b), b.ports.cluster.get(ObjectRef(resource=DEPLOYMENTS, name="backend", namespace=namespace))
         policies = [p["spec"] for p in b.ports.cluster.list(NETWORKPOLICIES, namespace)]
         respond(b.ports, b.request())
         result = lifting.lift(b.ports, None, choice)
         assert result.exit_code == 0, result
         b.box.settle()
-        assert b.ports.cluster.get(ObjectRef(resource=binder.DEPLOYMENTS, name="backend", namespace=namespace))["spec"] == workload["spec"]
+        assert b.ports.cluster.get(ObjectRef(resource=DEPLOYMENTS, name="backend", namespace=namespace))["spec"] == workload["spec"]
         found = [p for p in b.ports.cluster.list(PODS, namespace) if p["metadata"]["name"] == name]
         if choice == "delete":
             assert found == []
@@ -242,7 +244,7 @@ def test_law_6_lift_restores_what_was_recorded(tmp_path, choice):
 def test_law_6_what_others_changed_since_is_shown_and_left_alone(tmp_path):
     with bench(tmp_path) as b:
         namespace, _ = b.box.suspect
-        ref = ObjectRef(resource=binder.DEPLOYMENTS, name="backend", namespace=namespace)
+        ref = ObjectRef(resource=DEPLOYMENTS, name="backend", namespace=namespace)
         respond(b.ports, b.request())
         b.ports.cluster.patch(ref, {"spec": {"replicas": 1}}, subresource="scale")
         b.box.settle()
@@ -259,7 +261,7 @@ def test_law_7_a_foreign_object_under_our_name_is_a_conflict_not_overwritten(tmp
         theirs = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": ref.name, "namespace": ref.namespace},
                   "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}}  # fmt: skip
         b.ports.cluster.create(NETWORKPOLICIES, theirs)
-        step = steps.find("quarantine")(pod=incident.target.pod)
+        step = Quarantine(pod=incident.target.pod)
         with pytest.raises(ConflictError, match="not irkit's"):
             list(step.plan(incident, Observed(cluster=b.ports.cluster, now=b.ports.clock.now(), settings=b.ports.settings)))
         assert b.ports.cluster.get(ref)["spec"]["ingress"] == [{}]
@@ -312,15 +314,8 @@ def test_law_10_time_is_a_port():
         if path.relative_to(package).parts[0] in ("adapters", "sandbox", "cli"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                if (node.value.id, node.attr) in {
-                    ("time", "time"),
-                    ("time", "sleep"),
-                    ("time", "monotonic"),
-                    ("datetime", "now"),
-                    ("datetime", "utcnow"),
-                }:
-                    guilty.append(f"{path.relative_to(package)}:{node.lineno}")
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and (node.value.id, node.attr) in CLOCKS:
+                guilty.append(f"{path.relative_to(package)}:{node.lineno}")
     assert guilty == []
 
 
@@ -338,13 +333,13 @@ def test_law_11_at_no_instant_is_the_pod_more_open_than_before(tmp_path, seed):
         look()
         ports = replace(b.ports, cluster=Witness(b.ports.cluster, look, look))
         respond(ports, b.request())
-        for earlier, later in zip(history, history[1:], strict=False):
+        for earlier, later in pairwise(history):
             assert later <= earlier
         closed = history[-1]
         history.clear()
         lifting.lift(ports, None, "return")
         assert history[0] == closed
-        for earlier, later in zip(history, history[1:], strict=False):
+        for earlier, later in pairwise(history):
             assert earlier <= later, "on the way back it opens, and never opens more than it was before"
 
 
@@ -365,5 +360,3 @@ def incident_of(b: Bench) -> Incident:
     return Incident(id="20261122T031502Z-backend-k7q2", opened="2026-11-22T03:15:02Z", operator=Operator(name="test"), playbook="case", target=target,
                     cluster=ClusterIdentity(context="c", server="s", uid="u"))  # fmt: skip
 
-
-Step = Callable[..., Any]

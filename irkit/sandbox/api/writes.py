@@ -18,6 +18,7 @@ from irkit.sandbox.failures import (
     exists,
     forbidden,
     invalid,
+    media_type,
     modified,
     not_found,
     precondition,
