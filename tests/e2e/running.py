@@ -138,7 +138,7 @@ def dry(event: Obj) -> bool:
 
 def review(event: Obj) -> bool:
     """Whether a request only asked who the user is or what the user may."""
-    return event["objectRef"]["resource"] in ("selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews")
+    return _object(event).get("resource") in ("selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews")
 
 
 def writes(events: Sequence[Obj]) -> list[Obj]:
@@ -148,8 +148,14 @@ def writes(events: Sequence[Obj]) -> list[Obj]:
 
 def what(event: Obj) -> str:
     """``patch pods``, ``patch deployments/scale``, ``get pods/log``."""
-    ref = event["objectRef"]
-    return f"{event['verb']} {ref['resource']}" + (f"/{ref['subresource']}" if "subresource" in ref else "")
+    ref = _object(event)
+    return f"{event['verb']} {ref.get('resource', event['requestURI'])}" + (f"/{ref['subresource']}" if "subresource" in ref else "")
+
+
+def _object(event: Obj) -> Obj:
+    """What a request is about; empty for those that are about no object, as ``/version``."""
+    found: Obj = event.get("objectRef", {})
+    return found
 
 
 def manager(event: Obj) -> str:
