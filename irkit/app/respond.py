@@ -67,7 +67,8 @@ def respond(ports: Ports, request: Request) -> RunResult:
         snapshot = Snapshot(ports.cluster, pool)
         who, where = pool.submit(ports.connection.whoami), pool.submit(ports.connection.identify)
         snapshot.warm(binder.asks(namespace))
-        target = binder.bind(wanted, namespace, snapshot)
+        of_workload = playbook.target is not None and playbook.target.type == "workload"
+        target = binder.bind(wanted, namespace, snapshot, any_pod=of_workload)
         incident = _incident(request, playbook, target, where.result(), who.result(), ports)
         _refuse_protected(request, target, ports)
         if not request.dry_run and not request.read_only and (state := _open_incident(incident, ports)) is not None:
@@ -84,7 +85,7 @@ def taking(playbook: Playbook, take: Sequence[str]) -> Playbook:
         if kind not in KINDS_OF_EVIDENCE:
             near = nearest(kind, KINDS_OF_EVIDENCE)
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(KINDS_OF_EVIDENCE)}"
-            raise UsageError(f"--take: no kind of evidence {printable(kind, 60)!r}{hint}")
+            raise UsageError(f"--take: no kind of evidence '{printable(kind, 60)}'{hint}")
     steps = tuple(replace(s, arguments={**s.arguments, "take": tuple(take)}) if s.step == "collect" else s for s in playbook.steps)
     return msgspec.structs.replace(playbook, steps=steps)
 
@@ -147,7 +148,7 @@ def _prepare(
 ) -> tuple[Incident, tuple[BoundStep, ...], Plan, list[str]]:
     """Bind and plan; then preflight, and once more with the labels that admission insists on."""
     for _ in range(2):
-        steps = planner.bind_steps(playbook.of(request.phase), playbook.target.name if playbook.target else "", incident)
+        steps = planner.bind_steps(playbook.of(request.phase), playbook.target, incident)
         plan = planner.plan_all(steps, incident, seen, waived=bool(request.without_evidence))
         checked = preflight.run(plan, incident, ports.cluster, seen.cluster, pool)
         notes = [note for step in plan.steps for note in step.notes]
@@ -205,7 +206,7 @@ def _go_on(ports: Ports, state: State, command: str, pool: ThreadPoolExecutor) -
     incident = state.incident
     assert state.opened is not None
     playbook = loader.loads(state.opened.playbook_source.encode(), f"{incident.playbook}.yaml", runbooks=None)
-    steps = planner.bind_steps(playbook.of(incident.phase), playbook.target.name if playbook.target else "", incident)
+    steps = planner.bind_steps(playbook.of(incident.phase), playbook.target, incident)
     with Session(ports, incident, pool, command) as session:
         session.begin()
         executor = session.executor(for_step)

@@ -57,12 +57,16 @@ def show(path: Path = None, output: options.Output = "text") -> int:
     for name, value in found["info"].items():
         out.line(f"  {printable(name, 40):<28} {printable(value, 300)}", hang=31)
     out.line()
-    streams.table(out, ("file", "bytes", "what"), [(e["path"], str(e["size"]), e["what"] + ("" if e["complete"] else " (cut short)")) for e in found["entries"]])
+    streams.table(
+        out, ("file", "bytes", "what"), [(e["path"], str(e["size"]), e["what"] + ("" if e["complete"] else " (cut short)")) for e in found["entries"]]
+    )
     for gap in found["missing"]:
         out.line(f"  not got: {printable(gap['what'], 120)} ({printable(gap['why'], 200)})", hang=4)
     out.line()
     for moment in found["timeline"]:
-        out.line(f"  {printable(moment['at'], 40):<30} {moment['kind']:<9} {printable(moment['subject'], 80)}: {printable(moment['text'], 200)}", hang=43)
+        out.line(
+            f"  {printable(moment['at'], 40):<30} {moment['kind']:<9} {printable(moment['subject'], 80)}: {printable(moment['text'], 200)}", hang=43
+        )
     out.line(f"  {plural(len(found['entries']), 'file')}, {plural(len(found['timeline']), 'moment')}")
     out.line(f"  next:      irkit bundle verify {printable(found['path'], 1000)}")
     return 0

@@ -65,10 +65,10 @@ def parse(target: str | None, selector: str | None = None) -> Wanted:
     if resource is None or resource not in _OWNERS:
         near = nearest(kind.lower(), [r.kind.lower() for r in _OWNERS])
         hint = f"; did you mean {near[0]}/{printable(name)}?" if near else "; one of " + ", ".join(r.kind.lower() for r in _OWNERS)
-        raise UsageError(f"{printable(kind, 60)!r} is no kind that can be contained{hint}")
+        raise UsageError(f"'{printable(kind, 60)}' is no kind that can be contained{hint}")
     if len(name) > 253 or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
         raise UsageError(
-            f"{printable(name, 60)!r} can't be the name of a {resource.kind}: lower-case letters, digits, '-' and '.', at most 253 characters"
+            f"'{printable(name, 60)}' can't be the name of a {resource.kind}: lower-case letters, digits, '-' and '.', at most 253 characters"
         )
     return Wanted(resource, name)
 
@@ -85,11 +85,11 @@ def asks(namespace: str) -> list[Callable[[ClusterReader], object]]:
     return found
 
 
-def bind(wanted: Wanted, namespace: str, cluster: ClusterReader) -> Target:
-    """The target as it is now. Raises UsageError where it is unknown or not one pod."""
+def bind(wanted: Wanted, namespace: str, cluster: ClusterReader, *, any_pod: bool = False) -> Target:
+    """The target as it is now. Raises UsageError where it is unknown or not one pod; ``any_pod``: one of them will do."""
     pods = cluster.list(PODS, namespace)
     found = _matching(wanted, pods, namespace, cluster)
-    if len(found) == 1:
+    if len(found) == 1 or (found and any_pod):
         return of_pod(found[0], cluster)
     if found:
         names = "\n".join(f"  {printable(p['metadata']['name'])}" for p in found[:20])

@@ -10,27 +10,29 @@ from irkit.engine import parameters
 from irkit.errors import UsageError
 from irkit.model.incident import Incident
 from irkit.model.kube import ObjectRef
-from irkit.model.playbook import Playbook
+from irkit.model.playbook import Parameter, Playbook
 from irkit.steps.base import Step
 from irkit.text import nearest, printable
 
 
-def names(parameter: str, incident: Incident) -> dict[str, Any]:
-    """Every bound name; ``parameter`` is what the playbook calls its target. None where the target has no such thing."""
+def names(parameter: Parameter | None, incident: Incident) -> dict[str, Any]:
+    """Every bound name; ``parameter`` is the playbook's target. None where the target has no such thing."""
     target = incident.target
     bound: dict[str, Any] = {
         **incident.parameters,
         "incident.id": incident.id, "incident.operator": incident.operator.name, "incident.cluster": incident.cluster.context,
     }  # fmt: skip
-    if parameter:
-        bound |= {parameter: target.pod, **_object(parameter, target.pod), f"{parameter}.node": target.node,
-                  f"{parameter}.siblings": target.siblings, f"{parameter}.pods": target.siblings,
-                  f"{parameter}.workload": target.workload, f"{parameter}.kind": target.workload.kind if target.workload else ""}  # fmt: skip
-    return bound
+    if parameter is None:
+        return bound
+    name = parameter.name
+    if parameter.type == "workload":
+        kind = target.workload.kind if target.workload else None
+        return bound | _object(name, target.workload) | {f"{name}.kind": kind, f"{name}.pods": target.siblings}
+    return bound | _object(name, target.pod) | {f"{name}.node": target.node, f"{name}.siblings": target.siblings, f"{name}.workload": target.workload}
 
 
-def _object(name: str, ref: ObjectRef) -> dict[str, str]:
-    return {f"{name}.name": ref.name, f"{name}.namespace": ref.namespace, f"{name}.uid": ref.uid}
+def _object(name: str, ref: ObjectRef | None) -> dict[str, Any]:
+    return {name: ref} | {f"{name}.{part}": getattr(ref, part, None) for part in ("name", "namespace", "uid")}
 
 
 def arguments(kind: type[Step], written: Mapping[str, Any], bound: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def given(playbook: Playbook, words: Mapping[str, str]) -> dict[str, Any]:
         if name not in takes:
             near = nearest(name, takes)
             hint = f"; did you mean {near[0]!r}?" if near else (f"; it takes {', '.join(takes)}" if takes else "; it takes none")
-            raise UsageError(f"playbook {playbook.name} has no parameter {printable(name, 80)!r}{hint}")
+            raise UsageError(f"playbook {playbook.name} has no parameter '{printable(name, 80)}'{hint}")
     absent = [p.name for p in takes.values() if p.required and p.name not in words]
     if absent:
         raise UsageError(f"playbook {playbook.name} needs -p {absent[0]}=…" + (f" ({takes[absent[0]].help})" if takes[absent[0]].help else ""))

@@ -9,9 +9,11 @@ from irkit import steps
 from irkit.engine import bindings
 from irkit.errors import RefusedError, UsageError
 from irkit.model.changes import Capture
+from irkit.model.evidence import VITAL
 from irkit.model.incident import Incident
 from irkit.model.kube import ObjectRef
 from irkit.model.plan import Plan, PlannedStep, StepSpec
+from irkit.model.playbook import Parameter
 from irkit.ports import Observed
 from irkit.steps.base import Step
 from irkit.text import plural
@@ -34,8 +36,8 @@ class BoundStep:
         return self.spec.confirm == "ask"
 
 
-def bind_steps(specs: Sequence[StepSpec], parameter: str, incident: Incident) -> tuple[BoundStep, ...]:
-    """The steps, with what ``${...}`` stands for in this incident. ``parameter``: the name of the playbook's target.
+def bind_steps(specs: Sequence[StepSpec], parameter: Parameter | None, incident: Incident) -> tuple[BoundStep, ...]:
+    """The steps, with what ``${...}`` stands for in this incident. ``parameter``: the playbook's target.
 
     Raises UsageError where a step needs something that this target does not have; of a pod that is gone, such steps
     fall away.
@@ -68,7 +70,7 @@ def plan_all(bound: Sequence[BoundStep], incident: Incident, seen: Observed, *, 
     planned = tuple(plan_step(step, incident, seen) for step in bound)
     captured = set(seen.captured)
     for step in planned:
-        captured |= {c.pod.uid for c in step.changes if isinstance(c, Capture)}
+        captured |= {c.pod.uid for c in step.changes if isinstance(c, Capture) and set(VITAL) <= set(c.take)}
         if not waived and (lost := uncollected(step, captured)):
             raise unsafe(step.id, lost)
     return Plan(planned)

@@ -74,7 +74,7 @@ def _of_kind(playbook: Playbook, phase: str, namespace: str, resource: Resource)
             ask(reader)
     incident = _incident(binder.bind(binder.parse("sample-0"), namespace, reader), playbook, phase)
     seen = Observed(cluster=reader, now=_EPOCH, settings=Settings())
-    steps = planner.bind_steps(playbook.of(phase), playbook.target.name if playbook.target else "", incident)
+    steps = planner.bind_steps(playbook.of(phase), playbook.target, incident)
     changes = [c for s in steps for c in planner.plan_step(s, incident, seen).changes]
     for check in checks.CHECKS:
         check.judge(incident, incident.target.pod, seen)

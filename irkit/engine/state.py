@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from irkit.model.changes import Capture, Check, Create, Delete, Patch, mark_of
-from irkit.model.evidence import SealedBag
+from irkit.model.evidence import VITAL, SealedBag
 from irkit.model.incident import Incident
 from irkit.model.outcome import Done, Outcome, Unchanged
 from irkit.model.record import (
@@ -91,7 +91,9 @@ class State:
     @property
     def captured(self) -> frozenset[str]:
         """Uids of pods that may end: their evidence is stored, or a human typed why not."""
-        stored = {i.change.pod.uid for i, r in self.done() if isinstance(i.change, Capture) and isinstance(r, Done)}
+        stored = {
+            i.change.pod.uid for i, r in self.done() if isinstance(i.change, Capture) and isinstance(r, Done) and set(VITAL) <= set(i.change.take)
+        }
         return frozenset(stored | self.waived)
 
     @property

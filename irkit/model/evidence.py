@@ -8,6 +8,9 @@ from typing import Any, TypeAlias
 
 from irkit.model.kube import ObjectRef, Value, at
 
+# Kinds without which a pod does not count as collected: it may not be ended then.
+VITAL = ("state", "logs", "specs")
+
 # Names that the documented procedure knows, at the top of the payload.
 POD_FILE, EVENTS_FILE, LOGS_FILE = "incident-pod.yaml", "incident-events.txt", "incident-logs.txt"
 

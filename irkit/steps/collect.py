@@ -10,6 +10,7 @@ from irkit import workloads
 from irkit.errors import NotFoundError
 from irkit.model.arguments import Pods
 from irkit.model.changes import Capture, Change
+from irkit.model.evidence import VITAL
 from irkit.model.incident import Incident
 from irkit.model.kube import PODS, ObjectRef, ref_of
 from irkit.model.plan import Confirm
@@ -29,6 +30,7 @@ class Collect:
     kind: ClassVar[str] = "collect"
     confirm: ClassVar[Confirm] = "never"
     collects: ClassVar[str] = "pods"
+    vital: ClassVar[dict[str, tuple[str, ...]]] = {"take": VITAL}  # less than these is not the evidence of a pod
 
     pods: Pods
     take: tuple[Kind, ...] = ("state", "logs", "events", "specs", "network", "rbac", "node")

@@ -25,6 +25,7 @@ from irkit.model.incident import ClusterIdentity, Incident, Operator
 from irkit.model.kube import DEPLOYMENTS, NETWORKPOLICIES, PODS, ObjectRef, labels_of
 from irkit.model.outcome import Done
 from irkit.model.plan import Plan, StepSpec
+from irkit.model.playbook import Parameter
 from irkit.model.record import Intent, Result
 from irkit.network import deny, verdict
 from irkit.ports import Observed
@@ -74,7 +75,7 @@ def again(b: Bench) -> Plan:
     state = b.state()
     assert state.opened is not None
     playbook = loader.loads(state.opened.playbook_source.encode(), "x.yaml")
-    bound = planner.bind_steps(playbook.of(state.incident.phase), "pod", state.incident)
+    bound = planner.bind_steps(playbook.of(state.incident.phase), playbook.target, state.incident)
     seen = Observed(cluster=b.ports.cluster, now=b.ports.clock.now(), settings=b.ports.settings, marks=state.marks, captured=state.captured,
                     run=state.runs[-1].run)  # fmt: skip
     return planner.plan_all(bound, state.incident, seen)
@@ -163,7 +164,7 @@ def test_law_4_a_plan_that_ends_pods_uncollected_is_refused_unless_a_human_says_
         incident = incident_of(b)
         spec = StepSpec(id="stop", step="scale-down", phase="containment", arguments={"workload": "${pod.workload}"})
         seen = Observed(cluster=b.ports.cluster, now=b.ports.clock.now(), settings=b.ports.settings)
-        bound = planner.bind_steps([spec], "pod", incident)
+        bound = planner.bind_steps([spec], Parameter(name="pod", type="pod"), incident)
         with pytest.raises(RefusedError, match="before anything of them is collected"):
             planner.plan_all(bound, incident, seen)
         assert planner.plan_all(bound, incident, seen, waived=True).changes
@@ -359,4 +360,3 @@ def incident_of(b: Bench) -> Incident:
         target = binder.bind(binder.parse(name), namespace, b.ports.cluster)
     return Incident(id="20261122T031502Z-backend-k7q2", opened="2026-11-22T03:15:02Z", operator=Operator(name="test"), playbook="case", target=target,
                     cluster=ClusterIdentity(context="c", server="s", uid="u"))  # fmt: skip
-

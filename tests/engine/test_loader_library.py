@@ -79,7 +79,7 @@ INCIDENT = Incident(
 
 def test_whatever_may_be_named_is_bound_to_a_value_of_its_type():
     known = parameters.names([("it", "pod"), ("count", "integer")])
-    values = bindings.names("it", INCIDENT)
+    values = bindings.names(Parameter(name="it", type="pod"), INCIDENT)
     types = {"pods": tuple, "string": str, "integer": int, "workload": ObjectRef, "pod": ObjectRef}
     assert {name: type(values.get(name)) for name in known} == {name: types[kind] for name, kind in known.items()}
 
