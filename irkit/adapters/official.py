@@ -44,7 +44,7 @@ class AuthProvider:
                 configuration = Configuration()
                 load_kube_config(os.pathsep.join(map(str, self._files)), self._context, configuration)  # type: ignore[no-untyped-call]
                 self._configuration = configuration
-            return self._configuration.get_api_key_with_prefix("authorization") or ""
+            return self._configuration.get_api_key_with_prefix("BearerToken", "authorization") or ""
         except Exception as error:  # noqa: BLE001 - the loader raises whatever its providers raise; texts may hold tokens
             raise KubeconfigError(
                 f"{self._where}: the auth-provider fails ({printable(type(error).__name__)})", next="log in with kubectl, then repeat"

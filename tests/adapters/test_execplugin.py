@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -153,6 +154,23 @@ def test_a_plugin_that_must_ask_is_not_run_where_nobody_can_be_asked(tmp_path: P
     with pytest.raises(KubeconfigError, match="asks a person, and there is no terminal"):
         source(tmp_path, command="./plugin", interactiveMode="Always").current()
     assert not (tmp_path / "calls").exists()
+
+
+def test_a_plugin_may_ask_the_person_at_the_terminal(tmp_path: Path) -> None:
+    program(tmp_path, 'sys.stderr.write("code? "); sys.stderr.flush(); out(token=sys.stdin.readline().strip() + str(told["spec"]["interactive"]))')
+    source(tmp_path, command="./plugin", interactiveMode="Always")
+    code = f"""
+from irkit.adapters import kubeconfig
+print(kubeconfig.load({str(tmp_path / "config")!r}, "", {{}}).credentials.current().authorization)
+"""
+    master, slave = os.openpty()
+    try:
+        os.write(master, b"1234\n")
+        done = subprocess.run([sys.executable, "-c", code], stdin=slave, capture_output=True, text=True, timeout=60)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert (done.stdout, done.stderr) == ("Bearer 1234True\n", "code? ")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from irkit.adapters.kubernetes import connect
 from irkit.adapters.transport import CHUNK
 from irkit.errors import ApiError, ForbiddenError, InvalidError, UnreachableError
 from irkit.model.kube import CONFIGMAPS, NODES, PODS, ObjectRef
+from irkit.ports import Cluster, Connection
 from irkit.settings import Settings
 from tests.adapters.clocks import ManualClock
 from tests.adapters.scripted import Request, Scene, Scripted, answer, chunked, cluster_at, events, kubeconfig, reset, status
@@ -33,6 +34,14 @@ def page(*items: object, version: int = 1, onwards: str = "") -> Any:
 
 def event(kind: str, obj: object) -> dict[str, Any]:
     return {"type": kind, "object": obj}
+
+
+def test_it_is_what_the_ports_ask_for(tmp_path: Path) -> None:
+    """The type checker holds it to the rest of the port."""
+    cluster: Cluster = cluster_at(tmp_path, "https://h")
+    connection: Connection = cluster_at(tmp_path, "https://h")
+    assert callable(cluster.list)
+    assert callable(connection.whoami)
 
 
 def test_each_request_says_who_we_are(tmp_path: Path) -> None:
