@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from irkit.text import printable
 
-_LINE = re.compile(r"([0-9A-Fa-f]+)[ \t]+\*?(.+)")
+_LINE = re.compile(r"([0-9A-Fa-f]+)[ \t]+\*?(\S.*)")
 _LONGEST_LINE = 16_384  # bytes: a path of the longest kind, every byte of it escaped
 _MOST_ENTRIES = 1_000_000
 
