@@ -78,8 +78,9 @@ class Forwarder(BaseHTTPRequestHandler):
             case Answer(status, body, headers):
                 self._send(status, headers.items(), body)
                 return True
-            case Kill():
-                self.proxy.kill()
+            case Kill(number, silence):
+                self.proxy.kill(number)
+                self.proxy.closing.wait(silence)
             case Cut():
                 pass
         self._reset()

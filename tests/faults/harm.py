@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -49,7 +50,10 @@ def lists(plural: str) -> Match:
 
 @dataclass(frozen=True)
 class Kill:
-    """SIGKILL for ``proxy.victim``; the connection ends without an answer."""
+    """A signal for ``proxy.victim``; then the connection is silent for ``silence`` seconds, and ends without an answer."""
+
+    signal: int = signal.SIGKILL
+    silence: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._victim: int | None = None
         self._named = threading.Event()
+        self.closing = threading.Event()
         self.open: set[socket.socket] = set()
         make_ca(work / "pki", "/CN=proxy-ca")
         make_certificate(work / "pki", "proxy", "/CN=proxy", "extendedKeyUsage=serverAuth\nsubjectAltName=IP:127.0.0.1")
@@ -108,6 +109,7 @@ class Proxy:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.closing.set()
         self._server.shutdown()
         for connection in list(self.open):
             with contextlib.suppress(OSError):
@@ -147,8 +149,8 @@ class Proxy:
                     return request, rule.timed
         return request, None
 
-    def kill(self) -> None:
+    def kill(self, number: int = signal.SIGKILL) -> None:
         assert self._named.wait(10), "nobody said whom to kill: set proxy.victim"
         assert self._victim
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self._victim, signal.SIGKILL)
+            os.kill(self._victim, number)

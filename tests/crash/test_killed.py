@@ -1,0 +1,69 @@
+"""SIGKILL by the proxy, right before a request is passed on and right after it was answered, for every request of a containment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.world import Undisturbed, World, as_undisturbed, go_on, world
+from tests.faults.harm import Kill, Match, after, before, nth, writes
+
+WHEN = {"before": before, "after": after}
+PARTS = 8
+
+
+def _killed(world: World, calm: Undisturbed, match: Match, when: str, *again: str) -> bool:
+    """Whether it was killed there; then go on, and nothing differs."""
+    killed = world.harmed(match, WHEN[when](Kill()), *world.contain).code == -9
+    if not killed:
+        return False
+    go_on(world, *again)
+    as_undisturbed(world, calm)
+    return True
+
+
+def _nth_write(number: int) -> Match:
+    count = -1
+
+    def hit(request: object) -> bool:
+        nonlocal count
+        count += writes(request)  # type: ignore[arg-type]
+        return count == number and writes(request)  # type: ignore[arg-type]
+
+    return hit
+
+
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("write", [0, 1, 2])
+def test_killed_around_each_write(tmp_path: Path, calm: Undisturbed, write: int, when: str) -> None:
+    with world(tmp_path) as w:
+        assert _killed(w, calm, _nth_write(write), when)
+
+
+def test_killed_while_the_log_of_a_sibling_comes(tmp_path: Path, calm: Undisturbed) -> None:
+    with world(tmp_path) as w:
+        assert _killed(w, calm, lambda r: r.path.endswith("/log") and w.box.suspect[1] not in r.path, "after")
+
+
+def test_contain_again_goes_on_as_resume_does(tmp_path: Path, calm: Undisturbed) -> None:
+    with world(tmp_path) as w:
+        assert _killed(w, calm, _nth_write(1), "after", *w.contain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_killed_around_every_request(tmp_path: Path, calm: Undisturbed, part: int, when: str) -> None:
+    failed: dict[int, str] = {}
+    missed = 0
+    for number in range(part, calm.requests, PARTS):
+        with world(tmp_path, f"{number}") as w:
+            # each second time by the command itself instead of resume: it must go on with the open incident
+            again = w.contain if number % 2 else ()
+            try:
+                missed += not _killed(w, calm, nth(number), when, *again)
+            except AssertionError as error:
+                failed[number] = str(error)[:2000]
+    assert not failed
+    assert missed <= 1, "how many requests there are varies by a few looks while waiting, and by no more"
