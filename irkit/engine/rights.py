@@ -14,7 +14,7 @@ from typing import Any
 from irkit import checks, collectors, workloads
 from irkit.engine import binder, bindings, planner
 from irkit.errors import IrkitError, NotFoundError
-from irkit.model.changes import Capture, Create, Patch
+from irkit.model.changes import Capture, Create, Delete, Patch
 from irkit.model.incident import ClusterIdentity, Incident, Operator
 from irkit.model.kube import NAMESPACES, PODS, Obj, ObjectRef, Permission, Resource, permission
 from irkit.model.playbook import Playbook
@@ -63,7 +63,7 @@ def least(playbook: Playbook, phase: str, namespace: str) -> tuple[Permission, .
     """All permissions that a run of it may need in ``namespace``, whatever owns the pod; lifting included."""
     found: set[Permission] = {permission("get", NAMESPACES, name=n) for n in (namespace, "kube-system")}
     for kind in workloads.KINDS:
-        found |= _of_kind(playbook, phase, namespace, kind.resource)
+        found |= _of_kind(playbook, phase, namespace, kind.resource) | _of_gone(namespace, kind.resource)
     return tuple(sorted(found, key=lambda p: (p.namespace == "", p.group, p.resource, p.subresource, p.verb, p.name)))
 
 
@@ -81,8 +81,18 @@ def _of_kind(playbook: Playbook, phase: str, namespace: str, resource: Resource)
     needed = {p for c in changes for p in c.permissions}
     needed |= {p for c in changes if isinstance(c, Create) for p in c.inverse("uid").permissions}
     needed |= {p for c in changes if isinstance(c, Patch) for p in c.inverse.permissions}
+    kept = [c.ref for c in changes if isinstance(c, Patch) and c.action == "relabel"]  # which `lift --pod delete` deletes
+    needed |= {p for ref in kept for p in Delete(ref=ref, why="its evidence is sealed").permissions}
     take = sorted({t for c in changes if isinstance(c, Capture) for t in c.take})
     return needed | reader.asked | set(collectors.permissions(take, namespace))
+
+
+def _of_gone(namespace: str, resource: Resource) -> set[Permission]:
+    """What is read to find the owner of a pod that has ended."""
+    reader = _Notes((r, o) for r, o in _world(resource, namespace) if r != PODS)
+    with suppress(IrkitError):
+        binder.bind(binder.parse("sample-0"), namespace, reader)
+    return {p for p in reader.asked if p.namespace}
 
 
 def _incident(target: Any, playbook: Playbook, phase: str) -> Incident:
@@ -102,6 +112,7 @@ def _world(resource: Resource, namespace: str) -> Iterator[tuple[Resource, Obj]]
         owner = _object(owner_resource, "sample", namespace)
         template = {"metadata": {"labels": _LABELS}, "spec": pod["spec"]}
         owner["spec"] = {"replicas": 1, "selector": {"matchLabels": _LABELS}, "template": template}
+        owner["status"] = {"desiredNumberScheduled": 1}
         if kind == "CronJob":
             owner["spec"] = {"jobTemplate": {"spec": owner["spec"]}, "schedule": "@daily"}
         uid = owner["metadata"]["uid"]
