@@ -134,6 +134,7 @@ class Approver(Protocol):
     """Whoever answers questions: a person at a terminal, ``--yes``, a rehearsal."""
 
     name: str
+    interactive: bool  # whether a person reads what is shown before the question
 
     def confirm(self, question: str) -> bool:
         """Raises Declined where nobody can be asked."""

@@ -6,7 +6,6 @@ theirs reaches a terminal before it passed ``printable``.
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
 from collections.abc import Iterable
 
@@ -28,6 +27,8 @@ def _escaped(character: str) -> str:
 
 def nearest(word: str, known: Iterable[str], count: int = 1) -> list[str]:
     """The names most like ``word``, best first; none where nothing is near."""
+    import difflib  # 3 ms that only a mistake has to pay
+
     return difflib.get_close_matches(word[:300], list(known), n=count, cutoff=0.5)
 
 

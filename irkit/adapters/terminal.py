@@ -17,6 +17,7 @@ class Terminal:
         self._yes = yes
         self._in, self._out = stdin or sys.stdin, stderr or sys.stderr
         self.name = "--yes" if yes else "terminal"
+        self.interactive = not yes
 
     def confirm(self, question: str) -> bool:
         if self._yes:

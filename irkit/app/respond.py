@@ -150,7 +150,7 @@ def _prepare(
     for _ in range(2):
         steps = planner.bind_steps(playbook.of(request.phase), playbook.target, incident)
         plan = planner.plan_all(steps, incident, seen, waived=bool(request.without_evidence))
-        checked = preflight.run(plan, incident, ports.cluster, seen.cluster, pool)
+        checked = preflight.run(plan, incident, ports.cluster, seen.cluster, pool, evidence=ports.approver.interactive or request.dry_run)
         notes = [note for step in plan.steps for note in step.notes]
         if checked.missing:
             raise preflight.forbidden(checked.missing, incident.operator.name, playbook.name, incident.target.namespace)
@@ -212,7 +212,7 @@ def _go_on(ports: Ports, state: State, command: str, pool: ThreadPoolExecutor) -
         executor = session.executor(for_step)
         seen = executor.look()
         plan = planner.plan_all(steps, incident, seen)
-        missing = preflight.run(plan, incident, ports.cluster, seen.cluster, pool).missing
+        missing = preflight.run(plan, incident, ports.cluster, seen.cluster, pool, evidence=False).missing
         if missing:
             raise preflight.forbidden(missing, incident.operator.name, playbook.name, incident.target.namespace)
         ports.listen(Planned(header(incident, seen, [n for s in plan.steps for n in s.notes]), plan, False))

@@ -5,7 +5,6 @@ Every arm returns an outcome or raises an IrkitError. Captures are not here: the
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
 
 import msgspec
@@ -137,8 +136,7 @@ def _met(change: Await, incident: Incident, cluster: ClusterReader) -> str:
 
 
 def _check(change: Check, incident: Incident, ports: Ports, seen: Observed) -> Outcome:
-    fresh = replace(seen, cluster=ports.cluster)  # never trusts what was read before the change
-    result = checks.find(change.check).judge(incident, change.ref, fresh)
+    result = checks.find(change.check).judge(incident, change.ref, seen)
     ports.listen(Judged(result, stamp(ports.clock)))
     data = {**result.data, "holds": result.holds, "findings": list(result.findings)}
     return Done(result.summary, msgspec.to_builtins(data))

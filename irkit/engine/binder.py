@@ -18,7 +18,6 @@ from irkit.model.kube import (
     HPAS,
     JOBS,
     KNOWN,
-    NAMESPACES,
     NETWORKPOLICIES,
     PODS,
     REPLICASETS,
@@ -80,8 +79,7 @@ def asks(namespace: str) -> list[Callable[[ClusterReader], object]]:
     """The reads that a containment is going to need, for `Snapshot.warm`: the sooner first."""
     lists = (PODS, NETWORKPOLICIES, REPLICASETS, DEPLOYMENTS, SERVICES, HPAS)
     found: list[Callable[[ClusterReader], object]] = [lambda c, r=r: c.list(r, namespace) for r in lists]  # type: ignore[misc]
-    found.append(lambda c: c.list(DAEMONSETS, "kube-system"))
-    found.append(lambda c: c.get(ObjectRef(resource=NAMESPACES, name=namespace)))
+    found.append(lambda c: c.list(DAEMONSETS))
     return found
 
 

@@ -21,7 +21,7 @@ class StepBegan:
 
 @dataclass(frozen=True, slots=True)
 class ChangeEnded:
-    """A change has its outcome, on disk already."""
+    """A change has its outcome; it is on disk before the next write, or with the end of the step."""
 
     step: str
     change: Change

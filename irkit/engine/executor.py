@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from irkit.engine.apply import MovedError, apply
 from irkit.engine.approvals import Approvals
@@ -21,9 +21,9 @@ from irkit.engine.planner import BoundStep, plan_step, uncollected, unsafe
 from irkit.engine.state import State
 from irkit.errors import Declined as DeclinedError
 from irkit.errors import EndStateError, IrkitError
-from irkit.model.changes import Capture, Change, mark_of
+from irkit.model.changes import Capture, Change, Check, mark_of
 from irkit.model.incident import Incident
-from irkit.model.kube import NETWORKPOLICIES, PODS
+from irkit.model.kube import DAEMONSETS, NETWORKPOLICIES, PODS
 from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, Unchanged
 from irkit.model.plan import PlannedStep
 from irkit.model.record import Body, Intent, Result, StepEnded
@@ -47,6 +47,7 @@ class Executor:
     run: str
     question: Callable[[PlannedStep], str]
     publish: Callable[[], None]
+    _late: list[Body] = field(default_factory=list)
 
     def note(self, *bodies: Body) -> None:
         """Put lines on record, on disk, and into the state."""
@@ -144,25 +145,49 @@ class Executor:
             failed = next((o for o in outcomes if isinstance(o, Failed)), None)
             if failed is not None:
                 return failed
-        for change in changes:
-            if not isinstance(change, Capture):
-                self._do(step.id, change, seen, step.spec.timeout)
+        try:
+            for change in changes:
+                if not isinstance(change, Capture):
+                    self._do(step.id, change, seen, step.spec.timeout)
+        finally:
+            self.flush()
         return None
 
     def _do(self, step: str, change: Change, seen: Observed, timeout: float, purpose: str = "do") -> None:
-        """Write ahead, do, write what became of it. A change that only looks needs no record."""
-        call, recorded = secrets.token_hex(6), change.writes or mark_of(change) is not None
-        if recorded:
-            self.note(Intent(call=call, step=step, run=self.run, change=change, purpose=purpose))
+        """Write ahead, do, write what became of it.
+
+        An outcome reaches the disk with the next intent, or at the end of the step: one fsync less between two writes, and
+        a crash in between leaves an outcome unknown, which planning again finds out. What only looks or tells has nothing
+        to write ahead of: it leaves its record once it is done.
+        """
+        call = secrets.token_hex(6)
+        intent = Intent(call=call, step=step, run=self.run, change=change, purpose=purpose)
+        if change.writes:
+            self.flush(intent)
         try:
-            outcome = apply(change, self.incident, self.ports, seen, timeout)
+            outcome = apply(change, self.incident, self.ports, self._fresh(seen) if isinstance(change, Check) else seen, timeout)
         except IrkitError as error:
-            if recorded:
-                self.note(Result(call=call, outcome=Failed(error.message, error.exit_code, error.next)))
+            failed = Result(call=call, outcome=Failed(error.message, error.exit_code, error.next))
+            self.flush(*([failed] if change.writes else [intent, failed] if mark_of(change) else []))
             raise
-        if recorded:
-            self.note(Result(call=call, outcome=outcome))
+        if change.writes or mark_of(change) is not None:
+            self._late += [Result(call=call, outcome=outcome)] if change.writes else [intent, Result(call=call, outcome=outcome)]
         self.ports.listen(ChangeEnded(step, change, outcome, stamp(self.ports.clock)))
+
+    def flush(self, *bodies: Body) -> None:
+        """Put what is late, and these lines, on disk."""
+        late, self._late = self._late, []
+        if late or bodies:
+            self.note(*late, *bodies)
+
+    def _fresh(self, seen: Observed) -> Observed:
+        """The cluster as it is now: a check never trusts what was read before a change. The plugin's DaemonSets are no change of ours."""
+        snapshot = Snapshot(self.ports.cluster, self.pool)
+        if isinstance(seen.cluster, Snapshot):
+            snapshot.adopt(seen.cluster, DAEMONSETS)
+        pod = self.incident.target.pod
+        snapshot.warm([lambda c: c.get(pod), lambda c: c.list(NETWORKPOLICIES, pod.namespace)])
+        return replace(seen, cluster=snapshot)
 
     def lifting(self, step: PlannedStep, timeout: float = 120.0) -> None:
         """Do the changes of a lift in their order; each pod that may end is in a sealed bag by then. Raises IrkitError."""
@@ -178,6 +203,7 @@ class Executor:
             if lost := [p for p in change.ends if p.uid not in self.state.captured]:
                 raise unsafe(step.id, lost)
             self._do(step.id, change, self.look(), timeout, "lift")
+            self.flush()
 
 
 class IrkitErrorOf(IrkitError):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import gzip
 from io import BytesIO
 from pathlib import Path
 
@@ -33,6 +32,8 @@ def ref_of(identifier: str) -> ObjectRef:
 
 def publish(cluster: Cluster, identifier: str, path: Path) -> str:
     """Write the copy; returns why it could not be, or nothing. A run never fails for want of its copy."""
+    import gzip
+
     packed = gzip.compress(path.read_bytes(), mtime=0)
     if len(packed) > LIMIT:
         return f"the journal is too long for its copy in {NAMESPACE}"
@@ -62,6 +63,8 @@ def fetch(cluster: Cluster, identifier: str, home: Home) -> State:
     except (NotFoundError, ForbiddenError) as error:
         raise UsageError(f"there is no incident {printable(identifier)} on this machine, and no copy in {NAMESPACE}: {error.message}",
                          next="irkit incident list") from None  # fmt: skip
+    import gzip
+
     try:
         with gzip.GzipFile(fileobj=BytesIO(base64.b64decode(packed, validate=True))) as file:
             content = file.read(_UNPACKED)

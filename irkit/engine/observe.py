@@ -72,6 +72,13 @@ class Snapshot:
         for ask in asks:
             self._pool.submit(_quiet, ask, self)
 
+    def adopt(self, other: Snapshot, resource: Resource) -> None:
+        """Take over what another look has read of one resource."""
+        with other._lock:
+            known = {k: v for k, v in other._answers.items() if k[0] == "list" and k[1] == resource and v.done()}
+        with self._lock:
+            self._answers.update(known)
+
     def seen(self) -> dict[str, Any]:
         """What was read and came back, by URL path: saved as evidence before anything changes."""
         kept: dict[str, Any] = {}

@@ -43,10 +43,14 @@ def _unique(permissions: Iterable[Permission]) -> tuple[Permission, ...]:
     return tuple(dict.fromkeys(permissions))
 
 
-def run(plan: Plan, incident: Incident, cluster: Cluster, seen: ClusterReader, pool: ThreadPoolExecutor) -> Preflight:
-    """All questions at the same time. Raises UnreachableError."""
+def run(plan: Plan, incident: Incident, cluster: Cluster, seen: ClusterReader, pool: ThreadPoolExecutor, *, evidence: bool) -> Preflight:
+    """All questions at the same time. Raises UnreachableError.
+
+    ``evidence``: ask about the rights that only the evidence needs, too. That is for a person who decides; where nobody
+    does, the collection a moment later says the same, and the cut comes sooner.
+    """
     must = needed(plan, incident.target.namespace)
-    may = tuple(p for p in wanted(plan, incident.target.namespace) if p not in must)
+    may = () if not evidence else tuple(p for p in wanted(plan, incident.target.namespace) if p not in must)
     # what was read a moment ago needs no question
     asked = tuple(p for p in must if p.verb not in ("get", "list"))
     trials = [pool.submit(_trial, change, cluster, seen) for change in plan.changes if change.writes]

@@ -15,7 +15,8 @@ from irkit.ports import Observed
 class Step(Protocol):
     """A wished end state. A frozen dataclass whose fields are its parameters and whose docstring starts "End state:".
 
-    A field's type says what a playbook may write there (model/arguments.py): ``Pod``, ``Pods``, ``Workload``, ``str``, ``int``, ``bool``, ``tuple[str, ...]``, ``Literal[...]``; its default makes it optional.
+    A field's type says what a playbook may write there (model/arguments.py): ``Pod``, ``Pods``, ``Workload``, ``str``,
+    ``int``, ``bool``, ``tuple[str, ...]``, ``Literal[...]``; its default makes it optional.
     """
 
     kind: ClassVar[str]

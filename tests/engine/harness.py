@@ -28,6 +28,7 @@ class Script:
     before: dict[int, Callable[[], None]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     name: str = "script"
+    interactive: bool = True
 
     def confirm(self, question: str) -> bool:
         number = len(self.asked)

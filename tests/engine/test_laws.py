@@ -316,7 +316,7 @@ def test_law_10_time_is_a_port():
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and (node.value.id, node.attr) in CLOCKS:
-                guilty.append(f"{path.relative_to(package)}:{node.lineno}")
+                guilty += [f"{path.relative_to(package)}:{node.lineno}"]
     assert guilty == []
 
 
