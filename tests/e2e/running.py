@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Irkit:
-    """One person with a laptop: a kubeconfig and a home where incidents are kept."""
+    """One person with a laptop: a kubeconfig and a home where incidents are kept. Commands are typed in the home's parent."""
 
     kubeconfig: Path
     home: Path
@@ -68,14 +68,15 @@ class Irkit:
         path.write_text(yaml.safe_dump(settings))
         return replace(self, environment={**self.environment, "IRKIT_CONFIG": str(path)})
 
-    def _environ(self) -> dict[str, str]:
+    def environ(self) -> dict[str, str]:
+        """The environment of its processes: little of the tests' own."""
         own = {"KUBECONFIG": str(self.kubeconfig), "IRKIT_HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home / "config"), "LC_ALL": "C.UTF-8"}
         return {"PATH": os.environ["PATH"], "HOME": str(self.home), **own, **self.environment}
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Begin a run without a terminal."""
         return subprocess.Popen(
-            [str(PROGRAM), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self._environ()
+            [str(PROGRAM), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environ()
         )
 
     def run(self, *words: str, timeout: float = 120) -> Answer:
@@ -89,7 +90,7 @@ class Irkit:
     def asked(self, *words: str, answers: Sequence[str], timeout: float = 60) -> Answer:
         """One run at a terminal; each ``[y/N]`` is answered in turn. All that was shown is in ``stdout``, as on the screen."""
         master, slave = pty.openpty()
-        environ = {**self._environ(), "TERM": "xterm", "COLUMNS": "200", "NO_COLOR": "1"}
+        environ = {**self.environ(), "TERM": "xterm", "COLUMNS": "200", "NO_COLOR": "1"}
         process = subprocess.Popen([str(PROGRAM), *words], stdin=slave, stdout=slave, stderr=slave, env=environ, start_new_session=True)
         os.close(slave)
         try:
