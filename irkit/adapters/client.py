@@ -72,7 +72,7 @@ class Client:
         target = f"{path}?{urlencode(query)}" if query else path
         data = None if body is None else msgspec.json.encode(body)
         reply = self.transport.send(method, target, body=data, kind=kind, accept=accept, timeout=left)
-        if reply.status == 401 and self.transport.access.credentials.renew():
+        if reply.status == 401 and self.transport.access.credentials.renew(reply.credential):
             reply.close()
             reply = self.transport.send(method, target, body=data, kind=kind, accept=accept, timeout=left)
         if reply.status < 300:
@@ -87,7 +87,7 @@ class Client:
             body = reply.read(answers.STATUS_LIMIT)
         except Transient:
             body = None
-        if reply.status == 401 and (when := expired(access.credentials.current().authorization, self.clock.now())):
+        if reply.status == 401 and (when := expired(reply.credential.authorization, self.clock.now())):
             why = f"its token expired at {when}"
         error = answers.refusal(reply.status, body, method=method, path=path, about=access.about, why=why)
         if reply.status in answers.BUSY and reply.status not in final:

@@ -28,11 +28,13 @@ class Credential(msgspec.Struct, frozen=True):
 
 
 class CredentialSource(Protocol):
+    """Thread-safe."""
+
     def current(self) -> Credential:
         """The credential to use now. Raises KubeconfigError where there is none."""
 
-    def renew(self) -> bool:
-        """After a 401: forget what was cached. Whether asking again may yield something else."""
+    def renew(self, refused: Credential) -> bool:
+        """After a 401 to ``refused``: do not use that one again. Whether `current` may yield another."""
 
 
 def bearer(token: str, where: str) -> str:
@@ -69,7 +71,7 @@ class Static:
     def current(self) -> Credential:
         return self._credential
 
-    def renew(self) -> bool:
+    def renew(self, refused: Credential) -> bool:
         return False
 
 
@@ -80,23 +82,20 @@ class TokenFile:
     """
 
     def __init__(self, path: Path, base: Credential) -> None:
-        self._path, self._base, self._used = path, base, ""
+        self._path, self._base = path, base
 
     def current(self) -> Credential:
         where = f"token file {printable(self._path)}"
         try:
-            self._used = self._path.read_text(encoding="ascii", errors="replace")
+            token = self._path.read_text(encoding="ascii", errors="replace")
         except OSError as error:
             if self._base.authorization:
                 return self._base
             raise KubeconfigError(f"{where}: {error.strerror}") from None
-        if not self._used.strip():
+        if not token.strip():
             raise KubeconfigError(f"{where}: it is empty")
-        return msgspec.structs.replace(self._base, authorization=bearer(self._used, where))
+        return msgspec.structs.replace(self._base, authorization=bearer(token, where))
 
-    def renew(self) -> bool:
-        """Whether the file was rotated since it was read."""
-        try:
-            return self._path.read_text(encoding="ascii", errors="replace") != self._used
-        except OSError:
-            return False
+    def renew(self, refused: Credential) -> bool:
+        """Whether the file was rotated since."""
+        return self.current() != refused

@@ -57,9 +57,11 @@ class ExecPlugin:
             self._kept = _parsed(self._run(), self.spec)
             return self._kept[0]
 
-    def renew(self) -> bool:
+    def renew(self, refused: Credential) -> bool:
+        """Run the plugin again, but only once where several threads were refused."""
         with self._lock:
-            self._kept = None
+            if self._kept and self._kept[0] == refused:
+                self._kept = None
         return True
 
     def _run(self) -> bytes:

@@ -30,7 +30,7 @@ class AuthProvider:
             raise KubeconfigError(f"{self._where}: the auth-provider gives no token", next="log in with kubectl, then repeat")
         return Credential(bearer(header.removeprefix("Bearer "), self._where))
 
-    def renew(self) -> bool:
+    def renew(self, refused: Credential) -> bool:
         with self._lock:
             self._configuration = None
         return True

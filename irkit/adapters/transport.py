@@ -90,13 +90,13 @@ class Transport:
         credential = self.access.credentials.current()
         connection, used = self._take(credential)
         try:
-            return self._exchange(connection, method, path, body, self._headers(credential, kind, accept, body), deadline)
+            return self._exchange(connection, credential, method, path, body, (kind, accept), deadline)
         except Transient:
             # The server may close a kept connection just as we send; a read is sent once more, on a new one.
             if not used or method != "GET" or time.monotonic() >= deadline:
                 raise
         connection = self._new(credential)
-        return self._exchange(connection, method, path, body, self._headers(credential, kind, accept, body), deadline)
+        return self._exchange(connection, credential, method, path, body, (kind, accept), deadline)
 
     def close(self) -> None:
         with self._lock:
@@ -107,7 +107,8 @@ class Transport:
     def __del__(self) -> None:
         self.close()
 
-    def _headers(self, credential: Credential, kind: str, accept: str, body: bytes | None) -> list[tuple[str, str]]:
+    def _headers(self, credential: Credential, kinds: tuple[str, str], body: bytes | None) -> list[tuple[str, str]]:
+        kind, accept = kinds
         headers = [("User-Agent", USER_AGENT), ("Accept", accept), *self.access.headers]
         if body is not None:
             headers += [("Content-Type", kind), ("Content-Length", str(len(body)))]
@@ -116,7 +117,7 @@ class Transport:
         return headers
 
     def _exchange(
-        self, connection: _Connection, method: str, path: str, body: bytes | None, headers: list[tuple[str, str]], deadline: float
+        self, connection: _Connection, credential: Credential, method: str, path: str, body: bytes | None, kinds: tuple[str, str], deadline: float
     ) -> Reply:
         if connection.sock is None:
             self._connect(connection, deadline)
@@ -124,7 +125,7 @@ class Transport:
         try:
             sock.settimeout(max(deadline - time.monotonic(), 0.001))
             connection.putrequest(method, self.access.endpoint.prefix + path)
-            for name, value in headers:
+            for name, value in self._headers(credential, kinds, body):
                 connection.putheader(name, value)
             connection.endheaders(body)
             response = connection.getresponse()
@@ -137,7 +138,7 @@ class Transport:
             connection.close()
             raise
         self._reached = True
-        return Reply(self, connection, sock, response, deadline)
+        return Reply(self, connection, sock, response, deadline, credential)
 
     def _connect(self, connection: _Connection, deadline: float) -> None:
         connection.timeout = max(deadline - time.monotonic(), 0.001)
@@ -201,11 +202,13 @@ class Transport:
 class Reply:
     """An answer whose body is still to be read. A context manager: leaving it keeps or closes the connection."""
 
-    def __init__(self, transport: Transport, connection: _Connection, sock: socket.socket, response: HTTPResponse, deadline: float) -> None:
+    def __init__(
+        self, transport: Transport, connection: _Connection, sock: socket.socket, response: HTTPResponse, deadline: float, credential: Credential
+    ) -> None:
         self._transport, self._connection, self._sock, self._response = transport, connection, sock, response
         self._deadline = deadline
         self._whole = False
-        self.status = response.status
+        self.status, self.credential = response.status, credential
 
     def __enter__(self) -> Self:
         return self

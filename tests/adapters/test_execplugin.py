@@ -64,7 +64,12 @@ def test_a_token_is_kept_while_it_is_good(tmp_path: Path) -> None:
     assert [plugin.current().authorization for _ in range(3)] == ["Bearer t1"] * 3
     clock[0] = now + timedelta(minutes=9, seconds=55)
     assert plugin.current().authorization == "Bearer t2"
-    assert plugin.renew()
+    clock[0] = now
+    old = plugin.current()
+    assert old.authorization == "Bearer t2"
+    assert plugin.renew(old)
+    assert plugin.current().authorization == "Bearer t3"
+    assert plugin.renew(old), "refused to another thread, which has had it renewed already"
     assert plugin.current().authorization == "Bearer t3"
 
 

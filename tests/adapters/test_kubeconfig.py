@@ -98,13 +98,14 @@ def test_a_token_file_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("one\n")
     source = load(tmp_path, user={"tokenFile": "token", "token": "fallback"}).credentials
     assert source.current().authorization == "Bearer one"
-    assert source.renew() is False
+    one = source.current()
+    assert source.renew(one) is False
     (tmp_path / "token").write_text("two")
-    assert source.renew() is True
+    assert source.renew(one) is True
     assert source.current().authorization == "Bearer two"
     (tmp_path / "token").unlink()
     assert source.current().authorization == "Bearer fallback"
-    assert source.renew() is False
+    assert source.renew(source.current()) is False
     alone = load(tmp_path, user={"tokenFile": "token"}).credentials
     with pytest.raises(KubeconfigError, match=r"token file .*/token: No such file"):
         alone.current()

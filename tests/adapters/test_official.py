@@ -33,7 +33,7 @@ def test_a_token_of_an_auth_provider(tmp_path: Path) -> None:
     file = written(tmp_path, {"name": "oidc", "config": {"id-token": token, "idp-issuer-url": "https://issuer.invalid", "client-id": "x"}})
     source = kubeconfig.load(f"{other}{os.pathsep}{file}", "", {}).credentials
     assert source.current().authorization == f"Bearer {token}"
-    assert source.renew()
+    assert source.renew(source.current())
     assert source.current().authorization == f"Bearer {token}"
 
 
