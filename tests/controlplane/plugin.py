@@ -48,13 +48,16 @@ def user(control_plane: Running) -> Callable[..., User]:
 
 
 @pytest.fixture(scope="session")
-def real_node() -> Iterator[Running]:
-    """A control plane of its own with one real node: containers, packets, policies that are enforced (open connections kept)."""
+def real_node(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A control plane of its own with one real node: containers, packets, policies that are enforced (open connections kept).
+
+    Parametrized indirectly with ``cut`` or ``none``, the node is started anew with that policy for these tests.
+    """
     try:
         node.check()
     except (node.Missing, binaries.NotBuilt) as missing:
         pytest.skip(str(missing))
-    with one_at_a_time(), running(nodes=0) as plane, node.running(plane.home, "keep"):
+    with one_at_a_time(), running(nodes=0) as plane, node.running(plane.home, getattr(request, "param", "keep")):
         yield Running(plane.home, (place.NAME,))
 
 
