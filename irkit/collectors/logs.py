@@ -79,9 +79,8 @@ def _status(pod: Obj, kind: str, name: str) -> Obj:
 
 def _ran(status: Obj) -> bool:
     """Whether it was ever started (kubelet_pods.go, validateContainerLogStatus: a waiting one shows its last run)."""
-    state = status.get("state") or {}
-    return bool(state.get("running") or state.get("terminated") or _ran_before(status))
+    return any(at(status, ("state", how)) is not None for how in ("running", "terminated")) or _ran_before(status)
 
 
 def _ran_before(status: Obj) -> bool:
-    return bool(status.get("restartCount") or at(status, ("lastState", "terminated")))
+    return bool(status.get("restartCount")) or at(status, ("lastState", "terminated")) is not None

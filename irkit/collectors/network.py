@@ -27,6 +27,6 @@ class Network:
             yield kept_list(("namespaces", namespace, "networkpolicies.json"), policies, what)
         if (namespaces := ask.list(_NAMESPACES, "labels of all namespaces")) is not None:
             yield kept_list(("cluster", "namespaces.json"), namespaces, "labels of all namespaces")
-        elif own := ask.get(_NAMESPACE, namespace, f"Namespace {printable(namespace)}"):
+        elif not ask.missing[-1].transient and (own := ask.get(_NAMESPACE, namespace, f"Namespace {printable(namespace)}")):
             yield kept(own, NAMESPACES)
         yield from ask.missing

@@ -79,15 +79,15 @@ class Specs:
 
     def _referred(self, reference: Reference, ask: Asker, key: bytes) -> Iterator[Piece]:
         read = _REFERRED[reference.kind]
-        what = f"{reference.kind} {printable(reference.name)}"
+        what = f"{reference.kind} {printable(reference.name)}" + ("" if reference.kind == "PersistentVolumeClaim" else " (key names, no values)")
         found = ask.get(read, reference.name, what, optional=reference.optional)
         if found is None:
             return
         safe = found
         if reference.kind == "Secret":
-            safe, what = elide(found, key), f"{what}: key names, lengths and HMACs"
+            safe = elide(found, key)
         elif reference.kind == "ConfigMap":
-            safe, what = _keys_only(found), f"{what}: key names and lengths"
+            safe = _keys_only(found)
         content = indented(safe)  # now, so that nothing keeps the values
         yield Artefact(place(ref_of(found, read.resource)), lambda: iter((content,)), what, of=at(found, ("metadata", "uid"), ""))
 
