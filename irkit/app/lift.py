@@ -8,25 +8,25 @@ once its evidence is sealed (`delete`). A field that somebody else has changed s
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import msgspec
 
 from irkit import workloads
 from irkit.app.respond import pick, pool_of
-from irkit.engine import result
+from irkit.engine import preflight, result
 from irkit.engine.apply import MovedError
 from irkit.engine.events import Said
 from irkit.engine.executor import Executor
 from irkit.engine.observe import Snapshot
 from irkit.engine.planner import uncollected, unsafe
-from irkit.engine.preflight import forbidden
 from irkit.engine.questions import for_step
 from irkit.engine.result import RunResult
 from irkit.engine.session import Session
 from irkit.engine.state import State
 from irkit.errors import Declined, IrkitError, NotFoundError
-from irkit.model.changes import Await, Capture, Change, Create, Delete, Patch, present
+from irkit.model.changes import Await, Capture, Change, Create, Delete, Patch, present, title
 from irkit.model.incident import Incident
 from irkit.model.kube import PODS, ObjectRef, at, ref_of
 from irkit.model.outcome import Done, Failed, Outcome
@@ -48,11 +48,23 @@ def lift(ports: Ports, identifier: str | None, choice: Choice, *, dry_run: bool 
             seen = Observed(cluster=Snapshot(ports.cluster, pool), now=ports.clock.now(), settings=ports.settings, captured=state.captured)
             step, conflicts = _planned(state, incident, seen, choice)
             _say(ports, conflicts)
+            _try(ports, Plan((step,)), incident, seen, pool)
             return result.planned(incident, Plan((step,)), "lift")
         with Session(ports, incident, pool, "lift") as session:
             session.begin()
             executor = session.executor(for_step)
             return _lift(ports, session, executor, choice)
+
+
+def _try(ports: Ports, plan: Plan, incident: Incident, seen: Observed, pool: ThreadPoolExecutor) -> None:
+    """What a dry run says: each change, once the server was asked whether it would take it. Raises ForbiddenError."""
+    checked = preflight.run(plan, incident, ports.cluster, seen.cluster, pool)
+    if checked.missing:
+        raise preflight.forbidden(checked.missing, incident.operator.name, incident.playbook, incident.target.namespace)
+    for change, error in checked.denied:
+        raise preflight.denial(change, error)
+    for change in plan.changes:
+        ports.listen(Said(title(change)))
 
 
 def _lift(ports: Ports, session: Session, executor: Executor, choice: Choice) -> RunResult:
@@ -62,7 +74,7 @@ def _lift(ports: Ports, session: Session, executor: Executor, choice: Choice) ->
     _say(ports, conflicts)
     missing = [p for c in step.changes for p in c.permissions if p.verb not in ("get", "list") and not seen.cluster.can(p)]
     if missing:
-        raise forbidden(missing, incident.operator.name, incident.playbook, incident.target.namespace)
+        raise preflight.forbidden(missing, incident.operator.name, incident.playbook, incident.target.namespace)
     if step.writes and not ports.approver.confirm(for_step(step)):
         raise Declined("nothing was changed", next=f"irkit lift {incident.id}")
     executor.approvals.record([step], yes=True)

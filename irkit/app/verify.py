@@ -22,6 +22,7 @@ from irkit.model.incident import Incident
 from irkit.model.kube import NETWORKPOLICIES, ObjectRef
 from irkit.network import verdict
 from irkit.ports import Observed, Ports, exists
+from irkit.text import printable
 
 _ID = re.compile(r"\d{8}T\d{6}Z-")
 
@@ -90,5 +91,12 @@ def _document(incident: Incident, state: State | None, results: list[CheckResult
         incident=incident.id if state else None, command="verify", outcome="done" if holds else "incomplete", exit_code=0 if holds else 5,
         cluster=cluster, target=describe(incident.target.pod), isolation=msgspec.to_builtins(isolation.data),
         checks=[{"check": r.check, "holds": r.holds, "summary": r.summary, "findings": list(r.findings)} for r in results],
-        next="" if holds else f"irkit verify {incident.target.pod.name} -n {incident.target.namespace} --explain",
+        next=_next(incident, state, holds),
     )  # fmt: skip
+
+
+def _next(incident: Incident, state: State | None, holds: bool) -> str:
+    pod = f"{printable(incident.target.pod.name)} -n {printable(incident.target.namespace)}"
+    if not holds:
+        return f"irkit verify {pod} --explain"
+    return f"irkit incident show {incident.id}" if state else f"irkit collect {pod}"

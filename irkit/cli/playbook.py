@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from irkit.engine.library import Entry
     from irkit.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and check playbooks.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False, help="List, show and check playbooks.")
 
 _Name = Annotated[str, typer.Argument(help="A playbook's name, or a path.", metavar="PLAYBOOK", show_default=False)]
 _Folder = Annotated[str | None, typer.Option("--playbooks", help="A directory whose playbooks come before the built-in ones.", metavar="DIR")]

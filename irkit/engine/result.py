@@ -97,8 +97,18 @@ def finished(state: State, command: str, names: Sequence[tuple[str, str, str]], 
     codes += [5 for check in result.checks if check["holds"] is not True]
     result.exit_code = worst(codes)
     result.outcome = {0: "done", 3: "declined", 5: "incomplete", 6: "incomplete"}.get(result.exit_code, "failed")
-    result.next = next((o.next for s, _, _ in names if isinstance(o := state.steps.get(s), Failed) and o.next), "")
+    result.next = _next(result, state)
     return result
+
+
+def _next(result: RunResult, state: State) -> str:
+    """The one thing to do after this: what a failed step says, or what its outcome asks for."""
+    said = next((o.next for step in result.steps if isinstance(o := state.steps.get(step.id), Failed) and o.next), "")
+    if said or result.exit_code == 3:
+        return said or f"irkit resume {result.incident}"
+    if (result.isolation or {}).get("verdict") == "leaks":
+        return f"irkit verify {result.incident} --explain"
+    return f"irkit verify {result.incident}" if result.isolation else f"irkit bundle show {result.incident}"
 
 
 def _code(outcome: Outcome | None) -> int:
