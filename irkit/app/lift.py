@@ -58,7 +58,7 @@ def lift(ports: Ports, identifier: str | None, choice: Choice, *, dry_run: bool 
 
 def _try(ports: Ports, plan: Plan, incident: Incident, seen: Observed, pool: ThreadPoolExecutor) -> None:
     """What a dry run says: each change, once the server was asked whether it would take it. Raises ForbiddenError."""
-    checked = preflight.run(plan, incident, ports.cluster, seen.cluster, pool)
+    checked = preflight.run(plan, incident, ports.cluster, seen.cluster, pool, evidence=True)
     if checked.missing:
         raise preflight.forbidden(checked.missing, incident.operator.name, incident.playbook, incident.target.namespace)
     for change, error in checked.denied:
