@@ -10,7 +10,7 @@ from irkit.errors import ForbiddenError
 from irkit.model.incident import Incident
 from irkit.model.kube import Obj, ObjectRef, at, controller_of, labels_of
 from irkit.model.managers import Manager, managers, managers_of
-from irkit.network.deny import deny_policy, policy_labels, policy_ref, quarantine_labels
+from irkit.network.deny import deny_policy, kept_labels, policy_labels, policy_ref, quarantine_labels, stays_selected
 from irkit.ports import Observed, exists
 from irkit.text import plural, printable
 
@@ -48,7 +48,7 @@ def _labels(incident: Incident, pod: Obj) -> Iterator[str]:
             yield f"label {key} of the pod is {printable(labels[key])!r}, not {value!r}{_by(pod, ('metadata', 'labels', key))}"
     for key in sorted(labels.keys() - ours.keys()):
         value, who = printable(labels[key]), _by(pod, ("metadata", "labels", key))
-        if key not in target.kept_labels:
+        if key not in kept_labels(incident):
             word = "came back to" if key in target.labels else "was added to"
             yield f"label {printable(key)}={value} {word} the pod{who}"
         elif labels[key] != target.labels.get(key):
@@ -59,6 +59,8 @@ def _owner(incident: Incident, pod: Obj) -> Iterator[str]:
     owner = controller_of(pod)
     if owner is not None:
         again = any(o.uid == owner.get("uid") for o in incident.target.owners)
+        if again and stays_selected(incident):
+            return  # it was never let go of
         word = "was adopted again" if again else "was adopted"
         yield printable(f"the pod {word} by {owner.get('kind')} {owner.get('name')}, which may delete it", 600)
 

@@ -13,7 +13,7 @@ from irkit.errors import ConflictError, NotFoundError, RefusedError
 from irkit.model.arguments import Pod
 from irkit.model.changes import ABSENT, Await, Change, Check, Create, Edit, FieldValue, Patch, field_value, present
 from irkit.model.incident import LABELS_ANNOTATION, Incident
-from irkit.model.kube import NETWORKPOLICIES, Obj, labels_of, selects
+from irkit.model.kube import NETWORKPOLICIES, Obj, labels_of
 from irkit.model.plan import Confirm
 from irkit.network import deny, verdict
 from irkit.ports import Observed, exists
@@ -45,7 +45,7 @@ class Quarantine:
             yield Patch(ref=self.pod, edits=edits, action="relabel", why="only the incident's policy selects it")
         yield from _judged(self, seen)
         owner = incident.target.controller(pod)
-        if owner is not None and not _still_selected(incident):
+        if owner is not None and not deny.stays_selected(incident):
             yield Await(condition="detached", ref=self.pod, owner=owner)
 
     def notes(self, incident: Incident, seen: Observed) -> Iterator[str]:
@@ -73,6 +73,9 @@ def _detaching(incident: Incident, seen: Observed) -> Iterator[str]:
         workload = workloads.observe(incident.target.workload, seen.cluster)
     except NotFoundError:
         return
+    if deny.stays_selected(incident):
+        yield f"{incident.target.workload} still selects it and does not let go: it can't be stopped without ending the pod under suspicion"
+        return
     yield from workload.on_detach(incident.target.pod)
 
 
@@ -95,7 +98,7 @@ def _in_force(policy: Obj, incident: Incident, seen: Observed) -> bool:
 
 def _label_edits(pod: Obj, incident: Incident) -> Iterator[Edit]:
     current, wanted = labels_of(pod), deny.quarantine_labels(incident)
-    keep = set(incident.target.kept_labels)
+    keep = set(deny.kept_labels(incident))
     for key in sorted(current.keys() - wanted.keys() - keep):
         yield Edit(("metadata", "labels", key), present(current[key]), ABSENT)
     for key, value in wanted.items():
@@ -109,15 +112,9 @@ def _label_edits(pod: Obj, incident: Incident) -> Iterator[Edit]:
 
 
 def _as_quarantined(pod: Obj, incident: Incident) -> Obj:
-    keep = {k: v for k, v in labels_of(pod).items() if k in incident.target.kept_labels}
+    kept = deny.kept_labels(incident)
+    keep = {k: v for k, v in labels_of(pod).items() if k in kept}
     return {**pod, "metadata": {**pod["metadata"], "labels": {**keep, **deny.quarantine_labels(incident)}}}
-
-
-def _still_selected(incident: Incident) -> bool:
-    """Whether admission keeps labels by which the controller goes on selecting the pod: then it never lets go."""
-    target = incident.target
-    kept = {k: v for k, v in target.labels.items() if k in target.kept_labels}
-    return target.selector is not None and selects(target.selector, {**kept, **deny.quarantine_labels(incident)})
 
 
 def _judged(step: Quarantine, seen: Observed) -> Iterator[Change]:

@@ -9,12 +9,13 @@ from typing import ClassVar
 import msgspec
 
 from irkit import reverters, workloads
-from irkit.errors import NotFoundError
+from irkit.errors import NotFoundError, RefusedError
 from irkit.model.arguments import Workload
 from irkit.model.changes import Await, Change, Patch
-from irkit.model.incident import Incident
-from irkit.model.kube import ObjectRef
+from irkit.model.incident import QUARANTINE_LABEL, Incident
+from irkit.model.kube import ObjectRef, labels_of
 from irkit.model.plan import Confirm
+from irkit.network import deny
 from irkit.ports import Observed, exists
 
 
@@ -22,7 +23,8 @@ from irkit.ports import Observed, exists
 class ScaleDown:
     """End state: ``workload`` starts no pods. Its pods end; detached ones live on.
 
-    The suspect must have been let go of by its controller before anything is scaled: else it would end, too.
+    The suspect must have been let go of by its controller before anything is scaled: else it would end, too. Where that
+    can't be, because the controller goes on selecting it, the workload is left alone and the step says so.
     """
 
     kind: ClassVar[str] = "scale-down"
@@ -40,7 +42,13 @@ class ScaleDown:
             return
         stop = tuple(workload.stop())
         suspect = incident.target.pod
-        if not workload.stopped and stop and (owner := incident.target.controller(exists(seen.cluster, suspect))) is not None:
+        owner = None if workload.stopped or not stop else incident.target.controller(pod := exists(seen.cluster, suspect))
+        if owner is not None and deny.stays_selected(incident):
+            if pod is not None and QUARANTINE_LABEL in labels_of(pod):
+                raise RefusedError(f"{owner} still selects {suspect} and does not let go of it: stopping {self.workload} would end the pod",
+                                   next="stop it by hand once the pod may end: irkit incident show")  # fmt: skip
+            return
+        if owner is not None:
             yield Await(condition="detached", ref=suspect, owner=owner)
         for change in stop:
             yield _sparing(change, suspect)
