@@ -6,6 +6,7 @@ import base64
 import contextlib
 import http.client
 import json
+import shutil
 import ssl
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from tests.controlplane.running import Running
 from tests.faults.harm import Answer, Cut, Delay, Kill, after, anything, before, lists, nth, writes
 from tests.faults.proxy import Proxy
 
+pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed: the proxy's certificates are made by it")
 LOG = b"".join(b"line %d\n" % n for n in range(50_000))
 
 
