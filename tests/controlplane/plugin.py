@@ -61,6 +61,11 @@ def real_node(request: pytest.FixtureRequest) -> Iterator[Running]:
         yield Running(plane.home, (place.NAME,))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that want a node of another policy come last, so that it is started once for all the others."""
+    items.sort(key=lambda item: "real_node" in getattr(getattr(item, "callspec", None), "params", {}))
+
+
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
     """There can be one node a machine: wait for other test runs."""

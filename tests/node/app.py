@@ -115,3 +115,8 @@ def lives_on(plane: Running, before: Obj) -> bool:
     assert "deletionTimestamp" not in now["metadata"]
     init = plane.kubectl("exec", meta["name"], "-n", meta["namespace"], "--", "cat", "/proc/1/stat").stdout.split()
     return container_id(now) == container_id(before) and init[0] == "1"
+
+
+def folder(result: Obj, pod: Obj) -> Path:
+    """Where the bag of a run keeps what is the pod's."""
+    return Path(result["evidence"]["bundle"], "data", "pods", pod["metadata"]["namespace"], pod["metadata"]["name"])

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.controlplane.running import Obj
-from tests.node.app import DENY_ALL, Todo, container_id, eventually, lives_on, still
-from tests.node.conftest import Irkit, Ran
+from tests.e2e.running import Irkit
+from tests.node.app import DENY_ALL, Todo, container_id, eventually, folder, lives_on, still
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
 
@@ -26,14 +26,13 @@ def documented(todo: Todo) -> Iterator[Obj]:
 
 def log(todo: Todo, pod: Obj) -> str:
     """What kubectl gives of the pod's only container, with the times that irkit asks for."""
-    text = todo.plane.kubectl("logs", pod["metadata"]["name"], "-n", todo.namespace, "--timestamps").stdout
-    assert "listening on" in text
-    return text
+    given = todo.plane.kubectl("logs", pod["metadata"]["name"], "-n", todo.namespace, "--timestamps")
+    assert "listening on" in given.stdout
+    return str(given.stdout)
 
 
-def bagged(contained: Ran, pod: Obj) -> str:
-    meta = pod["metadata"]
-    return (contained.bag / "data" / "pods" / meta["namespace"] / meta["name"] / meta["labels"]["app"] / "current.log").read_text()
+def bagged(contained: Obj, pod: Obj) -> str:
+    return (folder(contained, pod) / str(pod["metadata"]["labels"]["app"]) / "current.log").read_text()
 
 
 def test_the_app_talks_as_its_policies_say(todo: Todo) -> None:
@@ -52,7 +51,7 @@ def test_the_documented_quarantine_cuts_nothing_and_verify_says_by_which_rules(t
     assert todo.connects(documented, todo.outside, 443)
     assert todo.connects(frontend, documented, 8000)
 
-    isolation = irkit("verify", documented["metadata"]["name"], "-n", todo.namespace, code=5).document["isolation"]
+    isolation = irkit.json("verify", documented["metadata"]["name"], "-n", todo.namespace, code=5)["isolation"]
     assert isolation["verdict"] == "leaks"
     leaks = {(leak["policy"], leak["direction"], leak["rule"], leak["ports"]) for leak in isolation["leaks"]}
     policy = f"{todo.namespace}/backend-network-policy"
@@ -68,11 +67,11 @@ def test_contain_cuts_a_pod_that_the_documented_quarantine_did_not(todo: Todo, d
     """On top of the documented procedure, as somebody does whom it did not convince; lifted, the pod is as it was then."""
     postgres = todo.pods("postgres")[0]
     name = documented["metadata"]["name"]
-    contained = irkit("contain", name, "-n", todo.namespace, "--keep-workload", "--yes")
-    assert contained.document["isolation"]["verdict"] == "isolated"
+    contained = irkit.json("contain", name, "-n", todo.namespace, "--keep-workload", "--yes")
+    assert contained["isolation"]["verdict"] == "isolated"
     assert not todo.connects(documented, postgres, 5432)
     assert not todo.connects(documented, todo.outside, 443)
-    irkit("lift", contained.document["incident"], "--pod", "return", "--yes")
+    irkit.json("lift", contained["incident"], "--pod", "return", "--yes")
     assert todo.pod(name)["metadata"]["labels"] == {**documented["metadata"]["labels"], "quarantine": "true"}
     assert eventually(lambda: todo.connects(documented, postgres, 5432))
     todo.pods("backend", 3)
@@ -82,9 +81,8 @@ def test_contain_cuts_both_directions_of_the_suspect_alone_and_lift_brings_them_
     before = todo.pods("backend", 3)
     suspect, sibling, _ = before
     frontend, postgres, mcp = (todo.pods(app)[0] for app in ("frontend", "postgres", "mcp-server"))
-    contained = irkit("contain", suspect["metadata"]["name"], "-n", todo.namespace, "--keep-workload", "--yes")
+    contained = irkit.json("contain", suspect["metadata"]["name"], "-n", todo.namespace, "--keep-workload", "--yes")
 
-    assert "verdict: isolated" in contained.stderr
     for pod in before:
         assert bagged(contained, pod) == log(todo, pod), f"the log of {pod['metadata']['name']} in the bag is not what kubectl logs gives"
     assert not todo.connects(suspect, postgres, 5432)
@@ -99,9 +97,9 @@ def test_contain_cuts_both_directions_of_the_suspect_alone_and_lift_brings_them_
     known = {p["metadata"]["uid"] for p in before}
     (replacement,) = (p for p in todo.pods("backend", 3) if p["metadata"]["uid"] not in known)
     assert eventually(lambda: todo.connects(replacement, postgres, 5432))
-    irkit("verify", contained.document["incident"])
+    irkit.json("verify", contained["incident"])
 
-    irkit("lift", contained.document["incident"], "--pod", "return", "--yes")
+    irkit.json("lift", contained["incident"], "--pod", "return", "--yes")
     assert eventually(lambda: todo.connects(suspect, postgres, 5432))
     assert todo.connects(suspect, todo.outside, 443)
     assert eventually(lambda: todo.connects(frontend, suspect, 8000))
@@ -116,9 +114,9 @@ def test_the_suspect_outlives_its_workload(todo: Todo, irkit: Irkit) -> None:
     backend = todo.pods("backend", 3)[0]
     assert todo.connects(suspect, backend, 8000)
     logs = {p["metadata"]["name"]: log(todo, p) for p in (suspect, *siblings)}
-    contained = irkit("contain", suspect["metadata"]["name"], "-n", todo.namespace, "--yes")
+    contained = irkit.json("contain", suspect["metadata"]["name"], "-n", todo.namespace, "--yes")
 
-    assert all(check["holds"] for check in contained.document["checks"]), contained.document["checks"]
+    assert all(check["holds"] for check in contained["checks"]), contained["checks"]
     assert todo.plane.get("deployment", "frontend", "-n", todo.namespace)["spec"]["replicas"] == 0
     assert eventually(lambda: not todo.plane.get("pods", "-n", todo.namespace, "-l", "app=frontend")["items"], 5)
     assert lives_on(todo.plane, suspect)
@@ -126,13 +124,13 @@ def test_the_suspect_outlives_its_workload(todo: Todo, irkit: Irkit) -> None:
     for pod in (suspect, *siblings):
         assert bagged(contained, pod) == logs[pod["metadata"]["name"]]
 
-    irkit("lift", contained.document["incident"], "--yes")
+    irkit.json("lift", contained["incident"], "--yes")
     back = todo.pods("frontend", 3)
     assert eventually(lambda: todo.connects(back[0], backend, 8000))
     assert not todo.connects(suspect, backend, 8000)
     assert lives_on(todo.plane, suspect)
 
-    irkit("lift", contained.document["incident"], "--pod", "delete", "--yes")
+    irkit.json("lift", contained["incident"], "--pod", "delete", "--yes")
     gone = todo.plane.kubectl("get", "pod", suspect["metadata"]["name"], "-n", todo.namespace, check=False)
     assert "NotFound" in gone.stderr
     assert container_id(todo.pods("frontend", 3)[0])

@@ -1,0 +1,84 @@
+"""Connections that were open before the cut: some network plugins cut them, some don't, and irkit claims only what it knows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.controlplane.running import Obj, Running
+from tests.e2e.running import Irkit
+from tests.node.app import busybox, connects, listening
+
+pytestmark = [pytest.mark.node, pytest.mark.slow]
+
+
+class Connection:
+    """A TCP connection from a pod to an echoing port, held open by nc."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.stdin, self.stdout = process.stdin.fileno(), process.stdout.fileno()
+
+    def flows(self, word: bytes, seconds: float) -> bool:
+        """Whether ``word`` comes back in time."""
+        os.write(self.stdin, word + b"\n")
+        readable, _, _ = select.select([self.stdout], [], [], seconds)
+        return bool(readable) and os.read(self.stdout, 4096) == word + b"\n"
+
+
+@contextlib.contextmanager
+def opened(plane: Running, source: Obj, target: Obj, port: int) -> Iterator[Connection]:
+    meta = source["metadata"]
+    command = [str(plane.kubectl_program), f"--kubeconfig={plane.admin_kubeconfig}", "exec", "-i", meta["name"], "-n", meta["namespace"]]
+    command += ["--", "nc", target["status"]["podIP"], str(port)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            connection = Connection(process)
+            assert connection.flows(b"first", 20)
+            yield connection
+        finally:
+            process.kill()
+
+
+def flows_after_the_cut(plane: Running, namespace: str, irkit: Irkit) -> bool:
+    """Contain a pod that has a connection open. A new one must fail in any case, and irkit must not claim to know of the old one."""
+    for name in ("server", "suspect"):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": busybox(name, listening(8000))}
+        plane.apply(pod, namespace=namespace)
+    server, suspect = sorted(plane.pods(namespace, count=2), key=lambda p: str(p["metadata"]["name"]))
+    assert connects(plane, suspect, server, 8000)
+    with opened(plane, suspect, server, 8000) as connection:
+        ran = irkit.run("contain", "suspect", "-n", namespace, "--yes", "-o", "json").ended(0)
+        isolation = ran.document["isolation"]
+        assert (isolation["verdict"], isolation["enforcement"], isolation["connections"]) == ("isolated", "unknown", "unknown")
+        assert "open connections: not known whether they are cut" in ran.stderr
+        assert not connects(plane, suspect, server, 8000)
+        return connection.flows(b"second", 2)
+
+
+def test_an_open_connection_flows_on_where_the_plugin_keeps_it(real_node: Running, node_namespace: str, irkit: Irkit) -> None:
+    assert flows_after_the_cut(real_node, node_namespace, irkit)
+
+
+@pytest.mark.parametrize("real_node", ["cut"], indirect=True)
+def test_an_open_connection_ends_where_the_plugin_cuts_it(real_node: Running, node_namespace: str, irkit: Irkit) -> None:
+    assert not flows_after_the_cut(real_node, node_namespace, irkit)
+
+
+@pytest.mark.parametrize("real_node", ["none"], indirect=True)
+def test_a_plugin_that_ignores_policies_is_never_called_enforcing(real_node: Running, node_namespace: str, irkit: Irkit) -> None:
+    """The verdict judges policies only. What the plugin does about them is said beside it, and nobody knows this one."""
+    for name in ("server", "suspect"):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": busybox(name, listening(8000))}
+        real_node.apply(pod, namespace=node_namespace)
+    server, suspect = sorted(real_node.pods(node_namespace, count=2), key=lambda p: str(p["metadata"]["name"]))
+    ran = irkit.run("contain", "suspect", "-n", node_namespace, "--yes", "-o", "json").ended(0)
+    assert connects(real_node, suspect, server, 8000)
+    assert ran.document["isolation"]["enforcement"] == "unknown"
+    assert "not known whether policies are enforced" in ran.stderr
