@@ -105,6 +105,9 @@ class EvidenceStore(Protocol):
     def unfinished(self, number: int) -> bool:
         """Whether the bag of that number was begun and not sealed."""
 
+    def sealed(self) -> Sequence[SealedBag]:
+        """The bags that are sealed, by number."""
+
     @property
     def key(self) -> bytes:
         """The incident's own key for the HMACs of Secret values; never in a bag."""

@@ -116,7 +116,7 @@ def _open_incident(incident: Incident, ports: Ports) -> State | None:
         same = old.target.pod.uid == incident.target.pod.uid and old.target.pod.name == incident.target.pod.name
         if same and old.cluster.uid == incident.cluster.uid and (old.playbook, old.phase) == (incident.playbook, incident.phase):
             state = home.load(old.id)
-            if not state.closed:
+            if not state.over:
                 return state
     return None
 
@@ -127,7 +127,7 @@ def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident,
     ports.listen(Planned(header(incident, seen, [*ports.connection.warnings, *notes]), plan, request.dry_run))
     if request.dry_run:
         return result.planned(incident, plan, request.command)
-    with Session(ports, incident, pool, request.command, shared=not request.read_only) as session:
+    with Session(ports, incident, pool, request.command, incident.operator, shared=not request.read_only) as session:
         covered = [s for s, b in zip(plan.steps, steps, strict=True) if not b.asks_itself]
         asked = any(s.writes and s.confirm == "ask" for s in covered)
         if asked and not ports.approver.confirm(for_run(incident, covered)):
@@ -167,9 +167,7 @@ def _prepare(
 
 
 def _finish(ports: Ports, session: Session, playbook: Playbook, command: str) -> RunResult:
-    incident = session.incident
-    names = [(s.id, s.step, s.phase) for s in playbook.of(incident.phase)]
-    document = result.finished(session.state, command, names, session.home.directory(incident.id) / "bags")
+    document = _result(session.state, playbook, command, session.home)
     session.end(document.exit_code)
     if session.lease.why_not:
         ports.listen(Said(f"nobody else can take this incident over: {session.lease.why_not}"))
@@ -179,8 +177,25 @@ def _finish(ports: Ports, session: Session, playbook: Playbook, command: str) ->
 def resume(ports: Ports, identifier: str | None, command: str = "resume") -> RunResult:
     """Go on with an incident, by default the newest of this cluster that has something left. Finished: its full result."""
     with pool_of(ports) as pool:
-        state = pick(ports, identifier, lambda s: not s.closed)
+        state = pick(ports, identifier, lambda s: not s.over)
+        if state.over and not state.closed:
+            raise UsageError(f"incident {state.incident.id} is being lifted", next=f"irkit lift {state.incident.id}")
+        if state.closed:
+            return _recorded(ports, state, command)
         return _go_on(ports, state, command, pool)
+
+
+def _recorded(ports: Ports, state: State, command: str) -> RunResult:
+    """What the journal says of an incident in which nothing is left to do."""
+    assert state.opened is not None
+    incident = state.incident
+    playbook = loader.loads(state.opened.playbook_source.encode(), f"{incident.playbook}.yaml", runbooks=None)
+    return _result(state, playbook, command, Home(ports.settings.home))
+
+
+def _result(state: State, playbook: Playbook, command: str, home: Home) -> RunResult:
+    names = [(s.id, s.step, s.phase) for s in playbook.of(state.incident.phase)]
+    return result.finished(state, command, names, home.directory(state.incident.id) / "bags")
 
 
 def pick(ports: Ports, identifier: str | None, fits: Callable[[State], bool]) -> State:
@@ -207,16 +222,21 @@ def _go_on(ports: Ports, state: State, command: str, pool: ThreadPoolExecutor) -
     assert state.opened is not None
     playbook = loader.loads(state.opened.playbook_source.encode(), f"{incident.playbook}.yaml", runbooks=None)
     steps = planner.bind_steps(playbook.of(incident.phase), playbook.target, incident)
-    with Session(ports, incident, pool, command) as session:
+    who = ports.connection.whoami()
+    with Session(ports, incident, pool, command, who) as session:
         session.begin()
         executor = session.executor(for_step)
-        seen = executor.look()
+        snapshot = Snapshot(ports.cluster, pool)
+        snapshot.warm(binder.asks(incident.target.namespace))
+        seen = executor.observed(snapshot)
         plan = planner.plan_all(steps, incident, seen)
         missing = preflight.run(plan, incident, ports.cluster, seen.cluster, pool, evidence=False).missing
         if missing:
-            raise preflight.forbidden(missing, incident.operator.name, playbook.name, incident.target.namespace)
+            raise preflight.forbidden(missing, who.name, playbook.name, incident.target.namespace)
         ports.listen(Planned(header(incident, seen, [n for s in plan.steps for n in s.notes]), plan, False))
         _approve_rest(executor.approvals, plan, steps, incident)
+        if not session.state.bags:  # the run before this one may have ended before it kept what it saw
+            executor.collection.keep(snapshot.seen())
         executor.run_all(steps, seen)
         return _finish(ports, session, playbook, command)
 

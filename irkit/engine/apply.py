@@ -71,11 +71,12 @@ def _create(change: Create, ports: Ports) -> Outcome:
 def _patch(change: Patch, ports: Ports, seen: ClusterReader) -> Outcome:
     # the object itself, not its Scale: at 0 replicas that one has an empty spec; uid and resourceVersion are the same
     current = seen.get(change.ref)
-    for _ in range(_TRIES):
+    for tried in range(_TRIES):
         if change.ref.uid and current["metadata"].get("uid") != change.ref.uid:
             raise MovedError(f"{change.ref} was replaced by another object of that name")
         if change.holds(current):
-            return Unchanged("already so")
+            # after a refused try: an earlier one may have been done and its answer lost, and what we may have done, `lift` undoes
+            return Done("found done") if tried else Unchanged("already so")
         if change.conflicts(current):
             raise MovedError(f"{change.ref} was changed by somebody else meanwhile")
         try:

@@ -16,7 +16,7 @@ from irkit.engine.journal import Journal
 from irkit.engine.state import State
 from irkit.errors import EvidenceError, IrkitError
 from irkit.model.changes import Capture
-from irkit.model.evidence import Artefact, Gap, Missing, Scope, Stored
+from irkit.model.evidence import Artefact, Gap, Missing, Scope, SealedBag, Stored
 from irkit.model.incident import Incident
 from irkit.model.kube import PODS, Obj, ObjectRef, controller_of
 from irkit.model.outcome import Done, Failed, Outcome
@@ -51,6 +51,15 @@ class Collection:
     def unfinished(self) -> bool:
         """Whether a bag is open, or was left open by a run that ended before it was sealed."""
         return self._writer is not None or self._store.unfinished(self._state.next_bag)
+
+    def recover(self) -> None:
+        """Put on record the bag of a run that ended between its seal and the line that says so."""
+        for bag in self._store.sealed()[len(self._state.bags) :]:
+            self._record(bag)
+
+    def _record(self, bag: SealedBag) -> None:
+        for line in self._journal.append(Sealed(bag=bag, run=self._run)):
+            self._state.add(line)
 
     def keep(self, seen: Mapping[str, object]) -> None:
         """Save what the planner read, before anything changes. Raises EvidenceError where the disk refuses."""
@@ -142,8 +151,7 @@ class Collection:
         writer.add(Artefact(("journal.jsonl",), lambda: iter((excerpt,)), "the journal up to this bag"))
         bag = writer.seal(self._info())
         self._writer = None
-        for line in self._journal.append(Sealed(bag=bag, run=self._run)):
-            self._state.add(line)
+        self._record(bag)
         self._ports.listen(BagSealed(bag))
 
     def _info(self) -> dict[str, str]:

@@ -19,8 +19,8 @@ from irkit.engine.journal import Journal, stamp
 from irkit.engine.observe import Snapshot
 from irkit.engine.planner import BoundStep, plan_step, uncollected, unsafe
 from irkit.engine.state import State
+from irkit.errors import ApiError, EndStateError, IrkitError
 from irkit.errors import Declined as DeclinedError
-from irkit.errors import EndStateError, IrkitError
 from irkit.model.changes import Capture, Change, Check, mark_of
 from irkit.model.incident import Incident
 from irkit.model.kube import DAEMONSETS, NETWORKPOLICIES, PODS
@@ -92,8 +92,8 @@ class Executor:
         self.ports.listen(StepBegan(step.id, step.step.kind))
         try:
             outcome = self._converge(step, earlier, seen)
-            if isinstance(outcome, Done) and step.step.kind == "collect":
-                self.collection.seal()
+            if isinstance(outcome, Done | Unchanged) and step.step.kind == "collect":
+                self.collection.seal()  # also what a run had collected that ended before it could
         except DeclinedError as error:
             outcome = Declined(self.ports.approver.name, error.message)
         except IrkitError as error:
@@ -167,7 +167,9 @@ class Executor:
         try:
             outcome = apply(change, self.incident, self.ports, self._fresh(seen) if isinstance(change, Check) else seen, timeout)
         except IrkitError as error:
-            failed = Result(call=call, outcome=Failed(error.message, error.exit_code, error.next))
+            # a server's own failure (500) says as little about what was done as no answer at all
+            code = 7 if isinstance(error, ApiError) and error.status >= 500 else error.exit_code
+            failed = Result(call=call, outcome=Failed(error.message, code, error.next))
             self.flush(*([failed] if change.writes else [intent, failed] if mark_of(change) else []))
             raise
         if change.writes or mark_of(change) is not None:

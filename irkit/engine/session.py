@@ -19,7 +19,7 @@ from irkit.engine.home import Home
 from irkit.engine.journal import Journal, stamp
 from irkit.engine.state import State
 from irkit.errors import InterruptedRun, IrkitError
-from irkit.model.incident import Incident
+from irkit.model.incident import Incident, Operator
 from irkit.model.plan import PlannedStep
 from irkit.model.record import Opened, Ran
 from irkit.ports import Ports
@@ -28,7 +28,8 @@ from irkit.ports import Ports
 class Session:
     """Open it before asking (it locks the target on this machine), `begin` it once people said yes."""
 
-    def __init__(self, ports: Ports, incident: Incident, pool: ThreadPoolExecutor, command: str, *, shared: bool = True) -> None:
+    def __init__(self, ports: Ports, incident: Incident, pool: ThreadPoolExecutor, command: str, who: Operator, *, shared: bool = True) -> None:
+        self.who = who  # who runs irkit now: on another day, maybe not who opened the incident
         self.ports, self.incident, self.pool, self.command = ports, incident, pool, command
         self.home = Home(ports.settings.home)
         self.run = secrets.token_hex(4)
@@ -38,28 +39,30 @@ class Session:
         self._shared, self._lock = shared, None
         if shared:  # who only reads is in nobody's way
             self._lock = LocalLock(self.home.locks, f"{incident.cluster.uid}/{target.pod.uid or target.pod}",
-                                   holder_text(incident.operator.name, self._host, since, incident.id), str(target.pod))  # fmt: skip
-        self.lease = TargetLease(ports.cluster, ports.clock, target.pod.uid or target.pod.name, f"{incident.operator.name}@{self._host}", incident.id)
+                                   holder_text(who.name, self._host, since, incident.id), str(target.pod))  # fmt: skip
+        self.lease = TargetLease(ports.cluster, ports.clock, target.pod.uid or target.pod.name, f"{who.name}@{self._host}", incident.id)
         self.journal: Journal | None = None
         self.state = State()
 
     def begin(self, opened: Opened | None = None) -> None:
         """Open the journal: a new one with its first record, or the one that is there. Raises HeldError, RefusedError."""
+        if self._shared:
+            self.lease.acquire()
         if opened is not None:
             self.home.create(self.incident.id)
         self.journal = Journal(self.home.journal(self.incident.id), self.ports.clock)
         self.state = State.of(self.journal.lines)
         first = (opened,) if opened is not None else ()
-        for line in self.journal.append(*first, Ran(run=self.run, event="start", command=self.command, data={"version": __version__})):
+        for line in self.journal.append(*first, Ran(run=self.run, event="start", command=self.command, data={"version": __version__, "operator": self.who.name})):
             self.state.add(line)
-        if self._shared:
-            self.lease.acquire()
+        self.lease.keep()
 
     def executor(self, question: Callable[[PlannedStep], str]) -> Executor:
         assert self.journal is not None, "begin comes first"
         ports = self.ports
         approvals = Approvals(self.state, self.journal, ports.approver, ports.clock, ports.settings.approval_lifetime)
         collection = Collection(self.incident, ports, self.state, self.journal, self.pool, self.run)
+        collection.recover()
         return Executor(ports, self.incident, self.journal, self.state, approvals, collection, self.pool, self.run, question, self.publish)
 
     def end(self, exit_code: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from irkit.model.changes import Capture, Check, Create, Delete, Patch, mark_of
 from irkit.model.evidence import VITAL, SealedBag
 from irkit.model.incident import Incident
-from irkit.model.outcome import Done, Outcome, Unchanged
+from irkit.model.outcome import Done, Failed, Outcome, Unchanged
 from irkit.model.record import (
     Approved,
     Closed,
@@ -107,17 +107,23 @@ class State:
         return found
 
     def undone(self) -> list[tuple[Intent, Outcome | None]]:
-        """Writes that may be in force: done and not lifted, or begun with no outcome known. In the order of their intents."""
-        lifted = {(type(i.change), i.change.ref) for i, r in self.done("lift") if isinstance(i.change, Create | Patch | Delete)}
-        found: list[tuple[Intent, Outcome | None]] = []
+        """Writes that may be in force: done, or begun with no outcome known, and not lifted since. Each once, in the order of their intents."""
+        found: dict[bytes, tuple[Intent, Outcome | None]] = {}
         for call, intent in self.intents.items():
             change, result = intent.change, self.results.get(call)
-            if intent.purpose != "do" or not isinstance(change, Create | Patch) or not (result is None or isinstance(result, Done)):
-                continue
-            inverse = Delete if isinstance(change, Create) else Patch
-            if not any(kind is inverse and ref.same(change.ref) for kind, ref in lifted):
-                found.append((intent, result))
-        return found
+            if intent.purpose == "do" and isinstance(change, Create | Patch) and _may_hold(result):
+                found[change.intent] = (intent, result)
+            elif intent.purpose == "lift" and isinstance(change, Delete | Patch) and isinstance(result, Done | Unchanged):
+                kind = Create if isinstance(change, Delete) else Patch
+                lifted = [k for k, (i, _) in found.items() if isinstance(i.change, kind) and change.ref.same(i.change.ref)]
+                for key in lifted:
+                    del found[key]
+        return list(found.values())
+
+    @property
+    def over(self) -> bool:
+        """Whether containing is over: lifted, closed, or a lift has begun. Going on would undo what people undid."""
+        return bool(self.closed) or any(i.purpose == "lift" for i in self.intents.values())
 
     @property
     def next_bag(self) -> int:
@@ -132,3 +138,8 @@ class State:
         if last is None or last.event == "start":
             return "interrupted"
         return "interrupted" if last.event == "interrupted" else ("contained" if last.exit_code in (0, 5) else "open")
+
+
+def _may_hold(outcome: Outcome | None) -> bool:
+    """Whether a write may be in force: that no answer came (7) says nothing about it."""
+    return outcome is None or isinstance(outcome, Done) or (isinstance(outcome, Failed) and outcome.exit_code == 7)

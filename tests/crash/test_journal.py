@@ -1,0 +1,108 @@
+"""Killed between two lines of the journal, and journals cut off at every line and within lines."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from irkit.engine import journal
+from tests.crash.world import Undisturbed, World, as_undisturbed, go_on, until, world
+from tests.e2e.running import finish, what
+
+
+def _killed_at(world: World, line: int) -> bool:
+    """Kill it once its journal has so many lines; whether it was killed before it ended."""
+    process = world.begin(*world.contain)
+    for _ in until(30):
+        written = sum(world.home.journal(i).read_bytes().count(b"\n") for i in world.incidents)
+        if written >= line or process.poll() is not None:
+            break
+    process.kill()
+    return finish(process).code == -9
+
+
+def test_killed_after_the_intent_to_collect(tmp_path: Path, calm: Undisturbed) -> None:
+    with world(tmp_path) as w:
+        assert _killed_at(w, 11)
+        go_on(w)
+        as_undisturbed(w, calm)
+
+
+@pytest.mark.slow
+def test_killed_at_every_line(tmp_path: Path, calm: Undisturbed) -> None:
+    killed, failed = 0, {}
+    for line in range(1, calm.lines):
+        with world(tmp_path, f"{line}") as w:
+            killed += _killed_at(w, line)
+            go_on(w)
+            try:
+                as_undisturbed(w, calm)
+            except AssertionError as error:
+                failed[line] = str(error)[:2000]
+    assert not failed
+    assert killed >= calm.lines * 3 // 4, "the last lines come too quickly for somebody who looks from outside, and only these"
+
+
+@pytest.fixture
+def finished(tmp_path: Path):
+    """A containment that is done."""
+    with world(tmp_path) as w:
+        go_on(w)
+        yield w
+
+
+def _cut(world: World, home: Path, octets: int) -> World:
+    """The same cluster and a copy of the home whose journal ends after so many octets."""
+    shutil.copytree(world.irkit.home, home)
+    copy = World(world.box, world.proxy, world.irkit.elsewhere(home))
+    path = copy.home.journal(world.incident)
+    path.write_bytes(path.read_bytes()[:octets])
+    return copy
+
+
+def _resumes(world: World, calm: Undisturbed) -> None:
+    """`resume` ends well and changes nothing: everything is in force already. What the bag had is still in one."""
+    before = len(world.changed())
+    go_on(world)
+    assert [what(e) for e in world.changed()[before:]] == []
+    assert world.state.runs[-1].exit_code == 0
+    bags = sorted((world.directory / "bags").iterdir())
+    assert [Path(b.path).name for b in world.state.bags] == [p.name for p in bags]
+    for bag in bags:
+        world.irkit.run("bundle", "verify", str(bag)).ended(0)
+    files = {p.relative_to(b / "data").as_posix() for b in bags for p in (b / "data").rglob("*") if p.is_file()}
+    assert {f for f in files if not f.startswith("before/")} >= {f for f in calm.bag if not f.startswith("before/")}
+
+
+def _ends(world: World) -> list[int]:
+    """Where the lines of its journal end, in octets."""
+    content = world.home.journal(world.incident).read_bytes()
+    return [n + 1 for n, octet in enumerate(content) if octet == 10]
+
+
+def test_resume_from_a_journal_cut_at_some_lines(finished: World, calm: Undisturbed, tmp_path: Path) -> None:
+    ends = _ends(finished)
+    sealed = next(line.seq for line in journal.read(finished.home.journal(finished.incident)).lines if type(line.body).__name__ == "Sealed")
+    for name, octets in (("sealed but not on record", ends[sealed - 2]), ("torn", ends[12] + 7)):
+        _resumes(_cut(finished, tmp_path / name, octets), calm)
+
+
+@pytest.mark.slow
+def test_resume_from_a_journal_cut_at_every_line_and_within(finished: World, calm: Undisturbed, tmp_path: Path) -> None:
+    failed = {}
+    for number, end in enumerate(_ends(finished)):
+        for octets in (end, end + 40):
+            try:
+                _resumes(_cut(finished, tmp_path / f"{octets}", octets), calm)
+            except AssertionError as error:
+                failed[number, octets - end] = str(error)[:2000]
+    assert not failed
+
+
+@pytest.mark.parametrize("octets", [0, 40])
+def test_an_incident_without_its_first_line_is_none(finished: World, octets: int, tmp_path: Path) -> None:
+    cut = _cut(finished, tmp_path / "cut", octets)
+    answer = cut.irkit.run("resume", "--yes").ended(2)
+    assert "no incident" in answer.stderr
