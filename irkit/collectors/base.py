@@ -126,13 +126,11 @@ def missing(what: str, error: IrkitError) -> Missing:
     return Missing(what, error.message, transient=isinstance(error, UnreachableError))
 
 
-def place(ref: ObjectRef | None = None, *, resource: Resource | None = None, name: str = "", namespace: str = "") -> tuple[str, ...]:
+def place(ref: ObjectRef) -> tuple[str, ...]:
     """Where an object is kept: ``namespaces/NS/<plural>/<name>.json`` or ``cluster/<plural>/<name>.json``."""
-    if ref is not None:
-        resource, name, namespace = ref.resource, ref.name, ref.namespace
-    assert resource is not None
-    kind = f"{resource.plural}.{resource.group}" if "." in resource.group and not resource.group.endswith(".k8s.io") else resource.plural
-    return (*(("namespaces", namespace) if namespace else ("cluster",)), kind, f"{name}.json")
+    group = ref.resource.group
+    kind = f"{ref.resource.plural}.{group}" if "." in group and not group.endswith(".k8s.io") else ref.resource.plural
+    return (*(("namespaces", ref.namespace) if ref.namespace else ("cluster",)), kind, f"{ref.name}.json")
 
 
 def pod_file(ref: ObjectRef, pod: Obj) -> Artefact:

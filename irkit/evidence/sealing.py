@@ -104,9 +104,12 @@ def write_tag_files(bag: Path, stored: Sequence[StoredLine], names: Sequence[Sec
 
 
 def _info_lines(info: Mapping[str, str]) -> Iterator[str]:
-    """One line each, whatever a value holds: a line break in it would be a line of its own (RFC 8493 §2.2.2)."""
+    """One line each, whatever a value holds: a line break in it would be a line of its own (RFC 8493 §2.2.2).
+
+    1,500 characters stay below the longest line that `verify` reads, even where each of them is escaped.
+    """
     for label, value in info.items():
-        yield f"{re.sub(r'[^A-Za-z0-9-]', '-', label)}: {printable(value, 4000).strip() or 'unknown'}\n"
+        yield f"{re.sub(r'[^A-Za-z0-9-]', '-', label)}: {printable(value, 1500).strip() or 'unknown'}\n"
 
 
 def _described(line: StoredLine) -> dict[str, object]:

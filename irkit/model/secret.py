@@ -20,7 +20,7 @@ def elide(secret: Obj, key: bytes) -> Obj:
     """
     meta: dict[str, Any] = {k: v for k, v in (secret.get("metadata") or {}).items() if k != "managedFields"}
     if meta.get("annotations"):
-        meta["annotations"] = {k: _print(str(v).encode(), key) for k, v in meta["annotations"].items()}
+        meta["annotations"] = {k: _print(_octets(v), key) for k, v in meta["annotations"].items()}
     kept: Obj = {k: v for k, v in secret.items() if k in ("apiVersion", "kind", "type", "immutable")}
     values = {k: _print(_decoded(v), key) for k, v in (secret.get("data") or {}).items()}
     return {**kept, "metadata": meta, "data": values}
@@ -30,7 +30,11 @@ def _decoded(value: Any) -> bytes:
     try:
         return base64.b64decode(str(value), validate=True)
     except (binascii.Error, ValueError):
-        return str(value).encode()
+        return _octets(value)
+
+
+def _octets(value: Any) -> bytes:
+    return str(value).encode("utf-8", "surrogatepass")  # JSON may hold lone surrogates
 
 
 def _print(value: bytes, key: bytes) -> dict[str, Any]:

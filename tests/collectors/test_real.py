@@ -115,7 +115,9 @@ def test_each_log_is_what_kubectl_gives(control_plane, namespace, pods, tmp_path
     data = Path(bag.path, "data")
     for number, pod in enumerate(pods):
         name = pod["metadata"]["name"]
-        runs: list[tuple[str, str, list[str]]] = [("app", "current", []), ("setup", "current", [])] + ([("app", "previous", ["--previous"])] if number == 0 else [])
+        runs: list[tuple[str, str, list[str]]] = [("app", "current", []), ("setup", "current", [])]
+        if number == 0:
+            runs.append(("app", "previous", ["--previous"]))
         for container, run, flags in runs:
             expected = kubectl_logs(control_plane, name, "-c", container, "-n", namespace, "--timestamps", *flags)
             assert expected

@@ -13,6 +13,7 @@ import pytest
 
 from irkit.errors import EvidenceError, ForbiddenError, InvalidError, UnreachableError
 from irkit.evidence.disk import files_below
+from irkit.evidence.manifests import read_info
 from irkit.evidence.store import BagStore
 from irkit.evidence.writer import Writer
 from irkit.model.evidence import Gap, Stored
@@ -58,6 +59,13 @@ def test_a_value_of_bag_info_is_one_line(writer):
     text = Path(bag.path, "bag-info.txt").read_text()
     assert text.splitlines()[:2] == ["Irkit-Command: irkit contain x\\r\\nPayload-Oxum: 0.0\\x1b", "Bad--label-: v"]
     accepted(Path(bag.path))
+
+
+@pytest.mark.parametrize("value", ["\U000e0001" * 10_000, "\U0001f600" * 10_000, "\ud800", " : ", "", "\t", "a\x85b\u2028c"])
+def test_any_value_of_bag_info_is_taken(writer, value):
+    bag = Path(writer.seal({"External-Identifier": value}).path)
+    accepted(bag)
+    assert [label for label, _ in read_info(bag / "bag-info.txt")] == ["External-Identifier", "Payload-Oxum", "Bag-Software-Agent", "Irkit-Missing"]
 
 
 def test_an_empty_bag_is_valid(writer):
