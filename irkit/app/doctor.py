@@ -93,16 +93,12 @@ def _plugin(ports: Ports) -> Finding:
         found = cni.observe(ports.cluster)
     except IrkitError as error:
         return Finding("network", "note", error.message)
-    name = printable(found.name) or "not recognised"
     level: Literal["ok", "note", "bad"] = {"enforced": "ok", "unknown": "note", "none": "bad"}[found.enforces]  # type: ignore[assignment]
-    words = {"enforced": "are enforced", "unknown": "may or may not be enforced", "none": "are not enforced"}
-    text = f"{name}: policies {words[found.enforces]}"
-    return Finding(
-        "network",
-        level,
-        f"{text}; open connections: {found.connections}" + (f"; {found.note}" if found.note else ""),
-        exit_code=5 if level == "bad" else 0,
-    )
+    enforced = {"enforced": "policies are enforced", "unknown": "policies may or may not be enforced", "none": "policies are not enforced"}[
+        found.enforces
+    ]
+    parts = [f"{printable(found.name)}: {enforced}" if found.name else "", found.note, f"open connections: {found.connections}"]
+    return Finding("network", level, "; ".join(p for p in parts if p), exit_code=5 if level == "bad" else 0)
 
 
 def _shared(ports: Ports) -> Finding:

@@ -42,7 +42,7 @@ _TAKE = ("state", "logs", "events", "specs")
 def lift(ports: Ports, identifier: str | None, choice: Choice, *, dry_run: bool = False) -> RunResult:
     """Undo a containment, interrupted ones too. Raises UsageError where there is nothing to lift."""
     with pool_of(ports) as pool:
-        state = pick(ports, identifier, lambda s: not s.closed and bool(s.undone()))
+        state = pick(ports, identifier, lambda s: bool(s.undone()))
         incident = state.incident
         if dry_run:
             seen = Observed(cluster=Snapshot(ports.cluster, pool), now=ports.clock.now(), settings=ports.settings, captured=state.captured)
@@ -50,7 +50,7 @@ def lift(ports: Ports, identifier: str | None, choice: Choice, *, dry_run: bool 
             _say(ports, conflicts)
             _try(ports, Plan((step,)), incident, seen, pool)
             return result.planned(incident, Plan((step,)), "lift")
-        with Session(ports, incident, pool, "lift") as session:
+        with Session(ports, incident, pool, "lift", ports.connection.whoami()) as session:
             session.begin()
             executor = session.executor(for_step)
             return _lift(ports, session, executor, choice)
@@ -74,7 +74,7 @@ def _lift(ports: Ports, session: Session, executor: Executor, choice: Choice) ->
     _say(ports, conflicts)
     missing = [p for c in step.changes for p in c.permissions if p.verb not in ("get", "list") and not seen.cluster.can(p)]
     if missing:
-        raise preflight.forbidden(missing, incident.operator.name, incident.playbook, incident.target.namespace)
+        raise preflight.forbidden(missing, session.who.name, incident.playbook, incident.target.namespace)
     if step.writes and not ports.approver.confirm(for_step(step)):
         raise Declined("nothing was changed", next=f"irkit lift {incident.id}")
     executor.approvals.record([step], yes=True)
@@ -85,10 +85,10 @@ def _lift(ports: Ports, session: Session, executor: Executor, choice: Choice) ->
     document.checks, document.isolation = [], None
     document.steps = [_document(session.state, session.run)]
     document.exit_code = failure.exit_code if failure else (5 if left or conflicts else 0)
-    document.outcome = {"keep": "lifted", "return": "lifted", "delete": "lifted"}[choice] if document.exit_code == 0 else "incomplete"
+    document.outcome = "incomplete" if document.exit_code else "lifted"
     document.next = _next(incident, choice, failure, conflicts)
-    if document.exit_code == 0 and choice != "keep":
-        executor.note(Closed(run=session.run, how="lifted"))
+    if document.exit_code == 0:
+        executor.note(Closed(run=session.run, how="lifted, the pod kept cut off" if choice == "keep" else "lifted"))
     session.end(document.exit_code)
     return document
 

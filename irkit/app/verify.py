@@ -32,7 +32,7 @@ def verify(ports: Ports, target: str | None, selector: str | None, namespace: st
     with pool_of(ports) as pool:
         seen = Observed(cluster=Snapshot(ports.cluster, pool), now=ports.clock.now(), settings=ports.settings)
         if (target is None and not selector) or _ID.match(target or ""):
-            state = pick(ports, target, lambda s: not s.closed)
+            state = pick(ports, target, lambda s: bool(s.undone()))
             return _judge(ports, state.incident, state, seen, explain=explain)
         bound = binder.bind(binder.parse(target, selector), namespace or ports.connection.namespace, seen.cluster)
         alone = Incident(
@@ -49,7 +49,7 @@ def _of_pod(ports: Ports, alone: Incident) -> State | None:
         old = opened.incident
         if alone.target.pod.uid and old.target.pod.uid == alone.target.pod.uid and old.cluster.uid == alone.cluster.uid:
             state = home.load(old.id)
-            if not state.closed:
+            if state.undone():
                 return state
     return None
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import threading
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from irkit.errors import ConflictError, ForbiddenError, HeldError, NotFoundError, RefusedError
+from irkit.errors import ConflictError, ForbiddenError, HeldError, IrkitError, NotFoundError, RefusedError
 from irkit.model.kube import LEASES, NAMESPACES, Obj, ObjectRef, annotations_of, at
 from irkit.ports import Clock, Cluster
 from irkit.text import printable
@@ -53,6 +55,7 @@ class TargetLease:
         self._ref = ObjectRef(resource=LEASES, name=f"irkit-{name}", namespace=NAMESPACE)
         self.shared = False
         self.why_not = ""
+        self._over = threading.Event()
 
     def acquire(self) -> None:
         """Take or renew it. Raises HeldError where another holder has renewed it within its duration."""
@@ -109,8 +112,19 @@ class TargetLease:
                 "annotations": {"irkit.dev/incident-id": self._incident}}  # fmt: skip
         return {"apiVersion": LEASES.api_version, "kind": "Lease", "metadata": meta, "spec": self._spec()}
 
+    def keep(self) -> None:
+        """Renew it in the background until `release`, so that a long collection does not lose it."""
+        if self.shared:
+            threading.Thread(target=self._renew, name="irkit-lease", daemon=True).start()
+
+    def _renew(self) -> None:
+        while not self._over.wait(DURATION / 3):
+            with suppress(IrkitError):  # the next turn tries again; who took it over meanwhile keeps it
+                self._acquire()
+
     def release(self) -> None:
         """Give it back, so that nobody has to wait for its end."""
+        self._over.set()
         if not self.shared:
             return
         try:

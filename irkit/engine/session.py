@@ -53,7 +53,9 @@ class Session:
         self.journal = Journal(self.home.journal(self.incident.id), self.ports.clock)
         self.state = State.of(self.journal.lines)
         first = (opened,) if opened is not None else ()
-        for line in self.journal.append(*first, Ran(run=self.run, event="start", command=self.command, data={"version": __version__, "operator": self.who.name})):
+        for line in self.journal.append(
+            *first, Ran(run=self.run, event="start", command=self.command, data={"version": __version__, "operator": self.who.name})
+        ):
             self.state.add(line)
         self.lease.keep()
 

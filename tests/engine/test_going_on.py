@@ -1,0 +1,65 @@
+"""What resume, contain and lift do with an incident that is there already."""
+
+from __future__ import annotations
+
+import pytest
+
+from irkit.app import lift as lifting
+from irkit.app.respond import respond, resume
+from irkit.errors import Declined, UsageError
+from tests.engine.harness import bench
+
+
+def test_containing_a_contained_pod_joins_its_incident_and_writes_nothing(tmp_path):
+    with bench(tmp_path) as b:
+        first = respond(b.ports, b.request())
+        before = len(b.writes())
+        second = respond(b.ports, b.request())
+        assert (second.incident, second.exit_code, second.evidence) == (first.incident, 0, first.evidence)
+        assert len(b.writes()) == before
+
+
+def test_a_lifted_incident_is_not_contained_again_by_resume(tmp_path):
+    with bench(tmp_path) as b:
+        first = respond(b.ports, b.request())
+        lifting.lift(b.ports, None, "keep")
+        before = len(b.writes())
+        with pytest.raises(UsageError, match="nothing|anything left"):
+            resume(b.ports, None)
+        assert resume(b.ports, first.incident).incident == first.incident
+        assert len(b.writes()) == before
+
+
+def test_a_lift_that_is_not_finished_is_gone_on_with_by_lift(tmp_path):
+    with bench(tmp_path) as b:
+        first = respond(b.ports, b.request())
+        namespace, _ = b.box.suspect
+        b.ports.cluster.patch(_deployment(namespace), {"spec": {"replicas": 1}}, subresource="scale")  # a conflict: the lift ends with 5
+        assert lifting.lift(b.ports, None, "return").exit_code == 5
+        with pytest.raises(UsageError, match="is being lifted"):
+            resume(b.ports, first.incident)
+
+
+def test_after_keep_the_pod_can_still_be_returned_or_deleted(tmp_path):
+    with bench(tmp_path) as b:
+        first = respond(b.ports, b.request())
+        assert lifting.lift(b.ports, None, "keep").exit_code == 0
+        last = lifting.lift(b.ports, None, "delete")
+        assert (last.incident, last.exit_code) == (first.incident, 0)
+        with pytest.raises(UsageError):
+            lifting.lift(b.ports, None, "delete")
+
+
+def test_declining_the_first_question_leaves_nothing_behind(tmp_path):
+    with bench(tmp_path) as b:
+        b.approver.answers = (False,)
+        with pytest.raises(Declined, match="nothing was changed"):
+            respond(b.ports, b.request())
+        assert b.writes() == []
+        assert not (b.home / "incidents").exists()
+
+
+def _deployment(namespace: str):
+    from irkit.model.kube import DEPLOYMENTS, ObjectRef
+
+    return ObjectRef(resource=DEPLOYMENTS, name="backend", namespace=namespace)
