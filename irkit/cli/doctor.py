@@ -29,8 +29,8 @@ def doctor(
     found = cases.examine(configured, lambda: wiring.ports(configured, lambda event: None), namespace)
     code = worst(f.exit_code for f in found if f.level == "bad")
     if output == "json":
-        streams.document({"apiVersion": "irkit.dev/v1", "kind": "Examination", "exitCode": code,
-                          "findings": [{**asdict(f), "exitCode": f.exit_code} for f in found]})  # fmt: skip
+        findings = [{"exitCode" if k == "exit_code" else k: v for k, v in asdict(f).items()} for f in found]
+        streams.document({"apiVersion": "irkit.dev/v1", "kind": "Examination", "exitCode": code, "findings": findings})
         return code
     out = streams.stdout()
     for finding in found:

@@ -39,6 +39,9 @@ def _sentences(result: RunResult) -> list[str]:
         parts += [f"   {leak['direction']:<8} {_leak(leak)}" for leak in leaks]
     parts += [f"{result.exit_code}: step {s.id} {s.outcome}: {printable(s.why, 400)}" for s in failed]
     parts += [f"5: {printable(c['summary'], 400)}" for c in result.checks if c["holds"] is not True and c["check"] != "isolated"]
+    if isolation.get("verdict") == "isolated" and isolation.get("enforcement") == "none":
+        plugin = printable(isolation.get("cni") or "the network plugin")
+        parts.insert(0, f"5: {name} is not cut off: its policies say so, but {plugin} does not enforce policies")
     return parts or [_good(result, name)]
 
 
@@ -52,10 +55,18 @@ def _good(result: RunResult, name: str) -> str:
     if result.command == "lift":
         return f"Lifted. {name}: {result.outcome}."
     if verdict == "isolated" and result.command != "verify":
-        kept = any(s.step == "scale-down" and s.outcome == "done" for s in result.steps)
-        return f"Contained. {name} is alive, cut off and detached" + ("; its workload is stopped." if kept else ".")
+        detached = any(c["change"] == "await" for s in result.steps if s.step == "quarantine" for c in s.changes)
+        stopped = any(s.step == "scale-down" and s.outcome == "done" for s in result.steps)
+        words = f"alive, {_cut(result)} and detached" if detached else f"alive and {_cut(result)}"
+        return f"Contained. {name} is {words}" + ("; its workload is stopped." if stopped else ".")
     if verdict == "isolated":
-        return f"Holds. {name} is cut off."
+        return f"Holds. {name} is {_cut(result)}."
     if verdict == "gone":
         return f"{name} is gone; the incident is on its owner."
     return "Done."
+
+
+def _cut(result: RunResult) -> str:
+    """What may be claimed: policies cut nothing off where nobody enforces them."""
+    known = (result.isolation or {}).get("enforcement") == "enforced"
+    return "cut off" if known else "cut off by policy (not known whether policies are enforced)"

@@ -46,18 +46,30 @@ def opened(plane: Running, source: Obj, target: Obj, port: int) -> Iterator[Conn
             process.kill()
 
 
-def flows_after_the_cut(plane: Running, namespace: str, irkit: Irkit) -> bool:
-    """Contain a pod that has a connection open. A new one must fail in any case, and irkit must not claim to know of the old one."""
+def two_pods(plane: Running, namespace: str) -> tuple[Obj, Obj]:
+    """A server and a suspect that may talk to it."""
     for name in ("server", "suspect"):
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": busybox(name, listening(8000))}
         plane.apply(pod, namespace=namespace)
     server, suspect = sorted(plane.pods(namespace, count=2), key=lambda p: str(p["metadata"]["name"]))
     assert connects(plane, suspect, server, 8000)
+    return server, suspect
+
+
+def network(irkit: Irkit, code: int = 0) -> Obj:
+    """What `irkit doctor` says of the network plugin."""
+    found: Obj = next(f for f in irkit.json("doctor", code=code)["findings"] if f["name"] == "network")
+    return found
+
+
+def flows_after_the_cut(plane: Running, namespace: str, irkit: Irkit) -> bool:
+    """Contain a pod that has a connection open. A new one must fail in any case, and irkit must not claim to know of the old one."""
+    server, suspect = two_pods(plane, namespace)
     with opened(plane, suspect, server, 8000) as connection:
         ran = irkit.run("contain", "suspect", "-n", namespace, "--yes", "-o", "json").ended(0)
         isolation = ran.document["isolation"]
         assert (isolation["verdict"], isolation["enforcement"], isolation["connections"]) == ("isolated", "unknown", "unknown")
-        assert "open connections: not known whether they are cut" in ran.stderr
+        assert "verdict: isolated by policy in both directions; not known whether policies are enforced; open connections: not known" in ran.stderr
         assert not connects(plane, suspect, server, 8000)
         return connection.flows(b"second", 2)
 
@@ -72,13 +84,23 @@ def test_an_open_connection_ends_where_the_plugin_cuts_it(real_node: Running, no
 
 
 @pytest.mark.parametrize("real_node", ["none"], indirect=True)
-def test_a_plugin_that_ignores_policies_is_never_called_enforcing(real_node: Running, node_namespace: str, irkit: Irkit) -> None:
-    """The verdict judges policies only. What the plugin does about them is said beside it, and nobody knows this one."""
-    for name in ("server", "suspect"):
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": busybox(name, listening(8000))}
-        real_node.apply(pod, namespace=node_namespace)
-    server, suspect = sorted(real_node.pods(node_namespace, count=2), key=lambda p: str(p["metadata"]["name"]))
-    ran = irkit.run("contain", "suspect", "-n", node_namespace, "--yes", "-o", "json").ended(0)
+def test_nothing_is_claimed_of_a_plugin_that_ignores_policies(real_node: Running, node_namespace: str, irkit: Irkit) -> None:
+    """The verdict judges policies only. Whether anybody enforces them is said beside it: first unknown, then known not to be."""
+    server, suspect = two_pods(real_node, node_namespace)
+    said = irkit.run("contain", "suspect", "-n", node_namespace, "--yes").ended(0).said
     assert connects(real_node, suspect, server, 8000)
-    assert ran.document["isolation"]["enforcement"] == "unknown"
-    assert "not known whether policies are enforced" in ran.stderr
+    assert "suspect is alive and cut off by policy (not known whether policies are enforced)" in said
+    assert (network(irkit)["level"], network(irkit)["text"]) == (
+        "note",
+        "the network plugin was not recognised: not known whether it enforces NetworkPolicies; open connections: unknown",
+    )
+
+    labels = {"app": "flannel"}
+    template = {"metadata": {"labels": labels}, "spec": busybox("kube-flannel", ["sleep", "600"])}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    flannel = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "kube-flannel-ds", "namespace": "kube-flannel"}, "spec": spec}
+    real_node.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-flannel"}}, flannel)
+    verified = irkit.json("verify", "suspect", "-n", node_namespace, code=5)["isolation"]
+    assert (verified["verdict"], verified["enforcement"], verified["cni"], verified["connections"]) == ("isolated", "none", "flannel", "open")
+    assert "suspect is not cut off" in irkit.run("verify", "suspect", "-n", node_namespace).ended(5).said
+    assert network(irkit, code=5)["level"] == "bad"
