@@ -60,7 +60,7 @@ def test_the_audit_log_has_what_was_sent_since_the_mark(control_plane: Running, 
     assert "fieldManager=me" in event["requestURI"]
 
 
-def test_it_ends_with_the_test_run_that_is_killed(tmp_path: Path) -> None:
+def test_it_ends_with_the_test_run_that_is_killed(control_plane: Running) -> None:
     program = (
         "import sys, time, pathlib; from tests.controlplane.running import running\n"
         "with running(nodes=0) as plane: print(plane.home, flush=True); time.sleep(60)"

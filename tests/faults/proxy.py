@@ -32,7 +32,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 
-from tests.controlplane.cluster import kubeconfig, make_ca, make_certificate
+from irkit.sandbox import tls
+from tests.controlplane.cluster import kubeconfig
 from tests.faults.forward import Forwarder
 from tests.faults.harm import Match, Request, Timed
 
@@ -93,15 +94,14 @@ class Proxy:
         self._named = threading.Event()
         self.closing = threading.Event()
         self.open: set[socket.socket] = set()
-        make_ca(work / "pki", "/CN=proxy-ca")
-        make_certificate(work / "pki", "proxy", "/CN=proxy", "extendedKeyUsage=serverAuth\nsubjectAltName=IP:127.0.0.1")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(work / "pki" / "proxy.crt", work / "pki" / "proxy.key")
+        identity = tls.make()
+        self.ca = work / "ca.crt"
+        self.ca.write_bytes(identity.ca)
         self._server = _Server(("127.0.0.1", 0), lambda *arguments: Forwarder(self, *arguments))
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self._server.socket = tls.context(identity).wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"https://127.0.0.1:{self._server.server_port}"
         self.kubeconfig = work / "kubeconfig"
-        kubeconfig(self.kubeconfig, self.url, work / "pki" / "ca.crt", {"token": self.upstream.token or "by-certificate"})
+        kubeconfig(self.kubeconfig, self.url, self.ca, {"token": self.upstream.token or "by-certificate"})
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import http.client
-import json
-import shutil
 import ssl
 import subprocess
 import sys
@@ -18,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.controlplane.cluster import kubeconfig, make_ca, make_certificate
+from irkit.sandbox import tls
+from tests.controlplane.cluster import kubeconfig
 from tests.controlplane.running import Running
 from tests.faults.harm import Answer, Cut, Delay, Kill, after, anything, before, lists, nth, writes
 from tests.faults.proxy import Proxy
 
-pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed: the proxy's certificates are made by it")
 LOG = b"".join(b"line %d\n" % n for n in range(50_000))
 
 
@@ -63,12 +60,10 @@ def asked() -> list[tuple[str, str, str, bytes]]:
 
 @pytest.fixture
 def proxy(tmp_path: Path, asked: list[tuple[str, str, str, bytes]]) -> Iterator[Proxy]:
-    make_ca(tmp_path)
-    make_certificate(tmp_path, "api", "/CN=api", "extendedKeyUsage=serverAuth\nsubjectAltName=IP:127.0.0.1")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "api.crt", tmp_path / "api.key")
+    identity = tls.make()
+    (tmp_path / "ca.crt").write_bytes(identity.ca)
     with ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Api,), {"asked": asked})) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.socket = tls.context(identity).wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
         kubeconfig(tmp_path / "kubeconfig", f"https://127.0.0.1:{server.server_port}", tmp_path / "ca.crt", {"token": "t0ken"})
         with Proxy(tmp_path / "kubeconfig") as proxy:
@@ -77,12 +72,9 @@ def proxy(tmp_path: Path, asked: list[tuple[str, str, str, bytes]]) -> Iterator[
 
 
 @pytest.fixture
-def client(proxy: Proxy, tmp_path: Path) -> Iterator[http.client.HTTPSConnection]:
-    document = json.loads(proxy.kubeconfig.read_text())
-    (tmp_path / "proxy-ca.crt").write_bytes(base64.b64decode(document["clusters"][0]["cluster"]["certificate-authority-data"]))
-    connection = http.client.HTTPSConnection(
-        "127.0.0.1", int(proxy.url.rpartition(":")[2]), context=ssl.create_default_context(cafile=tmp_path / "proxy-ca.crt"), timeout=10
-    )
+def client(proxy: Proxy) -> Iterator[http.client.HTTPSConnection]:
+    trusted = ssl.create_default_context(cafile=proxy.ca)
+    connection = http.client.HTTPSConnection("127.0.0.1", int(proxy.url.rpartition(":")[2]), context=trusted, timeout=10)
     yield connection
     connection.close()
 
