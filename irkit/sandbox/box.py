@@ -17,6 +17,7 @@ from irkit.ports import Clock
 from irkit.sandbox import scenarios, tls
 from irkit.sandbox.api.router import Router
 from irkit.sandbox.audit import Audit
+from irkit.sandbox.catalog import PODS
 from irkit.sandbox.clock import WallClock
 from irkit.sandbox.controllers import node
 from irkit.sandbox.controllers.manager import Manager
@@ -32,6 +33,9 @@ LAG = 0.01
 
 class Sandbox:
     """A small Kubernetes on 127.0.0.1, from entering to leaving the ``with`` block.
+
+    Before it is entered, only ``store``, ``logs``, ``scenario`` and ``suspect`` are there. ``kubeconfig`` is the
+    administrator's.
 
     Args:
         scenario: what is in it, one of `scenarios.NAMES`.
@@ -53,13 +57,15 @@ class Sandbox:
         self.logs = Logs()
         self._manager = Manager(self.store, self.logs, self._clock, lag)
         self.scenario: Scenario = scenarios.load(scenario, seed, self.store, self.logs, self._manager.settle)
-        self._identity = tls.make()
         self._users: dict[str, User] = {}
-        self._audit = Audit(self._clock, self.store.names, audit_log)
-        self._server = Server(self.store, Router(self.store, self.logs), self._audit, tls.context(self._identity), self._users.get)
-        self.kubeconfig = self._admit(ADMIN, "kubeconfig")
+        self._audit_log = audit_log
+        self.kubeconfig = Path()
 
     def __enter__(self) -> Self:
+        self._identity = tls.make()
+        self._audit = Audit(self._clock, self.store.names, self._audit_log)
+        self._server = Server(self.store, Router(self.store, self.logs), self._audit, tls.context(self._identity), self._users.get)
+        self.kubeconfig = self._admit(ADMIN, "kubeconfig")
         self._manager.start()
         self._server.start()
         return self
@@ -100,8 +106,6 @@ class Sandbox:
 
     def write_log(self, namespace: str, pod: str, container: str, run: Run, *, previous: bool = False) -> None:
         """Replace what a container wrote in its current or its previous run. Raises KeyError where the pod is not there."""
-        from irkit.sandbox.catalog import PODS
-
         found = self.store.get(PODS, namespace, pod)
         if found is None:
             raise KeyError(f"{namespace}/{pod}")

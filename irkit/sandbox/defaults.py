@@ -133,7 +133,14 @@ def _namespace(obj: Obj) -> Obj:
             "status": _with(obj.get("status") or {}, phase="Active")}  # fmt: skip
 
 
+def _event(obj: Obj) -> Obj:
+    """Fields that are always there, null or empty, as in the answers of the real server."""
+    empty: Obj = {"source": {}, "firstTimestamp": None, "lastTimestamp": None, "eventTime": None, "reportingComponent": "", "reportingInstance": ""}
+    return {**empty, **obj}
+
+
 _KINDS = {
+    "Event": _event,
     "Pod": _pod, "Deployment": _deployment, "ReplicaSet": lambda o: _templated(o, replicas=1), "StatefulSet": _stateful_set,
     "DaemonSet": _daemon_set, "Job": _job, "CronJob": _cron_job, "NetworkPolicy": _network_policy, "Secret": _secret,
     "Service": _service, "Namespace": _namespace,

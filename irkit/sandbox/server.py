@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         received = self.server.audit.begin()
-        call, code = None, 500
+        call: Call | None = None
         try:
             call = self._call()
             call = self._authenticated(call)
@@ -104,16 +104,15 @@ class _Handler(BaseHTTPRequestHandler):
         except _Unreadable:
             self.close_connection = True
             return
-        code = answer.code
-        if call is not None and call.streams:
-            self.server.audit.record(call, received, code, "ResponseStarted")
+        streams = call is not None and call.streams
+        if call is not None:  # before it is sent, so that whoever has the answer finds it in the log
+            self.server.audit.record(call, received, answer.code, "ResponseStarted" if streams else "ResponseComplete")
         try:
             self._send(answer)
         except OSError:
             self.close_connection = True
-        finally:
-            if call is not None:
-                self.server.audit.record(call, received, code, "ResponseComplete")
+        if call is not None and streams:
+            self.server.audit.record(call, received, answer.code, "ResponseComplete")
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 

@@ -88,9 +88,9 @@ def _meta(served: Served, obj: Obj) -> Iterator[Cause]:
             yield _wrong("metadata.name", name, "may not contain '/' or '%'")
     elif served.resource.kind in _LABEL_NAMED:
         if not re.fullmatch(_LABEL, name) or len(name) > 63:
-            yield _wrong("metadata.name", name, _LABEL_TEXT if len(name) <= 63 else "must be no more than 63 bytes")
+            yield _wrong("metadata.name", name, _LABEL_TEXT if len(name) <= 63 else "must be no more than 63 characters")
     elif not re.fullmatch(_SUBDOMAIN, name) or len(name) > 253:
-        yield _wrong("metadata.name", name, _SUBDOMAIN_TEXT if len(name) <= 253 else "must be no more than 253 bytes")
+        yield _wrong("metadata.name", name, _SUBDOMAIN_TEXT if len(name) <= 253 else "must be no more than 253 characters")
     yield from _labels(meta.get("labels") or {}, "metadata.labels")
     annotations = meta.get("annotations") or {}
     for key in annotations:
@@ -109,9 +109,18 @@ def _labels(labels: Obj, field: str) -> Iterator[Cause]:
 
 
 def _key(key: str, field: str) -> Iterator[Cause]:
-    prefix, slash, name = key.rpartition("/")
-    if slash and not re.fullmatch(_SUBDOMAIN, prefix):
+    prefix, slash, name = key.partition("/")
+    if "/" in name:
+        whole = _NAME_TEXT.replace("name part must", "a valid label key must", 1)
+        yield _wrong(field, key, f"{whole} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')")
+        return
+    prefix, name = (prefix, name) if slash else ("", prefix)
+    if slash and not prefix:
+        yield _wrong(field, key, "prefix part must be non-empty")
+    elif slash and not re.fullmatch(_SUBDOMAIN, prefix):
         yield _wrong(field, key, f"prefix part {_SUBDOMAIN_TEXT}")
+    if not name:
+        yield _wrong(field, key, "name part must be non-empty")
     if not re.fullmatch(_LABEL_NAME, name):
         yield _wrong(field, key, _NAME_TEXT)
     elif len(name) > 63:

@@ -98,8 +98,9 @@ class Call:
         return parse(self.body, yaml=self.content_type in ("application/yaml", "application/apply-patch+yaml"))
 
     def dry_run(self, options: Obj | None = None) -> bool:
-        """Raises Failure 422 where it is neither empty nor All."""
-        asked = [self.query["dryRun"]] if self.query.get("dryRun") else (options or {}).get("dryRun") or []
+        """Whether to write nothing, from ``options`` or else from the query. Raises Failure 422 where it is another than All."""
+        given = {"dryRun": [self.query["dryRun"]] if self.query.get("dryRun") else []} if options is None else options
+        asked = given.get("dryRun") or []
         if asked not in ([], ["All"]):
             raise _bad_option(self.method, asked)
         return bool(asked)

@@ -89,7 +89,7 @@ class Reads:
         except (ValueError, KeyError, TypeError, msgspec.DecodeError) as error:
             raise bad_request(f"invalid continue token: continue key is not valid: {error}") from None
         kept = self._rest.get(number)
-        if kept is None or kept[0] < self._store.compacted:
+        if kept is None or kept[0] <= self._store.compacted:
             raise expired(_EXPIRED)
         return kept
 

@@ -88,8 +88,8 @@ def _container(pod: Obj, asked: str) -> str:
         if asked not in names:
             raise bad_request(f"container {asked} is not valid for pod {name}")
         return asked
-    if len(names) == 1:
-        return str(names[0])
+    if len(spec["containers"]) == 1:
+        return str(spec["containers"][0]["name"])
     raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]")
 
 
@@ -99,7 +99,7 @@ def _query(store: Store, call: Call) -> Query:
         since = logs.nanoseconds(store.now() - timedelta(seconds=seconds))
     elif moment := call.query.get("sinceTime"):
         try:
-            since = logs.nanoseconds(parse(moment))
+            since = logs.nanoseconds(parse(moment).replace(microsecond=0))  # as metav1.Time: whole seconds
         except ValueError as error:
             raise bad_request(f"sinceTime: {error}") from None
     return Query(call.flag("timestamps"), call.number("tailLines"), since, call.number("limitBytes"))

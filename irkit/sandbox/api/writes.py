@@ -18,7 +18,6 @@ from irkit.sandbox.failures import (
     exists,
     forbidden,
     invalid,
-    media_type,
     modified,
     not_found,
     precondition,
@@ -126,11 +125,20 @@ def _applied(store: Store, served: Served, call: Call, current: Obj) -> Obj:
     try:
         return fields.apply(current, body, manager=call.manager, time=stamp(store.now()), force=call.flag("force"))
     except fields.ApplyConflict as conflict:
-        listed = "\n".join(f'conflict with "{manager}" using {served.resource.api_version}: {field}' for manager, field in conflict.conflicts)
-        noun = "conflict" if len(conflict.conflicts) == 1 else "conflicts"
-        causes = [{"reason": "FieldManagerConflict", "message": f'conflict with "{manager}" using {served.resource.api_version}', "field": field}
-                  for manager, field in conflict.conflicts]  # fmt: skip
+        causes = [
+            {"reason": "FieldManagerConflict", "message": f"conflict with {_owner(entry)}", "field": field} for entry, field in conflict.conflicts
+        ]
+        listed = ", ".join(f"{cause['message']}: {cause['field']}" for cause in causes)
+        noun = "conflict" if len(causes) == 1 else "conflicts"
         raise Failure(409, "Conflict", f"Apply failed with {len(causes)} {noun}: {listed}", {"causes": causes}) from None
+
+
+def _owner(entry: Obj) -> str:
+    """Whose a field is, as printManager of structured-merge's conflicts says it."""
+    if entry["operation"] != "Update":
+        return f'"{entry["manager"]}"'
+    through = f' with subresource "{entry["subresource"]}"' if entry.get("subresource") else ""
+    return f'"{entry["manager"]}"{through} using {entry["apiVersion"]}'
 
 
 def complete_applied(body: Obj) -> Obj:
@@ -243,15 +251,14 @@ def delete_collection(store: Store, served: Served, call: Call, victims: list[Ob
 
 
 def _options(call: Call) -> Obj:
-    options: Any = call.document() if call.body else {}
-    if not isinstance(options, dict):
-        raise bad_request("error decoding DeleteOptions: not an object")
-    found = {**options}
-    if call.query.get("propagationPolicy"):
-        found["propagationPolicy"] = call.query["propagationPolicy"]
-    if call.number("gracePeriodSeconds") is not None:
-        found["gracePeriodSeconds"] = call.number("gracePeriodSeconds")
-    return found
+    """DeleteOptions. With a body, the real server does not look at the query at all (handlers/delete.go)."""
+    if call.body:
+        options: Any = call.document()
+        if not isinstance(options, dict):
+            raise bad_request("error decoding DeleteOptions: not an object")
+        return dict(options)
+    found: Obj = {"propagationPolicy": call.query.get("propagationPolicy"), "gracePeriodSeconds": call.number("gracePeriodSeconds")}
+    return {**found, "dryRun": [call.query["dryRun"]] if call.query.get("dryRun") else []}
 
 
 def _check_preconditions(served: Served, name: str, current: Obj, wanted: Obj) -> None:

@@ -21,9 +21,9 @@ _UNOWNED_META = {"name", "namespace", "uid", "resourceVersion", "generation", "c
 
 
 class ApplyConflict(Exception):
-    """Another manager owns fields that the applied configuration would change: (manager, field) each."""
+    """Others own fields that the applied configuration would change: (the entry of managedFields, field) each."""
 
-    def __init__(self, conflicts: list[tuple[str, str]]) -> None:
+    def __init__(self, conflicts: list[tuple[Obj, str]]) -> None:
         super().__init__(str(conflicts))
         self.conflicts = conflicts
 
@@ -143,7 +143,7 @@ def apply(live: Obj, applied: Obj, *, manager: str, time: str, force: bool) -> O
     entries = live["metadata"].get("managedFields") or []
     others = [(entry, set_of(entry.get("fieldsV1") or {})) for entry in entries if not _is(entry, manager, "Apply", "")]
     taken = {path for path, value in wanted.items() if path[-1] != "." and path in present and present[path] != value}
-    conflicts = [(entry["manager"], dotted(path)) for entry, owned in others for path in sorted(owned & taken)]
+    conflicts = [(entry, dotted(path)) for entry, owned in others for path in sorted(owned & taken)]
     if conflicts and not force:
         raise ApplyConflict(conflicts)
     mine = next((set_of(e.get("fieldsV1") or {}) for e in entries if _is(e, manager, "Apply", "")), frozenset())
