@@ -39,7 +39,10 @@ def in_turns(runs: int, *timed: Callable[[], float]) -> list[Series]:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended: seconds in all, seconds until the awaited line, peak memory in MB."""
+    """How a process ended: seconds in all, seconds until the awaited line, peak memory in MB.
+
+    The kernel counts this process's memory at the fork into the peak, so what is shown is an upper bound of at least some 30 MB.
+    """
 
     seconds: float
     awaited: float
