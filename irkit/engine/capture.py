@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from irkit import __version__, collectors
+from irkit.collectors.base import indented
 from irkit.engine.events import BagSealed, Collected, Collecting
 from irkit.engine.journal import Journal
 from irkit.engine.state import State
@@ -28,8 +29,8 @@ from irkit.text import plural
 @dataclass(slots=True)
 class _Progress:
     pods: int = 0
-    artefacts: int = 0
     octets: int = 0
+    paths: set[str] = field(default_factory=set)  # what pods share is in the bag once
     gaps: list[Gap] = field(default_factory=list)
 
 
@@ -63,7 +64,7 @@ class Collection:
 
     def keep(self, seen: Mapping[str, object]) -> None:
         """Save what the planner read, before anything changes. Raises EvidenceError where the disk refuses."""
-        content = msgspec.json.format(msgspec.json.encode(seen), indent=1)
+        content = indented(seen)
         artefact = Artefact(("before", f"{self._run}.json"), lambda: iter((content,)), "what was seen before the first change")
         self._open().add(artefact)
 
@@ -79,10 +80,10 @@ class Collection:
         for capture, pending in [(c, self._begin(c, cluster, writer)) for c in captures]:
             outcome = self._finish(capture, pending, progress)
             outcomes.append(outcome)
-            self._ports.listen(Collecting(progress.pods, len(captures), progress.artefacts, progress.octets))
+            self._ports.listen(Collecting(progress.pods, len(captures), len(progress.paths), progress.octets))
         self._note([Result(call=c, outcome=o) for c, o in zip(calls, outcomes, strict=True)])
         seconds = self._ports.clock.monotonic() - began
-        self._ports.listen(Collected(progress.pods, progress.artefacts, progress.octets, seconds, tuple(progress.gaps)))
+        self._ports.listen(Collected(progress.pods, len(progress.paths), progress.octets, seconds, tuple(progress.gaps)))
         return outcomes
 
     def _note(self, bodies: Sequence[Intent | Result]) -> None:
@@ -130,10 +131,12 @@ class Collection:
                 continue
             if isinstance(got, Stored):
                 stored, octets = stored + 1, octets + got.size
+                progress.octets += 0 if got.path in progress.paths else got.size
+                progress.paths.add(got.path)
             else:
                 gaps.append(got)
-        progress.pods, progress.artefacts, progress.octets = progress.pods + 1, progress.artefacts + stored, progress.octets + octets
-        progress.gaps += gaps
+        progress.pods += 1
+        progress.gaps += [g for g in gaps if g not in progress.gaps]
         if failure is None and (lost := [g for g in gaps if g.transient]):
             failure = Failed(
                 f"{lost[0].what}: {lost[0].why}" + (f" (and {plural(len(lost) - 1, 'more gap')})" if lost[1:] else ""), 6, "irkit resume"
@@ -148,7 +151,7 @@ class Collection:
             return
         writer = self._open()
         excerpt = self._journal.path.read_bytes()
-        writer.add(Artefact(("journal.jsonl",), lambda: iter((excerpt,)), "the journal up to this bag"))
+        writer.add(Artefact(("journal.jsonl",), lambda: iter((excerpt,)), "the journal up to this bag", of=self._run))
         bag = writer.seal(self._info())
         self._writer = None
         self._record(bag)
@@ -159,7 +162,7 @@ class Collection:
         skew = "not measured" if cluster.clock_skew is None else f"{cluster.clock_skew:+.3f} s"
         return {
             "Source-Organization": incident.operator.name, "Bagging-Software": f"irkit {__version__}",
-            "External-Identifier": incident.id, "Bag-Group-Identifier": incident.id,
+            "Bagging-Date": self._ports.clock.now().date().isoformat(), "External-Identifier": incident.id, "Bag-Group-Identifier": incident.id,
             "External-Description": f"Evidence of {incident.target.pod}",
             "Irkit-Operator": incident.operator.name, "Irkit-Operator-Groups": ", ".join(incident.operator.groups),
             "Irkit-Command": " ".join(self._ports.argv), "Irkit-Version": __version__, "Irkit-Run": self._run,

@@ -68,12 +68,9 @@ class Journal:
         except OSError as error:
             raise RefusedError(f"the journal can't be written: {printable(path)}: {error.strerror}; nothing was changed",
                                next="set IRKIT_HOME to a directory that can be written") from None  # fmt: skip
-        loaded = read(path)
-        if loaded.torn:
-            os.ftruncate(self._fd, loaded.size)
-            os.fsync(self._fd)
-        self.lines = list(loaded.lines)
-        self.last = loaded.last
+        self.lines: list[Line] = []
+        self.last = FIRST
+        self._reread()
 
     def append(self, *bodies: Body) -> Sequence[Line]:
         """Write lines and fsync once; when this returns they are on disk. Raises EvidenceError where the disk refuses."""
@@ -87,10 +84,21 @@ class Journal:
                 last = hashlib.sha256(raw).hexdigest()
                 data += raw + b"\n"
                 lines.append(line)
-            self._write(data)
-            self.lines += lines
-            self.last = last
+            try:
+                self._write(data)
+                self.lines += lines
+                self.last = last
+            except BaseException:  # Ctrl-C between the disk and here: what is on the disk counts
+                self._reread()
+                raise
             return lines
+
+    def _reread(self) -> None:
+        loaded = read(self.path)
+        if loaded.torn:
+            os.ftruncate(self._fd, loaded.size)
+            os.fsync(self._fd)
+        self.lines, self.last = list(loaded.lines), loaded.last
 
     def _write(self, data: bytes) -> None:
         before = os.fstat(self._fd).st_size

@@ -43,6 +43,8 @@ class Session:
         self.lease = TargetLease(ports.cluster, ports.clock, target.pod.uid or target.pod.name, f"{who.name}@{self._host}", incident.id)
         self.journal: Journal | None = None
         self.state = State()
+        self._answers = True  # whether the server did, the last time
+        self._again = "irkit lift" if command == "lift" else "irkit resume"
 
     def begin(self, opened: Opened | None = None) -> None:
         """Open the journal: a new one with its first record, or the one that is there. Raises HeldError, RefusedError."""
@@ -73,12 +75,13 @@ class Session:
 
     def publish(self) -> None:
         """Put a copy of the journal where colleagues find it, if the cluster has the place."""
-        if self.journal is not None and self.lease.shared:
+        if self.journal is not None and self.lease.shared and self._answers:
             self.lease.why_not = publish(self.ports.cluster, self.incident.id, self.journal.path)
 
     def _ran(self, event: str, exit_code: int) -> None:
-        if self.journal is None:
-            return
+        self._answers = exit_code not in (7, 130)
+        if self.journal is None or not self.journal.lines:
+            return  # no incident yet
         for line in self.journal.append(Ran(run=self.run, event=event, command=self.command, exit_code=exit_code)):
             self.state.add(line)
 
@@ -89,14 +92,20 @@ class Session:
         try:
             if isinstance(error, KeyboardInterrupt):
                 self._ran("interrupted", 130)
-                left = "" if self.journal is None else f" {self.incident.id}"
-                raise InterruptedRun("interrupted; " + ("the journal is intact" if left else "nothing was changed"),
-                                     next=f"irkit resume{left}" if left else "") from None  # fmt: skip
+                raise self._interrupted() from None
             if isinstance(error, IrkitError):
                 self._ran("end", error.exit_code)
         finally:
             if self.journal is not None:
                 self.journal.close()
-            self.lease.release()
+            if self._answers:
+                self.lease.release()
+            else:  # whoever waits for the end of this run should not have to wait for the server
+                self.lease.abandon()
             if self._lock is not None:
                 self._lock.release()
+
+    def _interrupted(self) -> InterruptedRun:
+        if self.journal is None or not self.journal.lines:
+            return InterruptedRun("interrupted; nothing was changed")
+        return InterruptedRun("interrupted; the journal is intact", next=f"{self._again} {self.incident.id}")

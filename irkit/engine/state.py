@@ -114,8 +114,8 @@ class State:
             if intent.purpose == "do" and isinstance(change, Create | Patch) and _may_hold(result):
                 found[change.intent] = (intent, result)
             elif intent.purpose == "lift" and isinstance(change, Delete | Patch) and isinstance(result, Done | Unchanged):
-                kind = Create if isinstance(change, Delete) else Patch
-                lifted = [k for k, (i, _) in found.items() if isinstance(i.change, kind) and change.ref.same(i.change.ref)]
+                kinds = (Create, Patch) if isinstance(change, Delete) else (Patch,)
+                lifted = [k for k, (i, _) in found.items() if isinstance(i.change, kinds) and change.ref.same(i.change.ref)]
                 for key in lifted:
                     del found[key]
         return list(found.values())

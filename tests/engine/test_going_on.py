@@ -24,7 +24,7 @@ def test_a_lifted_incident_is_not_contained_again_by_resume(tmp_path):
         first = respond(b.ports, b.request())
         lifting.lift(b.ports, None, "keep")
         before = len(b.writes())
-        with pytest.raises(UsageError, match="nothing|anything left"):
+        with pytest.raises(UsageError, match="anything left"):
             resume(b.ports, None)
         assert resume(b.ports, first.incident).incident == first.incident
         assert len(b.writes()) == before
