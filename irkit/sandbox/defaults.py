@@ -85,7 +85,21 @@ def _daemon_set(obj: Obj) -> Obj:
 
 
 def _job(obj: Obj) -> Obj:
-    return _templated(obj, parallelism=1, completions=1, backoffLimit=6, completionMode="NonIndexed", suspend=False)
+    given = obj.get("spec") or {}
+    return _templated(obj, parallelism=1, completions=given.get("parallelism") or 1, backoffLimit=6, completionMode="NonIndexed", suspend=False,
+                      manualSelector=False, podReplacementPolicy="TerminatingOrFailed")  # fmt: skip
+
+
+def identify(obj: Obj) -> Obj:
+    """What depends on the uid that the object has now: the labels and the selector of a Job (strategy.go of batch/job)."""
+    if obj["kind"] != "Job" or obj["spec"].get("manualSelector"):
+        return obj
+    name, uid = obj["metadata"]["name"], obj["metadata"]["uid"]
+    labels = {"batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": name, "controller-uid": uid, "job-name": name}
+    template = obj["spec"]["template"]
+    inside = {**template["metadata"], "labels": {**(template["metadata"].get("labels") or {}), **labels}}
+    spec = {**obj["spec"], "selector": {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}, "template": {**template, "metadata": inside}}
+    return {**obj, "metadata": {**obj["metadata"], "labels": {**labels, **(obj["metadata"].get("labels") or {})}}, "spec": spec}
 
 
 def _cron_job(obj: Obj) -> Obj:

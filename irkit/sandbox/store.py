@@ -17,7 +17,7 @@ from irkit.model.kube import Obj, Resource
 from irkit.ports import Clock
 from irkit.sandbox.catalog import Catalog, Served
 from irkit.sandbox.clock import stamp
-from irkit.sandbox.defaults import complete
+from irkit.sandbox.defaults import complete, identify
 from irkit.sandbox.failures import exists, not_found
 from irkit.sandbox.names import Names
 from irkit.sandbox.patches import fields
@@ -111,6 +111,7 @@ class Store:
             made = {**obj, "metadata": {**meta, "uid": self.names.uid(*served.id, namespace, name), "creationTimestamp": now}}
             if "spec" in obj and served.resource.kind not in _WITHOUT_GENERATION:
                 made["metadata"]["generation"] = 1
+            made = identify(made)
             made["metadata"]["managedFields"] = fields.record(None, made, manager=manager, time=now, operation=operation)
             if dry_run:
                 return made

@@ -74,7 +74,11 @@ def test_a_relabelled_pod_is_let_go_and_replaced(cluster: Cluster) -> None:
     path = (
         f"{cluster.path(kube.PODS)}?watch=true&timeoutSeconds=3&resourceVersion={version}&fieldSelector=metadata.name%3D{suspect['metadata']['name']}"
     )
-    owned = [bool(e["object"]["metadata"].get("ownerReferences")) for e in cluster.admin.watch(path)]
+    owned = []
+    for event in cluster.admin.watch(path):
+        owned.append(bool(event["object"]["metadata"].get("ownerReferences")))
+        if not owned[-1]:
+            break
     assert owned == [True, False]
 
 
@@ -174,6 +178,63 @@ def test_a_daemon_set_without_a_node_lets_the_detached_pod_live(cluster: Cluster
     changed = cluster.admin.patch(cluster.path(kube.DAEMONSETS, "agent"), back)
     assert "nodeSelector" not in changed["spec"]["template"]["spec"]
     cluster.settled("app=agent", len(cluster.nodes))
+
+
+def job(cluster: Cluster, parallelism: int = 1) -> Obj:
+    template = {"spec": {"restartPolicy": "Never", "nodeName": cluster.nodes[0], "containers": [{"name": "c", "image": "img:1"}]}}
+    made = cluster.admin.create(cluster.path(kube.JOBS), {"metadata": {"name": "work"}, "spec": {"parallelism": parallelism, "template": template}})
+    cluster.settled("job-name=work", parallelism)
+    return made
+
+
+def test_a_job_replaces_a_relabelled_pod_and_no_longer_holds_it(cluster: Cluster) -> None:
+    made = job(cluster)
+    assert made["spec"]["selector"] == {"matchLabels": {"batch.kubernetes.io/controller-uid": made["metadata"]["uid"]}}
+    (suspect,) = cluster.pods("job-name=work")
+    assert suspect["metadata"]["finalizers"] == ["batch.kubernetes.io/job-tracking"]
+    relabel(cluster, suspect)
+    name = suspect["metadata"]["name"]
+    detached(cluster, name)
+    until(lambda: not cluster.admin.get(cluster.path(kube.PODS, name))["metadata"].get("finalizers"), "the finalizer is gone")
+    (other,) = cluster.settled("job-name=work", 1)
+    assert other["metadata"]["name"] != name
+    stopped = cluster.admin.patch(f"{cluster.path(kube.JOBS, 'work')}?fieldManager=irkit", {"spec": {"suspend": True}})
+    assert stopped["spec"]["suspend"] is True
+    until(lambda: not cluster.pods("job-name=work"), "suspending deletes the pods that the Job owns")
+    assert names(cluster.pods()) == {name}
+
+    def suspended() -> bool:
+        conditions = cluster.admin.get(cluster.path(kube.JOBS, "work"))["status"].get("conditions", [])
+        return any(c["type"] == "Suspended" and c["status"] == "True" for c in conditions)
+
+    until(suspended, "the Job says that it is suspended")
+    cluster.admin.patch(cluster.path(kube.JOBS, "work"), {"spec": {"suspend": False}})
+    cluster.settled("job-name=work", 1)
+
+
+def test_a_job_is_complete_when_its_pod_has_succeeded(cluster: Cluster) -> None:
+    job(cluster)
+    (pod,) = cluster.pods("job-name=work")
+    name = pod["metadata"]["name"]
+    ended = [{**s, "ready": False, "state": {"terminated": {"exitCode": 0}}} for s in pod["status"]["containerStatuses"]]
+    cluster.admin.patch(cluster.path(kube.PODS, name, "status"), {"status": {"phase": "Succeeded", "containerStatuses": ended}})
+
+    def done() -> bool:
+        status = cluster.admin.get(cluster.path(kube.JOBS, "work"))["status"]
+        return status.get("succeeded") == 1 and any(c["type"] == "Complete" and c["status"] == "True" for c in status.get("conditions", []))
+
+    until(done, "the Job is complete")
+    until(lambda: not cluster.admin.get(cluster.path(kube.PODS, name))["metadata"].get("finalizers"), "the pod is counted")
+
+
+def test_a_cron_job_is_suspended(cluster: Cluster) -> None:
+    inner = {"spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "img:1"}]}}}}
+    body = {"metadata": {"name": "nightly"}, "spec": {"schedule": "0 0 1 1 *", "jobTemplate": inner}}
+    made = cluster.admin.create(cluster.path(kube.CRONJOBS), body)
+    assert made["spec"]["suspend"] is False
+    patched = cluster.admin.patch(f"{cluster.path(kube.CRONJOBS, 'nightly')}?fieldManager=irkit", {"spec": {"suspend": True}})
+    assert patched["spec"]["suspend"] is True
+    assert patched["metadata"]["generation"] == 2
 
 
 def test_a_new_template_replaces_the_pods(cluster: Cluster) -> None:

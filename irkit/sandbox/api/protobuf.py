@@ -31,6 +31,7 @@ _MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
     "ConfigMap": {1: ("metadata", "ObjectMeta"), 2: ("data", "map"), 3: ("binaryData", "bytemap"), 4: ("immutable", "flag")},
     "DeleteOptions": {1: ("gracePeriodSeconds", "number"), 2: ("preconditions", "Preconditions"), 4: ("propagationPolicy", "text"),
                       5: ("dryRun", "texts")},
+    "Eviction": {1: ("metadata", "ObjectMeta"), 2: ("deleteOptions", "DeleteOptions")},
     "Preconditions": {1: ("uid", "text"), 2: ("resourceVersion", "text")},
 }  # fmt: skip
 _INNER = {"Unknown", "TypeMeta", "ObjectMeta", "AccessSpec", "ResourceAttributes", "NonResourceAttributes", "RulesSpec", "Preconditions"}

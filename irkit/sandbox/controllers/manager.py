@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 
 from irkit.ports import Clock
-from irkit.sandbox.controllers import daemonset, deployment, endpoints, garbage, node, replicaset, statefulset
+from irkit.sandbox.controllers import daemonset, deployment, endpoints, garbage, job, node, replicaset, statefulset
 from irkit.sandbox.logs import Logs
 from irkit.sandbox.store import Store
 
-STEPS = (garbage.namespaces, deployment.reconcile, replicaset.reconcile, statefulset.reconcile, daemonset.reconcile, garbage.collect,
+STEPS = (garbage.namespaces, deployment.reconcile, replicaset.reconcile, statefulset.reconcile, daemonset.reconcile, job.reconcile, garbage.collect,
          endpoints.reconcile, node.schedule)  # fmt: skip
 ROUNDS = 500
 """More rounds than any rollout here takes; two controllers that undo each other end there."""
