@@ -21,19 +21,40 @@ def main() -> NoReturn:
 
         print(overview())
         sys.exit(0 if words else 2)
-    signal.signal(signal.SIGTERM, _interrupt)
-    from irkit.cli.main import run
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        from irkit.cli.main import run
 
-    code = run(words)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if code == 130:
-        os._exit(code)  # threads may still wait for a server that does not answer; what matters is on disk
-    sys.exit(code)
+        code = run(words)
+    except KeyboardInterrupt:
+        print("130: interrupted; nothing was changed", file=sys.stderr)
+        code = 130
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit without waiting for threads: they may wait for a server that does not answer, and what matters is on disk."""
+    threads = sys.modules.get("threading")
+    if code != 130 and (threads is None or threads.active_count() == 1):
+        sys.exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, AttributeError):  # nobody reads it any more
+            continue
+    os._exit(code)
 
 
 def _interrupt(signum: int, frame: object) -> None:  # noqa: ARG001 -- the signature of a handler
+    """The first signal ends the run in order; by the second somebody says that this takes too long."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _at_once)
     raise KeyboardInterrupt
+
+
+def _at_once(signum: int, frame: object) -> None:  # noqa: ARG001
+    os._exit(130)
 
 
 if __name__ == "__main__":

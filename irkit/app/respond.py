@@ -6,8 +6,9 @@ may and whether it would accept it, show, ask, open the journal, save what was s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
@@ -90,8 +91,14 @@ def taking(playbook: Playbook, take: Sequence[str]) -> Playbook:
     return msgspec.structs.replace(playbook, steps=steps)
 
 
-def pool_of(ports: Ports) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(ports.settings.concurrency, thread_name_prefix="irkit")
+@contextmanager
+def pool_of(ports: Ports) -> Iterator[ThreadPoolExecutor]:
+    """Threads for requests. Whatever they still wait for at the end, nobody needs any more."""
+    pool = ThreadPoolExecutor(ports.settings.concurrency, thread_name_prefix="irkit")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _incident(request: Request, playbook: Playbook, target: Target, where: ClusterIdentity, who: Operator, ports: Ports) -> Incident:

@@ -57,8 +57,10 @@ def _unforeseen(error: Exception, words: list[str]) -> int:
     kind = type(error)
     if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # what typer's parser raises
         return output.error(UsageError(error.format_message(), next=f"irkit {printable(words[0])} --help"), words)
-    if kind.__name__ in ("Exit", "Abort"):
-        return int(getattr(error, "exit_code", 130))
+    if kind.__name__ == "Abort":  # what typer makes of Ctrl-C
+        return output.error(InterruptedRun("interrupted; nothing was changed"), words)
+    if kind.__name__ == "Exit":
+        return int(getattr(error, "exit_code", 1))
     where = error.__traceback__
     while where is not None and where.tb_next is not None:
         where = where.tb_next

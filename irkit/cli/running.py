@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Literal
 
@@ -9,6 +10,7 @@ from irkit import wiring
 from irkit.cli import outcome, output
 from irkit.cli.render import Progress
 from irkit.engine.result import RunResult
+from irkit.errors import InterruptedRun
 from irkit.ports import Ports
 from irkit.settings import Settings
 
@@ -23,7 +25,14 @@ def run(
     """Run one use case at a terminal; its document or its outcome goes to stdout, what happens on the way to stderr."""
     progress = Progress(output.stderr(), quiet=form == "json")
     ports = wiring.ports(configured, progress, yes=yes)
-    return tell(use_case(ports), form, configured)
+    result = use_case(ports)
+    try:
+        return tell(result, form, configured)
+    except BrokenPipeError:  # nobody reads it; what holds is the same
+        sys.stdout = None
+        return result.exit_code
+    except KeyboardInterrupt:
+        raise InterruptedRun("interrupted; the run was over", next=f"irkit incident show {result.incident or ''}".rstrip()) from None
 
 
 def tell(result: RunResult, form: str, configured: Settings) -> int:
