@@ -83,7 +83,7 @@ def _lift(ports: Ports, session: Session, executor: Executor, choice: Choice) ->
     left = bool(_planned(session.state, incident, executor.look(), choice)[0].writes)
     document = result.finished(session.state, "lift", [], session.home.directory(incident.id) / "bags")
     document.checks, document.isolation = [], None
-    document.steps = [_document(session.state, session.run)]
+    document.steps = [_document(session.state, session.run, choice, conflicts)]
     document.exit_code = failure.exit_code if failure else (5 if left or conflicts else 0)
     document.outcome = "incomplete" if document.exit_code else "lifted"
     document.next = _next(incident, choice, failure, conflicts)
@@ -101,11 +101,18 @@ def _next(incident: Incident, choice: Choice, failure: Failed | None, conflicts:
     return f"irkit lift {incident.id} --pod delete   (or: --pod return)" if choice == "keep" else f"irkit incident show {incident.id}"
 
 
-def _document(state: State, run: str) -> result.StepResult:
+_ENDS = {"keep": "what was stopped runs again; the pod stays cut off", "return": "the pod is back in service",
+         "delete": "the pod is deleted, its evidence sealed"}  # fmt: skip
+
+
+def _document(state: State, run: str, choice: Choice, conflicts: list[str]) -> result.StepResult:
     done = [(i, state.results.get(c)) for c, i in state.intents.items() if i.purpose == "lift" and i.run == run]
     changes = [result.change_doc(i.change, r) for i, r in done]
     failed = next((r for _, r in done if isinstance(r, Failed)), None)
-    return result.StepResult(id="lift", step="lift", outcome="failed" if failed else "done", why=failed.error if failed else "", changes=changes)
+    wrong = ([failed.error] if failed else []) + [f"not restored: {c}" for c in conflicts]
+    return result.StepResult(
+        id="lift", step="lift", phase="recovery", outcome="failed" if wrong else "done", why="; ".join(wrong) or _ENDS[choice], changes=changes
+    )
 
 
 def _say(ports: Ports, conflicts: list[str]) -> None:
@@ -146,6 +153,8 @@ def _changes(state: State, incident: Incident, seen: Observed, choice: Choice, c
     if choice == "keep":
         return
     alive = exists(seen.cluster, pod) is not None
+    if choice == "return" and not alive and not incident.target.gone:
+        conflicts.append(f"{pod} is gone")
     if choice == "return" and alive:
         yield from _returned([p for p in patches if p.ref.same(pod)], incident, seen, conflicts)
     if choice == "delete" and alive:

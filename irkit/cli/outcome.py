@@ -53,7 +53,7 @@ def _leak(leak: dict[str, object]) -> str:
 def _good(result: RunResult, name: str) -> str:
     verdict = (result.isolation or {}).get("verdict")
     if result.command == "lift":
-        return f"Lifted. {name}: {result.outcome}."
+        return f"Lifted. {name}: {result.steps[0].why}."
     if verdict == "isolated" and result.command != "verify":
         detached = any(c["change"] == "await" for s in result.steps if s.step == "quarantine" for c in s.changes)
         stopped = any(s.step == "scale-down" and s.outcome == "done" for s in result.steps)
