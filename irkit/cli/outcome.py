@@ -55,10 +55,8 @@ def _good(result: RunResult, name: str) -> str:
     if result.command == "lift":
         return f"Lifted. {name}: {result.steps[0].why}."
     if verdict == "isolated" and result.command != "verify":
-        detached = any(c["change"] == "await" for s in result.steps if s.step == "quarantine" for c in s.changes)
         stopped = any(s.step == "scale-down" and s.outcome == "done" for s in result.steps)
-        words = f"alive, {_cut(result)} and detached" if detached else f"alive and {_cut(result)}"
-        return f"Contained. {name} is {words}" + ("; its workload is stopped." if stopped else ".")
+        return f"Contained. {name} is alive and {_cut(result)}" + ("; its workload is stopped." if stopped else ".")
     if verdict == "isolated":
         return f"Holds. {name} is {_cut(result)}."
     if verdict == "gone":
