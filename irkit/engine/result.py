@@ -82,7 +82,10 @@ def planned(incident: Incident, plan: Plan, command: str) -> RunResult:
     """A dry run: the plan and nothing else."""
     steps = [StepResult(id=s.id, step=s.step, phase=s.phase, outcome="planned", why="; ".join(s.notes), changes=[change_doc(c) for c in s.changes])
              for s in plan.steps]  # fmt: skip
-    return RunResult(outcome="planned", command=command, cluster=_cluster(incident), target=describe(incident.target.pod), steps=steps)
+    pod, lifting = incident.target.pod, command == "lift"
+    words = {"lift": f"lift {incident.id}", "respond": f"respond {incident.playbook} {pod.name} -n {pod.namespace}"}
+    return RunResult(incident=incident.id if lifting else None, outcome="planned", command=command, cluster=_cluster(incident), target=describe(pod),
+                     steps=steps, next=f"irkit {words.get(command, f'{command} {pod.name} -n {pod.namespace}')}")  # fmt: skip
 
 
 def finished(state: State, command: str, names: Sequence[tuple[str, str, str]], bags: Path) -> RunResult:
@@ -103,9 +106,10 @@ def finished(state: State, command: str, names: Sequence[tuple[str, str, str]], 
 
 def _next(result: RunResult, state: State) -> str:
     """The one thing to do after this: what a failed step says, or what its outcome asks for."""
-    said = next((o.next for step in result.steps if isinstance(o := state.steps.get(step.id), Failed) and o.next), "")
-    if said or result.exit_code == 3:
-        return said or f"irkit resume {result.incident}"
+    failed = [o for step in result.steps if isinstance(o := state.steps.get(step.id), Failed)]
+    said = next((o.next for o in failed if o.next), "irkit resume")
+    if failed or result.exit_code == 3:
+        return f"{said} {result.incident}" if said == "irkit resume" else said
     if (result.isolation or {}).get("verdict") == "leaks":
         return f"irkit verify {result.incident} --explain"
     return f"irkit verify {result.incident}" if result.isolation else f"irkit bundle show {result.incident}"
@@ -159,8 +163,9 @@ def _is_check(intent: Intent) -> bool:
     return intent.change.__struct_config__.tag == "check"
 
 
-def failed(error: IrkitError, command: str, incident: str | None = None) -> RunResult:
+def failed(error: IrkitError, command: str) -> RunResult:
     """The document of a run that ended in an error, before or after it had an incident."""
     outcome = {3: "declined", 130: "interrupted"}.get(error.exit_code, "failed")
-    return RunResult(incident=incident, command=command, outcome=outcome, exit_code=error.exit_code, next=error.next,
-                     error={"code": error.exit_code, "message": error.message, "next": error.next})  # fmt: skip
+    following = error.next or error.otherwise
+    return RunResult(incident=error.incident, command=command, outcome=outcome, exit_code=error.exit_code, next=following,
+                     error={"code": error.exit_code, "message": error.message, "next": following})  # fmt: skip

@@ -38,7 +38,7 @@ class World:
     pods: tuple[str, ...] = field(init=False)  # of the suspect's workload, when it began
 
     def __post_init__(self) -> None:
-        self.pods = self._backends()
+        self.pods = self.backends()
 
     @property
     def contain(self) -> tuple[str, ...]:
@@ -46,7 +46,8 @@ class World:
         namespace, pod = self.box.suspect
         return "contain", pod, "-n", namespace, "--yes"
 
-    def _backends(self) -> tuple[str, ...]:
+    def backends(self) -> tuple[str, ...]:
+        """Names of the pods that the suspect's workload has, or had."""
         pods = [o for s, o in self.box.store.everything() if s.resource.kind == "Pod" and o["metadata"]["name"].startswith("backend-")]
         return tuple(sorted(p["metadata"]["name"] for p in pods))
 
@@ -106,6 +107,12 @@ class World:
         """The requests that changed the cluster, as its audit log has them."""
         verbs = ("create", "update", "patch", "delete")
         return [e for e in self.box.audit if e["verb"] in verbs and not dry(e) and not review(e) and e["responseStatus"]["code"] < 300]
+
+    def restored(self, before: Obj) -> list[str]:
+        """What differs from before a containment that was lifted with the pod returned. Pods that ended have successors."""
+        own = re.compile(r"(Pod|EndpointSlice) .*/backend-")
+        then, now = ({k: v for k, v in world.items() if not own.match(k)} for world in (before, self.final()))
+        return differences(now, then) + differences(len(self.backends()), len(self.pods), ".pods")
 
     def lawful(self) -> None:
         """Each change was made once; the policy before the labels; what every pod had logged was read before the workload stopped."""
