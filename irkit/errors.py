@@ -18,8 +18,8 @@
         ├── GoneError             410: a list or watch must start again
         └── InvalidError          400, 422: refused by validation or admission
 
-Each class knows its exit code; each instance may carry the one next thing to
-do. Texts hold nothing of a response body but the ``message`` of a
+Each class knows its exit code and the one next thing to do, unless the instance
+knows a better one. Texts hold nothing of a response body but the ``message`` of a
 ``kind: Status``, escaped and cut (an error body may hold secrets).
 """
 
@@ -38,15 +38,18 @@ class IrkitError(Exception):
     """Something a person must know, in one sentence, and what to do ``next`` about it."""
 
     exit_code: ClassVar[int] = 1
+    otherwise: ClassVar[str] = "irkit doctor"  # what to do next where the instance says nothing
 
     def __init__(self, message: str, *, next: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.next = next
+        self.incident: str | None = None  # in whose run it was raised, once that has a durable record
 
 
 class UsageError(IrkitError):
     exit_code = 2
+    otherwise = "irkit --help"
 
 
 class Mistake:
@@ -76,6 +79,7 @@ class KubeconfigError(UsageError):
 
 class Declined(IrkitError):
     exit_code = 3
+    otherwise = "the same command again"
 
 
 class ForbiddenError(IrkitError):
@@ -84,10 +88,12 @@ class ForbiddenError(IrkitError):
 
 class EndStateError(IrkitError):
     exit_code = 5
+    otherwise = "irkit verify"
 
 
 class EvidenceError(IrkitError):
     exit_code = 6
+    otherwise = "irkit incident list"
 
 
 class UnreachableError(IrkitError):
@@ -108,6 +114,7 @@ class HeldError(RefusedError):
 
 class InterruptedRun(IrkitError):
     exit_code = 130
+    otherwise = "the same command again"
 
 
 class ApiError(IrkitError):

@@ -66,11 +66,10 @@ def error(failure: IrkitError, words: list[str]) -> int:
     out.line(f"{failure.exit_code}: {first}", style="red" if failure.exit_code not in (3, 130) else "yellow", hang=3)
     for line in rest:
         out.line(f"   {line}")
-    if failure.next:
-        first, *rest = failure.next.split("\n")
-        out.line(f"   next:   {first}")
-        for line in rest:
-            out.line(f"           {line}")
+    first, *rest = (failure.next or failure.otherwise).split("\n")
+    out.line(f"   next:   {first}")
+    for line in rest:
+        out.line(f"           {line}")
     return failure.exit_code
 
 

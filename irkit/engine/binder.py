@@ -193,7 +193,8 @@ def _unknown(wanted: Wanted, namespace: str, pods: Sequence[Obj], cluster: Clust
         return UsageError(
             f"{message}; it is in {', '.join(map(printable, elsewhere))}", next=f"irkit contain {wanted.name} -n {printable(elsewhere[0])}"
         )
-    return UsageError(message + (f"; did you mean {' or '.join(printable(n) for n in near)}?" if near else f"; it has {len(pods)} pods"))
+    hint = f"; did you mean {' or '.join(printable(n) for n in near)}?" if near else f"; it has {len(pods)} pods"
+    return UsageError(message + hint, next=f"kubectl get pods -n {printable(namespace)}")
 
 
 def _of_idle(wanted: Wanted, namespace: str, cluster: ClusterReader) -> Target:

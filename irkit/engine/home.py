@@ -64,7 +64,7 @@ class Home:
         if identifier not in self.ids():
             near = nearest(identifier, self.ids())
             hint = f"; did you mean {near[0]}?" if near else "; irkit incident list shows what there is"
-            raise UsageError(f"there is no incident {printable(identifier)}{hint}")
+            raise UsageError(f"there is no incident {printable(identifier)}{hint}", next="irkit incident list")
         state = State.of(journal.read(self.journal(identifier)).lines)
         if state.opened is None:
             raise EvidenceError(f"{printable(self.journal(identifier))}:1: it does not begin with an incident")

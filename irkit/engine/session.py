@@ -95,6 +95,7 @@ class Session:
                 raise self._interrupted() from None
             if isinstance(error, IrkitError):
                 self._ran("end", error.exit_code)
+                error.incident = self.incident.id if self._begun else None
         finally:
             if self.journal is not None:
                 self.journal.close()
@@ -105,7 +106,14 @@ class Session:
             if self._lock is not None:
                 self._lock.release()
 
+    @property
+    def _begun(self) -> bool:
+        """Whether there is an incident: it exists from its first durable record."""
+        return self.journal is not None and bool(self.journal.lines)
+
     def _interrupted(self) -> InterruptedRun:
-        if self.journal is None or not self.journal.lines:
+        if not self._begun:
             return InterruptedRun("interrupted; nothing was changed")
-        return InterruptedRun("interrupted; the journal is intact", next=f"{self._again} {self.incident.id}")
+        stopped = InterruptedRun("interrupted; the journal is intact", next=f"{self._again} {self.incident.id}")
+        stopped.incident = self.incident.id
+        return stopped

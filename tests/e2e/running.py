@@ -76,7 +76,13 @@ class Irkit:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Begin a run without a terminal."""
         return subprocess.Popen(
-            [str(PROGRAM), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environ()
+            [str(PROGRAM), *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environ(),
+            cwd=self.home.parent,
         )
 
     def run(self, *words: str, timeout: float = 120) -> Answer:
@@ -91,7 +97,8 @@ class Irkit:
         """One run at a terminal; each ``[y/N]`` is answered in turn. All that was shown is in ``stdout``, as on the screen."""
         master, slave = pty.openpty()
         environ = {**self.environ(), "TERM": "xterm", "COLUMNS": "200", "NO_COLOR": "1"}
-        process = subprocess.Popen([str(PROGRAM), *words], stdin=slave, stdout=slave, stderr=slave, env=environ, start_new_session=True)
+        command = [str(PROGRAM), *words]
+        process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environ, cwd=self.home.parent, start_new_session=True)
         os.close(slave)
         try:
             shown = _converse(master, list(answers), time.monotonic() + timeout)
