@@ -89,6 +89,11 @@ class Sandbox:
         """Events of every request so far, as audit.k8s.io/v1 at level Metadata."""
         return self._audit.events
 
+    @property
+    def problems(self) -> list[Exception]:
+        """What controllers stumbled over, newest last: objects that no schema refused, or a fault of this cluster."""
+        return list(self._manager.problems)
+
     def token_for(self, user: str, groups: Sequence[str] = ()) -> Path:
         """The kubeconfig of another user, who may do what RBAC grants and nothing else."""
         return self._admit(User(user, (*groups, "system:authenticated")), f"kubeconfig-{len(self._users)}")

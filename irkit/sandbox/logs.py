@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -96,4 +97,9 @@ def answer(run: Run, query: Query) -> Iterator[bytes]:
 
 def _stamp(time: int) -> bytes:
     seconds, nanos = divmod(time, 1_000_000_000)
-    return f"{(_EPOCH + timedelta(seconds=seconds)).strftime('%Y-%m-%dT%H:%M:%S')}.{nanos:09}Z".encode()
+    return b"%b.%09dZ" % (_second(seconds), nanos)
+
+
+@functools.lru_cache(maxsize=64)  # logs are in order of time: the next line is mostly of the same second
+def _second(seconds: int) -> bytes:
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S").encode()

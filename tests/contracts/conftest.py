@@ -126,3 +126,4 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     until(lambda: found.admin.send("GET", account).status == 200, "the namespace has its ServiceAccount")
     yield found
     found.admin.send("DELETE", kube.NAMESPACES.path(name=found.namespace))
+    assert found.box is None or not found.box.problems

@@ -242,6 +242,62 @@ def test_server_side_apply(cluster: Cluster) -> None:
     assert less["spec"] == {}
 
 
+def test_apply_of_a_pods_labels(cluster: Cluster) -> None:
+    cluster.pod("p", {"app": "web"}, nodeName=cluster.nodes[0])
+    cluster.running("p")
+    path = cluster.path(kube.PODS, "p")
+
+    def wish(labels: Obj) -> Obj:
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": labels}}
+
+    reply = cluster.admin.send("PATCH", f"{path}?fieldManager=two", wish({"app": "db"}), type=APPLY)
+    assert reply.json["message"] == 'Apply failed with 1 conflict: conflict with "irkit" using v1: .metadata.labels.app'
+    tried = cluster.admin.patch(f"{path}?fieldManager=two&force=true&dryRun=All", wish({"app": "db"}), APPLY)
+    assert tried["metadata"]["labels"] == {"app": "db"}
+    done = cluster.admin.patch(f"{path}?fieldManager=two", wish({"app": "web", "tier": "x"}), APPLY)
+    assert done["metadata"]["labels"] == {"app": "web", "tier": "x"}
+    done = cluster.admin.patch(f"{path}?fieldManager=two", wish({}), APPLY)
+    assert done["metadata"]["labels"] == {"app": "web"}  # irkit owns it, too
+
+
+def test_apply_of_a_workload(cluster: Cluster) -> None:
+    path = cluster.path(kube.DEPLOYMENTS, "web")
+
+    def wish(image: str, **spec: object) -> Obj:
+        template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": image, "ports": [{"containerPort": 80}]}]}}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+                "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": template, **spec}}  # fmt: skip
+
+    cluster.admin.send("PATCH", f"{path}?fieldManager=one", wish("img:1", replicas=0), type=APPLY).ok(201)
+    reply = cluster.admin.send("PATCH", f"{path}?fieldManager=two", wish("img:2"), type=APPLY)
+    assert reply.json["message"] == 'Apply failed with 1 conflict: conflict with "one": .spec.template.spec.containers[name="c"].image'
+    done = cluster.admin.patch(f"{path}?fieldManager=two&force=true", wish("img:2"), APPLY)
+    (container,) = done["spec"]["template"]["spec"]["containers"]
+    assert (container["image"], container["ports"]) == ("img:2", [{"containerPort": 80, "protocol": "TCP"}])
+    assert done["spec"]["replicas"] == 0
+    cluster.admin.patch(f"{path}/scale?fieldManager=irkit", {"spec": {"replicas": 1}})
+    reply = cluster.admin.send("PATCH", f"{path}?fieldManager=one", wish("img:2", replicas=0), type=APPLY)
+    assert reply.json["message"] == 'Apply failed with 1 conflict: conflict with "irkit" with subresource "scale" using apps/v1: .spec.replicas'
+
+
+def test_many_at_once_are_deleted_by_selector(cluster: Cluster) -> None:
+    maps = cluster.path(kube.CONFIGMAPS)
+    for name, label in (("a", "x"), ("b", "x"), ("c", "y")):
+        cluster.admin.create(maps, {"metadata": {"name": name, "labels": {"l": label}}})
+    cluster.admin.send("DELETE", f"{maps}?labelSelector=l%3Dx").ok()
+    assert [m["metadata"]["name"] for m in cluster.admin.get(f"{maps}?labelSelector=l")["items"]] == ["c"]
+
+
+def test_status_is_written_through_its_subresource_alone(cluster: Cluster) -> None:
+    cluster.pod("p", {"app": "web"}, nodeName=cluster.nodes[0])
+    cluster.running("p")
+    path = cluster.path(kube.PODS, "p")
+    assert cluster.admin.patch(path, {"status": {"phase": "Failed"}})["status"]["phase"] == "Running"
+    done = cluster.admin.patch(f"{path}/status?fieldManager=irkit", {"status": {"message": "seen"}, "metadata": {"labels": {"app": "db"}}})
+    assert done["status"]["message"] == "seen"
+    assert manager(done, "irkit", "status")["f:status"] == {"f:message": {}}
+
+
 def test_an_update_takes_a_field_from_who_applied_it(cluster: Cluster) -> None:
     path = cluster.path(kube.LEASES, "l")
     cluster.admin.send("PATCH", f"{path}?fieldManager=one", lease("a"), type=APPLY).ok(201)

@@ -6,7 +6,7 @@ from irkit.sandbox import rbac
 from irkit.sandbox.api import discovery, reads, reviews, subresources, writes
 from irkit.sandbox.api.call import Answer, Call
 from irkit.sandbox.catalog import NODES, PODS, Served
-from irkit.sandbox.failures import Failure, forbidden, no_such_method, no_such_resource
+from irkit.sandbox.failures import Failure, bad_request, forbidden, no_such_method, no_such_resource
 from irkit.sandbox.logs import Logs
 from irkit.sandbox.store import Store
 
@@ -27,9 +27,16 @@ class Router:
             return self._review(served, call)
         if not rbac.may(self._store, call.user, call.attributes):
             raise forbidden(served, call.name, call.attributes.refusal(call.user))
-        if call.subresource:
-            return self._subresource(served, call)
-        return self._resource(served, call)
+        try:
+            return self._subresource(served, call) if call.subresource else self._resource(served, call)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            if call.method == "GET":
+                raise Failure(500, "InternalError", f"Internal error occurred: {type(error).__name__}", {}) from error
+            # there are no schemas: a field of another type than its readers expect shows only here
+            resource = served.resource
+            raise bad_request(
+                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: a field has the wrong type'
+            ) from None
 
     def _review(self, served: Served, call: Call) -> Answer:
         if call.user is rbac.ANONYMOUS:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Callable
 
 from irkit.ports import Clock
 from irkit.sandbox.controllers import daemonset, deployment, endpoints, garbage, job, node, replicaset, statefulset
+from irkit.sandbox.failures import Failure
 from irkit.sandbox.logs import Logs
 from irkit.sandbox.store import Store
 
@@ -27,6 +30,7 @@ class Manager:
         self._seen = 0
         self._stopped = False
         self._held = 0
+        self.problems: deque[Exception] = deque(maxlen=100)
         self._thread = threading.Thread(target=self._run, name="sandbox-controllers", daemon=True)
 
     def start(self) -> None:
@@ -67,10 +71,16 @@ class Manager:
 
     def _round(self) -> None:
         for step in STEPS:
-            with self._store.changed:
-                step(self._store)
+            self._act(step)
+        self._act(lambda store: node.run(store, self._logs))
+
+    def _act(self, step: Callable[[Store], None]) -> None:
+        """One controller's turn. There are no schemas, so an object may be of a shape that its controller can't read."""
         with self._store.changed:
-            node.run(self._store, self._logs)
+            try:
+                step(self._store)
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError, Failure) as error:
+                self.problems.append(error)
 
     def _pending(self) -> bool:
         return self._stopped or (not self._held and self._seen != self._store.version)

@@ -49,9 +49,14 @@ def _manifests() -> list[Any]:
 
 
 def _varied(obj: Obj, seed: int, store: Store) -> Obj:
-    if obj["kind"] == DEPLOYMENTS.resource.kind and obj["metadata"]["name"] == "backend" and seed:
-        return {**obj, "spec": {**obj["spec"], "replicas": 2 + store.names.number(4, "replicas")}}
-    return obj
+    """With a seed, Deployments are of another version, which changes their hash, and the backend is of another size."""
+    if obj["kind"] != DEPLOYMENTS.resource.kind or not seed:
+        return obj
+    spec = {**obj["spec"], "replicas": 2 + store.names.number(4, "replicas")} if obj["metadata"]["name"] == "backend" else obj["spec"]
+    inner = spec["template"]["spec"]
+    version = f"1.{5 + store.names.number(20, 'minor')}.{store.names.number(10, 'patch')}"
+    containers = [{**c, "image": f"{c['image'].rpartition(':')[0]}:{version}"} for c in inner["containers"]]
+    return {**obj, "spec": {**spec, "template": {**spec["template"], "spec": {**inner, "containers": containers}}}}
 
 
 def _extras(seed: int, store: Store) -> list[Obj]:
