@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
 import msgspec
 
 from irkit.errors import UsageError
 from irkit.text import nearest, printable
+
+
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=604800)]
 
 
 class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,13 +38,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Who is told at the end of a containment."""
     protected_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease", "irkit-system")
     """Namespaces that are refused without a typed override."""
-    request_timeout: float = 10.0
+    request_timeout: Seconds = 10.0
     """Seconds for one request, connecting included."""
-    retry_budget: float = 30.0
+    retry_budget: Seconds = 30.0
     """Seconds that one call may take with all its retries."""
-    concurrency: int = 16
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=256)] = 16
     """Requests and log streams under way at once."""
-    approval_lifetime: float = 3600.0
+    approval_lifetime: Seconds = 3600.0
     """Seconds until a confirmation must be given again."""
 
 

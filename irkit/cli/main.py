@@ -56,7 +56,7 @@ def run(words: list[str]) -> int:
 def _unforeseen(error: Exception, words: list[str]) -> int:
     kind = type(error)
     if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # what typer's parser raises
-        return output.error(UsageError(error.format_message(), next=f"irkit {printable(words[0])} --help"), words)
+        return output.error(UsageError(printable(error.format_message(), 600), next=f"irkit {printable(words[0])} --help"), words)
     if kind.__name__ == "Abort":  # what typer makes of Ctrl-C
         return output.error(InterruptedRun("interrupted; nothing was changed"), words)
     if kind.__name__ == "Exit":

@@ -7,7 +7,9 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
+from irkit.errors import UsageError
 from irkit.model.plan import StepSpec
+from irkit.text import nearest, printable
 
 Severity = Literal["critical", "high", "medium", "low"]
 Phase = Literal["detection", "containment", "investigation", "eradication", "recovery", "post-mortem"]
@@ -58,5 +60,9 @@ class Playbook(msgspec.Struct, frozen=True):
         return tuple(p for p in PHASES if p in used)
 
     def of(self, phase: str) -> tuple[StepSpec, ...]:
-        """The steps of one phase; of all phases where ``phase`` is empty."""
+        """The steps of one phase; of all phases where ``phase`` is empty. Raises UsageError where it has no such phase."""
+        if phase and phase not in self.phases:
+            near = nearest(phase, self.phases)
+            hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(self.phases)}"
+            raise UsageError(f"playbook {printable(self.name)} has no phase {printable(phase, 60)!r}{hint}")
         return tuple(s for s in self.steps if not phase or s.phase == phase)
