@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,4 +54,6 @@ def rehearse(
         err.line("Then try:  irkit sandbox                 this cluster, to play with from another terminal")
         err.line("           irkit rehearse --seed 7       other names, other siblings, and something planted")
         err.line(f"           irkit playbook show {request.playbook} --runbook")
+        if shutil.which("irkit") is None:
+            err.line(f"irkit is not on your PATH: export PATH={shlex.quote(str(Path(sys.argv[0]).absolute().parent))}:$PATH")
     return code
