@@ -22,7 +22,28 @@ from irkit.sandbox.selectors import fields, labels
 from tests.contracts.client import MERGE, STRATEGIC, Api
 
 scalars = st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from(["", "a", "x/y", "Ingress", "-1"])
-WORDS = ["metadata", "labels", "annotations", "name", "spec", "replicas", "selector", "matchLabels", "template", "containers", "image", "podSelector", "ingress", "from", "ports", "policyTypes", "ownerReferences", "uid", "finalizers", "$patch"]
+WORDS = [
+    "metadata",
+    "labels",
+    "annotations",
+    "name",
+    "spec",
+    "replicas",
+    "selector",
+    "matchLabels",
+    "template",
+    "containers",
+    "image",
+    "podSelector",
+    "ingress",
+    "from",
+    "ports",
+    "policyTypes",
+    "ownerReferences",
+    "uid",
+    "finalizers",
+    "$patch",
+]
 names = st.sampled_from(WORDS)
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(names, inner, max_size=4), max_leaves=15)
 TARGETS = [kube.PODS, kube.DEPLOYMENTS, kube.STATEFULSETS, kube.NETWORKPOLICIES, kube.CONFIGMAPS, kube.JOBS, kube.SECRETS]

@@ -157,7 +157,14 @@ def apply(live: Obj, applied: Obj, *, manager: str, time: str, force: bool) -> O
         *(entry if owned == set_of(entry["fieldsV1"]) else {**entry, "fieldsV1": tree_of(owned)} for entry, owned in kept if owned),
         _entry(manager, "Apply", "", live["apiVersion"], time, frozenset(wanted)),
     ]
-    return result
+    return live if _timeless(result) == _timeless(live) else result
+
+
+def _timeless(obj: Obj) -> Obj:
+    """``obj`` without the times of its managers: applying the same again is no write."""
+    entries = [{key: value for key, value in e.items() if key != "time"} for e in obj["metadata"].get("managedFields") or ()]
+    order = sorted(entries, key=lambda e: (e["manager"], e["operation"], e.get("subresource", "")))
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": order}}
 
 
 def _overlay(live: Any, applied: Any, names: Path) -> Any:
