@@ -15,6 +15,7 @@ from typing import get_args
 import msgspec
 
 from irkit import __version__
+from irkit.app import binding
 from irkit.engine import binder, bindings, handover, library, loader, planner, preflight, result
 from irkit.engine.approvals import Approvals
 from irkit.engine.events import Joined, Planned, Said
@@ -68,8 +69,7 @@ def respond(ports: Ports, request: Request) -> RunResult:
         snapshot = Snapshot(ports.cluster, pool)
         who, where = pool.submit(ports.connection.whoami), pool.submit(ports.connection.identify)
         snapshot.warm(binder.asks(namespace))
-        of_workload = playbook.target is not None and playbook.target.type == "workload"
-        target = binder.bind(wanted, namespace, snapshot, any_pod=of_workload)
+        target = binding.bind(ports, playbook, request.phase, wanted, namespace, snapshot)
         incident = _incident(request, playbook, target, where.result(), who.result(), ports)
         _refuse_protected(request, target, ports)
         if not request.dry_run and not request.read_only and (state := _open_incident(incident, ports)) is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.controlplane.running import Running
@@ -68,3 +70,23 @@ def test_a_pod_that_died_meanwhile_can_t_return(control_plane: Running, namespac
     assert f"not restored: Pod {namespace}/{name_of(suspect)} is gone" in answer.stdout
     control_plane.pods(namespace, count=2)
     assert "Lifted." in irkit.run("lift", done["incident"], "--pod", "delete", "--yes").ended(0).stdout
+
+
+def test_an_incident_of_another_cluster_is_refused(control_plane: Running, namespace: str, irkit: Irkit) -> None:
+    control_plane.apply(world.bare("solo", namespace))
+    control_plane.pods(namespace, count=1)
+    done = irkit.json("contain", "solo", "-n", namespace, "--yes")
+    rehearsal = irkit.start("sandbox")
+    try:
+        assert rehearsal.stdout is not None
+        line = rehearsal.stdout.readline()
+        assert line.startswith("export KUBECONFIG=")
+        wrong = irkit.using(Path(line.strip().partition("=")[2]))
+        for command in ("lift", "resume", "verify"):
+            message = wrong.json(command, done["incident"], code=8)["error"]["message"]
+            assert f"incident {done['incident']} is of another cluster (test" in message
+        assert wrong.json("lift", "--yes", code=2)["error"]["message"] == "no incident of this cluster has anything left for that"
+    finally:
+        rehearsal.terminate()
+        rehearsal.communicate(timeout=20)
+    irkit.json("verify", done["incident"])

@@ -148,3 +148,12 @@ def test_missing_rights_on_evidence_are_gaps(control_plane: Running, namespace: 
     assert Path(answer.document["evidence"]["bundle"]).is_dir()
     steps = {s["id"]: s["outcome"] for s in answer.document["steps"]}
     assert steps["stop-workload"] == "done", "a refusal is definitive: it blocks nothing"
+
+
+def test_without_any_right_all_that_is_needed_is_named(control_plane: Running, namespace: str, irkit: Irkit) -> None:
+    stranger = irkit.using(control_plane.user().kubeconfig)
+    message = stranger.json("contain", "web-x", "-n", namespace, "--yes", code=4)["error"]["message"]
+    for right in ("get pods", "list pods", "patch pods", "list networkpolicies.networking.k8s.io", "create networkpolicies.networking.k8s.io"):
+        assert f"{right} in {namespace}" in message
+    assert "secrets" not in message, "what only evidence needs does not stop a run"
+    assert stranger.run("contain", "web-x", "-n", namespace, "--yes").ended(4).stderr.count("irkit playbook rbac compromised-pod") == 1

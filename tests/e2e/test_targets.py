@@ -82,3 +82,18 @@ def test_a_pod_of_another_namespace_is_only_offered(control_plane: Running, name
         assert f"there is no pod checkout in namespace {namespace}; it is in {other}" in answer.stderr
         assert f"next:   irkit contain checkout -n {other}" in answer.stderr
         assert writes(control_plane.audit(mark, agent="irkit/")) == []
+
+
+def test_a_pod_that_was_only_isolated_is_contained_with_the_workload_it_came_from(control_plane: Running, namespace: str, irkit: Irkit) -> None:
+    suspect, sibling = world.deployed(control_plane, namespace)
+    first = irkit.json("respond", "isolate-only", name_of(suspect), "-n", namespace, "--yes")
+    assert control_plane.get("deployment", "web", "-n", namespace)["spec"]["replicas"] == 2
+    second = irkit.json("contain", name_of(suspect), "-n", namespace, "--yes")
+    assert second["incident"] != first["incident"]
+    assert control_plane.get("deployment", "web", "-n", namespace)["spec"]["replicas"] == 0
+    assert (Path(second["evidence"]["bundle"]) / "data/pods" / namespace / name_of(sibling) / "app/current.log").exists()
+    for incident in (second, first):  # the newest first
+        irkit.json("lift", incident["incident"], "--pod", "return", "--yes")
+    back = {uid_of(p): p["metadata"]["labels"] for p in control_plane.pods(namespace, count=2)}
+    assert back[uid_of(suspect)] == suspect["metadata"]["labels"]
+    assert control_plane.get("networkpolicies", "-n", namespace)["items"] == []

@@ -1,0 +1,58 @@
+"""Which pod and workload a request is about: by the cluster, and by what earlier incidents of this machine know of the pod."""
+
+from __future__ import annotations
+
+import msgspec
+
+from irkit import workloads
+from irkit.engine import binder, preflight, rights
+from irkit.engine.home import Home
+from irkit.errors import ForbiddenError, NotFoundError
+from irkit.model.incident import Target
+from irkit.model.kube import NETWORKPOLICIES, PODS, Permission, ref_of
+from irkit.model.playbook import Playbook
+from irkit.ports import ClusterReader, Ports
+
+_READS = {PODS.plural, NETWORKPOLICIES.plural, *(kind.resource.plural for kind in workloads.KINDS)}
+
+
+def bind(ports: Ports, playbook: Playbook, phase: str, wanted: binder.Wanted, namespace: str, cluster: ClusterReader) -> Target:
+    """The target as it is now. Raises UsageError, and ForbiddenError that names all that the playbook lacks."""
+    of_workload = playbook.target is not None and playbook.target.type == "workload"
+    try:
+        target = binder.bind(wanted, namespace, cluster, any_pod=of_workload)
+    except ForbiddenError as error:
+        needed = [p for p in rights.least(playbook, phase, namespace) if _vital(p, namespace)]
+        missing = [p for p in needed if not ports.cluster.can(p)]
+        if not missing:
+            raise
+        raise preflight.forbidden(missing, ports.connection.whoami().name, playbook.name, namespace) from error
+    return _as_before(target, ports, cluster)
+
+
+def _vital(permission: Permission, namespace: str) -> bool:
+    """Whether nothing can be done without it; what only evidence needs becomes a gap."""
+    reads = permission.verb in ("get", "list", "watch")
+    return permission.namespace == namespace and (not reads or (permission.resource in _READS and not permission.subresource))
+
+
+def _as_before(target: Target, ports: Ports, cluster: ClusterReader) -> Target:
+    """A pod that irkit detached has no owner any more: its workload is what an earlier incident bound."""
+    if target.owners or target.gone:
+        return target
+    where = ports.connection.identify()
+    for opened in Home(ports.settings.home).opened():
+        old = opened.incident
+        if old.cluster.uid == where.uid and old.target.pod.uid == target.pod.uid and old.target.stoppable is not None:
+            return _owned(target, old.target, cluster)
+    return target
+
+
+def _owned(target: Target, before: Target, cluster: ClusterReader) -> Target:
+    assert before.workload is not None
+    try:
+        pods = workloads.observe(before.workload, cluster).pods
+    except NotFoundError:
+        return target  # it is gone: a bare pod is what is left
+    siblings = (target.pod, *(r for p in pods if (r := ref_of(p, PODS)).uid != target.pod.uid))
+    return msgspec.structs.replace(target, owners=before.owners, workload=before.workload, siblings=siblings, selector=before.selector)
