@@ -21,9 +21,9 @@ from irkit.engine.planner import BoundStep, plan_step, uncollected, unsafe
 from irkit.engine.state import State
 from irkit.errors import ApiError, EndStateError, IrkitError
 from irkit.errors import Declined as DeclinedError
-from irkit.model.changes import Capture, Change, Check, mark_of
+from irkit.model.changes import Capture, Change, Check, Create, mark_of
 from irkit.model.incident import Incident
-from irkit.model.kube import DAEMONSETS, NETWORKPOLICIES, PODS
+from irkit.model.kube import DAEMONSETS, NETWORKPOLICIES, PODS, ObjectRef
 from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, Unchanged
 from irkit.model.plan import PlannedStep
 from irkit.model.record import Body, Intent, Result, StepEnded
@@ -48,6 +48,7 @@ class Executor:
     question: Callable[[PlannedStep], str]
     publish: Callable[[], None]
     _late: list[Body] = field(default_factory=list)
+    _created: Snapshot | None = None
 
     def note(self, *bodies: Body) -> None:
         """Put lines on record, on disk, and into the state."""
@@ -174,6 +175,8 @@ class Executor:
             raise
         if change.writes or mark_of(change) is not None:
             self._late += [Result(call=call, outcome=outcome)] if change.writes else [intent, Result(call=call, outcome=outcome)]
+        if isinstance(change, Create):
+            self._list_again(change.ref)
         self.ports.listen(ChangeEnded(step, change, outcome, stamp(self.ports.clock)))
 
     def flush(self, *bodies: Body) -> None:
@@ -187,9 +190,22 @@ class Executor:
         snapshot = Snapshot(self.ports.cluster, self.pool)
         if isinstance(seen.cluster, Snapshot):
             snapshot.adopt(seen.cluster, DAEMONSETS)
+        created, self._created = self._created, None
+        if created is not None:
+            snapshot.adopt(created, NETWORKPOLICIES)
         pod = self.incident.target.pod
         snapshot.warm([lambda c: c.get(pod), lambda c: c.list(NETWORKPOLICIES, pod.namespace)])
         return replace(seen, cluster=snapshot)
+
+    def _list_again(self, ref: ObjectRef) -> None:
+        """List what was just created among its like, while the next write is on its way; the check after that write uses it once.
+
+        A consistent list waits until the API server's watch cache has caught up, up to 100 ms when something else was
+        written last (KEP-2340); right after a create of the same kind it has. What others create in these few
+        milliseconds is found by the `verify` at the end.
+        """
+        self._created = Snapshot(self.ports.cluster, self.pool)
+        self._created.warm([lambda c: c.list(ref.resource, ref.namespace)])
 
     def lifting(self, step: PlannedStep, timeout: float = 120.0) -> None:
         """Do the changes of a lift in their order; each pod that may end is in a sealed bag by then. Raises IrkitError."""

@@ -73,9 +73,9 @@ class Snapshot:
             self._pool.submit(_quiet, ask, self)
 
     def adopt(self, other: Snapshot, resource: Resource) -> None:
-        """Take over what another look has read of one resource."""
+        """Take over what another look has read of one resource, or is reading."""
         with other._lock:
-            known = {k: v for k, v in other._answers.items() if k[0] == "list" and k[1] == resource and v.done()}
+            known = {k: v for k, v in other._answers.items() if k[0] == "list" and k[1] == resource}
         with self._lock:
             self._answers.update(known)
 
