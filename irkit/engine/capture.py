@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -26,12 +25,11 @@ from irkit.ports import BagWriter, ClusterReader, Ports
 from irkit.text import plural
 
 
-@dataclass(slots=True)
-class _Progress:
+class _Progress(msgspec.Struct):
     pods: int = 0
     octets: int = 0
-    paths: set[str] = field(default_factory=set)  # what pods share is in the bag once
-    gaps: list[Gap] = field(default_factory=list)
+    paths: set[str] = msgspec.field(default_factory=set)  # what pods share is in the bag once
+    gaps: list[Gap] = msgspec.field(default_factory=list)
 
 
 class Collection:
@@ -73,11 +71,11 @@ class Collection:
 
         A source that refuses is a gap; one that can't be reached, or a disk that is full, fails the capture of its pod.
         """
-        began = self._ports.clock.monotonic()
+        began, key = self._ports.clock.monotonic(), self._store.key  # a disk that refuses even this is no gap, but the end of it
         calls = [secrets.token_hex(6) for _ in captures]
         self._note([Intent(call=c, step=step, run=self._run, change=k) for c, k in zip(calls, captures, strict=True)])
         writer, progress, outcomes = self._open(), _Progress(), []
-        for capture, pending in [(c, self._begin(c, cluster, writer)) for c in captures]:
+        for capture, pending in [(c, self._begin(c, cluster, writer, key)) for c in captures]:
             outcome = self._finish(capture, pending, progress)
             outcomes.append(outcome)
             self._ports.listen(Collecting(progress.pods, len(captures), len(progress.paths), progress.octets))
@@ -90,9 +88,9 @@ class Collection:
         for line in self._journal.append(*bodies):
             self._state.add(line)
 
-    def _begin(self, capture: Capture, cluster: ClusterReader, writer: BagWriter) -> list[Future[Stored | Gap] | Gap]:
+    def _begin(self, capture: Capture, cluster: ClusterReader, writer: BagWriter, key: bytes) -> list[Future[Stored | Gap] | Gap]:
         pending: list[Future[Stored | Gap] | Gap] = []
-        for piece in self._pieces(capture, cluster):
+        for piece in collectors.collect(self._scope(capture, cluster), capture.take, cluster, key):
             if isinstance(piece, Missing):
                 gap = Gap(what=piece.what, why=piece.why, transient=piece.transient)
                 writer.gap(gap)
@@ -100,13 +98,6 @@ class Collection:
             else:
                 pending.append(self._pool.submit(writer.add, piece))
         return pending
-
-    def _pieces(self, capture: Capture, cluster: ClusterReader) -> Iterator[Artefact | Missing]:
-        scope = self._scope(capture, cluster)
-        try:
-            yield from collectors.collect(scope, capture.take, cluster, self._store.key)
-        except IrkitError as error:
-            yield Missing(f"evidence of {capture.pod}", error.message, transient=True)
 
     def _scope(self, capture: Capture, cluster: ClusterReader) -> Scope:
         target, owners = self._incident.target, self._incident.target.owners

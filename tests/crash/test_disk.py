@@ -73,7 +73,7 @@ def test_no_space_left(tmp_path: Path, calm: Undisturbed, kilobytes: int) -> Non
         if mounted:
             assert "Traceback" not in answer.said
             assert answer.code in (6, 8), answer.said
-            assert (answer.code == 6) == bool(full.incidents) or not full.changed()
+            assert (answer.code == 6) == bool(full.incidents) or not full.changed(), answer.said
             assert "patch deployments/scale" not in [what(e) for e in full.changed()]
             subprocess.run(["mount", "-o", "remount,size=100m", home], check=True)
         else:
