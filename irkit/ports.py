@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+import msgspec
 
 from irkit.errors import NotFoundError
 from irkit.model.kube import Obj, ObjectRef, Permission, Resource
@@ -156,8 +157,7 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(msgspec.Struct, frozen=True):
     """All that `plan` may look at. ``marks`` are the keys of what was done and leaves no other trace."""
 
     cluster: ClusterReader
@@ -172,8 +172,7 @@ class Observed:
 Listener = Callable[[object], None]  # takes the events of engine/events.py
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(msgspec.Struct, frozen=True):
     cluster: Cluster
     connection: Connection
     clock: Clock
@@ -181,5 +180,5 @@ class Ports:
     notifier: Notifier
     settings: Settings
     evidence: Callable[[str], EvidenceStore]  # by incident id
-    listen: Listener = field(default=lambda event: None)
+    listen: Listener = msgspec.field(default=lambda event: None)
     argv: tuple[str, ...] = ()

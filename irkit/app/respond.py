@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import get_args
 
 import msgspec
@@ -41,8 +40,7 @@ from irkit.text import nearest, printable
 KINDS_OF_EVIDENCE: tuple[str, ...] = get_args(Kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What was asked for. ``namespace`` empty: the context's."""
 
     command: str
@@ -51,7 +49,7 @@ class Request:
     selector: str | None = None
     namespace: str = ""
     phase: str = ""
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = msgspec.field(default_factory=dict)
     dry_run: bool = False
     keep_workload: bool = False
     without_evidence: str = ""  # why pods may end without their evidence
@@ -87,7 +85,7 @@ def taking(playbook: Playbook, take: Sequence[str]) -> Playbook:
             near = nearest(kind, KINDS_OF_EVIDENCE)
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(KINDS_OF_EVIDENCE)}"
             raise UsageError(f"--take: no kind of evidence '{printable(kind, 60)}'{hint}")
-    steps = tuple(replace(s, arguments={**s.arguments, "take": tuple(take)}) if s.step == "collect" else s for s in playbook.steps)
+    steps = tuple(msgspec.structs.replace(s, arguments={**s.arguments, "take": tuple(take)}) if s.step == "collect" else s for s in playbook.steps)
     return msgspec.structs.replace(playbook, steps=steps)
 
 

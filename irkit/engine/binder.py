@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from irkit import workloads
 from irkit.errors import NotFoundError, UsageError
@@ -38,8 +39,7 @@ _SHORT = {"po": PODS, "deploy": DEPLOYMENTS, "rs": REPLICASETS, "sts": STATEFULS
 _ALPHABET = "bcdfghjkmnpqrstvwxz23456789"  # no vowels, nothing that looks like another
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """A TARGET as typed: a pod, ``kind/name``, or a label selector."""
 
     resource: Resource

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from irkit.checks.base import CheckResult
 from irkit.engine.header import Header
@@ -13,14 +13,12 @@ from irkit.model.outcome import Outcome
 from irkit.model.plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class StepBegan:
+class StepBegan(msgspec.Struct, frozen=True):
     id: str
     step: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeEnded:
+class ChangeEnded(msgspec.Struct, frozen=True):
     """A change has its outcome; it is on disk before the next write, or with the end of the step."""
 
     step: str
@@ -29,21 +27,18 @@ class ChangeEnded:
     at: str  # RFC 3339 with milliseconds
 
 
-@dataclass(frozen=True, slots=True)
-class StepEndedEvent:
+class StepEndedEvent(msgspec.Struct, frozen=True):
     id: str
     step: str
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     result: CheckResult
     at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Collecting:
+class Collecting(msgspec.Struct, frozen=True):
     """Progress of a collection: pieces and bytes so far."""
 
     pods: int
@@ -52,8 +47,7 @@ class Collecting:
     octets: int
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(msgspec.Struct, frozen=True):
     pods: int
     artefacts: int
     octets: int
@@ -61,21 +55,18 @@ class Collected:
     gaps: tuple[Gap, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BagSealed:
+class BagSealed(msgspec.Struct, frozen=True):
     bag: SealedBag
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(msgspec.Struct, frozen=True):
     """A line for people: a warning, a delay, something that was found."""
 
     text: str
     level: str = "info"  # info | warning
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(msgspec.Struct, frozen=True):
     """Before the question: where we are, what is there, what will be done."""
 
     header: Header
@@ -83,8 +74,7 @@ class Planned:
     dry_run: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(msgspec.Struct, frozen=True):
     """There is an open incident on this target: the run goes on with it."""
 
     incident: Incident

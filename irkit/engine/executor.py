@@ -9,7 +9,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from irkit.engine.apply import MovedError, apply
 from irkit.engine.approvals import Approvals
@@ -33,8 +34,7 @@ from irkit.text import plural
 _ROUNDS = 4  # of planning one step, when the world moves
 
 
-@dataclass(slots=True)
-class Executor:
+class Executor(msgspec.Struct):
     """One invocation's work on one incident. The only owner of its journal while it runs."""
 
     ports: Ports
@@ -47,7 +47,7 @@ class Executor:
     run: str
     question: Callable[[PlannedStep], str]
     publish: Callable[[], None]
-    _late: list[Body] = field(default_factory=list)
+    _late: list[Body] = msgspec.field(default_factory=list)
     _created: Snapshot | None = None
 
     def note(self, *bodies: Body) -> None:
@@ -195,7 +195,7 @@ class Executor:
             snapshot.adopt(created, NETWORKPOLICIES)
         pod = self.incident.target.pod
         snapshot.warm([lambda c: c.get(pod), lambda c: c.list(NETWORKPOLICIES, pod.namespace)])
-        return replace(seen, cluster=snapshot)
+        return msgspec.structs.replace(seen, cluster=snapshot)
 
     def _list_again(self, ref: ObjectRef) -> None:
         """List what was just created among its like, while the next write is on its way; the check after that write uses it once.

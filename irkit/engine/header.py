@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from irkit import workloads
 from irkit.errors import IrkitError
@@ -14,8 +15,7 @@ from irkit.ports import Observed, exists
 from irkit.text import plural
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(msgspec.Struct, frozen=True):
     incident: Incident
     workload: str  # "3 replicas"
     policies: tuple[str, ...]  # that select the pod now

@@ -28,7 +28,8 @@ class LocalLock:
 
     def __init__(self, directory: Path, key: str, holder: str, what: str) -> None:
         try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # by itself: what `parents` makes gets the umask's mode
+            directory.mkdir(mode=0o700, exist_ok=True)
             path = directory / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.lock"
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from irkit import steps
 from irkit.engine import bindings
@@ -19,8 +20,7 @@ from irkit.steps.base import Step
 from irkit.text import plural
 
 
-@dataclass(frozen=True, slots=True)
-class BoundStep:
+class BoundStep(msgspec.Struct, frozen=True):
     """A step of a playbook whose parameters are the bound names of one incident."""
 
     spec: StepSpec
@@ -56,7 +56,7 @@ def bind_steps(specs: Sequence[StepSpec], parameter: Parameter | None, incident:
 
 def plan_step(bound: BoundStep, incident: Incident, seen: Observed) -> PlannedStep:
     """What this step would do now. Reads only."""
-    seen = replace(seen, step=bound.id)
+    seen = msgspec.structs.replace(seen, step=bound.id)
     changes = tuple(bound.step.plan(incident, seen))
     notes = tuple(bound.step.notes(incident, seen))
     return PlannedStep(bound.id, bound.step.kind, bound.spec.phase, changes, bound.spec.confirm or bound.step.confirm, notes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import msgspec
 
@@ -18,8 +17,7 @@ from irkit.ports import Cluster, ClusterReader, exists
 from irkit.text import plural
 
 
-@dataclass(frozen=True, slots=True)
-class Preflight:
+class Preflight(msgspec.Struct, frozen=True):
     """``missing`` stops the run, ``gaps`` only shorten the evidence; ``denied`` are changes that admission would refuse."""
 
     missing: tuple[Permission, ...]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from irkit.model.changes import Capture, Check, Create, Delete, Patch, mark_of
 from irkit.model.evidence import VITAL, SealedBag
@@ -24,20 +25,19 @@ from irkit.model.record import (
 )
 
 
-@dataclass(slots=True)
-class State:
+class State(msgspec.Struct):
     """Mutable while it is folded; read-only for everybody else."""
 
     opened: Opened | None = None
-    intents: dict[str, Intent] = field(default_factory=dict)
-    results: dict[str, Outcome] = field(default_factory=dict)
-    times: dict[str, str] = field(default_factory=dict)  # of results, by call
-    steps: dict[str, Outcome] = field(default_factory=dict)  # the last outcome of each step
-    approvals: list[Approved] = field(default_factory=list)
-    declined: set[str] = field(default_factory=set)
-    bags: list[SealedBag] = field(default_factory=list)
-    waived: set[str] = field(default_factory=set)
-    runs: list[Ran] = field(default_factory=list)
+    intents: dict[str, Intent] = msgspec.field(default_factory=dict)
+    results: dict[str, Outcome] = msgspec.field(default_factory=dict)
+    times: dict[str, str] = msgspec.field(default_factory=dict)  # of results, by call
+    steps: dict[str, Outcome] = msgspec.field(default_factory=dict)  # the last outcome of each step
+    approvals: list[Approved] = msgspec.field(default_factory=list)
+    declined: set[str] = msgspec.field(default_factory=set)
+    bags: list[SealedBag] = msgspec.field(default_factory=list)
+    waived: set[str] = msgspec.field(default_factory=set)
+    runs: list[Ran] = msgspec.field(default_factory=list)
     closed: str = ""
 
     @classmethod

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+import msgspec
 
 from irkit.model.kube import ObjectRef, Value, at
 
@@ -15,8 +16,7 @@ VITAL = ("state", "logs", "specs")
 POD_FILE, EVENTS_FILE, LOGS_FILE = "incident-pod.yaml", "incident-events.txt", "incident-logs.txt"
 
 
-@dataclass(frozen=True, slots=True)
-class Artefact:
+class Artefact(msgspec.Struct, frozen=True):
     """One file of the payload. ``path`` is relative to ``data/``: parts that come from a cluster are escaped by the bag.
 
     ``open`` streams the bytes, as received. It may raise an IrkitError at any point: what was got before it is kept,
@@ -31,8 +31,7 @@ class Artefact:
     of: str = ""  # uid of what it was taken from: another object's artefact of the same path gets a path of its own
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(msgspec.Struct, frozen=True):
     """Something that should exist and was not got. ``transient``: a later try may get it."""
 
     what: str
@@ -43,15 +42,14 @@ class Missing:
 Piece: TypeAlias = Artefact | Missing
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """Whose evidence: one pod, with what the incident knows about it."""
 
     pod: ObjectRef
     suspect: bool
     owners: tuple[ObjectRef, ...] = ()
     node: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)  # before containment: what Services and policies selected it by
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)  # before containment: what Services and policies selected it by
     service_account: str = ""
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 from irkit.model.changes import Change, digest
 
@@ -11,14 +12,13 @@ Confirm = Literal["never", "ask"]
 OnFailure = Literal["stop", "continue"]
 
 
-@dataclass(frozen=True, slots=True)
-class StepSpec:
+class StepSpec(msgspec.Struct, frozen=True):
     """A step as written in a playbook, not yet bound."""
 
     id: str
     step: str
     phase: str
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict)
     confirm: Confirm | None = None  # None: the default of the step kind
     on_failure: OnFailure = "stop"
     timeout: float = 120.0  # seconds
@@ -26,8 +26,7 @@ class StepSpec:
     column: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
+class PlannedStep(msgspec.Struct, frozen=True):
     """A step with what it would do now."""
 
     id: str
@@ -43,8 +42,7 @@ class PlannedStep:
         return tuple(c for c in self.changes if c.writes)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     steps: tuple[PlannedStep, ...]
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from irkit.model.changes import Change
@@ -13,8 +12,7 @@ from irkit.workloads.job import Job
 from irkit.workloads.shared import Observation, owned_pods, suspend
 
 
-@dataclass(frozen=True, slots=True)
-class CronJob(Observation):
+class CronJob(Observation, frozen=True):
     resource: ClassVar[Resource] = CRONJOBS
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from irkit.model.changes import Change, Patch
@@ -15,8 +14,7 @@ NOWHERE = "irkit.dev/none"  # a node label that nobody sets
 _PATH = ("spec", "template", "spec", "nodeSelector", NOWHERE)
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonSet(Observation):
+class DaemonSet(Observation, frozen=True):
     resource: ClassVar[Resource] = DAEMONSETS
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from irkit.model.kube import DEPLOYMENTS, REPLICASETS, Obj, Resource, at, owned_by
@@ -11,8 +10,7 @@ from irkit.workloads.scaled import Scaled
 from irkit.workloads.shared import owned_pods
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment(Scaled):
+class Deployment(Scaled, frozen=True):
     resource: ClassVar[Resource] = DEPLOYMENTS
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from irkit.model.changes import Change
@@ -11,8 +10,7 @@ from irkit.model.kube import JOBS, ObjectRef, Resource, at
 from irkit.workloads.shared import Observation, endings, finished, mounted_claims, outage, suspend
 
 
-@dataclass(frozen=True, slots=True)
-class Job(Observation):
+class Job(Observation, frozen=True):
     resource: ClassVar[Resource] = JOBS
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from irkit.model.changes import Change
@@ -12,8 +11,7 @@ from irkit.text import printable
 from irkit.workloads.shared import Observation, mounted_claims, ready
 
 
-@dataclass(frozen=True, slots=True)
-class BarePod(Observation):
+class BarePod(Observation, frozen=True):
     resource: ClassVar[Resource] = PODS
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from irkit.errors import UsageError
@@ -13,8 +12,7 @@ from irkit.text import printable
 from irkit.workloads.scaled import Scaled
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaSet(Scaled):
+class ReplicaSet(Scaled, frozen=True):
     resource: ClassVar[Resource] = REPLICASETS
 
     def stop(self) -> Iterator[Change]:
@@ -22,5 +20,4 @@ class ReplicaSet(Scaled):
         if owner.get("kind") == DEPLOYMENTS.kind:
             name = printable(owner.get("name"))
             raise UsageError(f"{self.ref} belongs to Deployment {name}, which would scale it back", next=f"stop Deployment {name} instead")
-        # not super(): a dataclass with slots is another class than the one whose body this is
-        yield from Scaled.stop(self)
+        yield from super().stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from irkit.model.changes import Change, Patch
 from irkit.model.kube import at
@@ -11,8 +10,7 @@ from irkit.text import plural
 from irkit.workloads.shared import Observation, edit, endings, outage
 
 
-@dataclass(frozen=True, slots=True)
-class Scaled(Observation):
+class Scaled(Observation, frozen=True):
     """Base of Deployment, ReplicaSet and StatefulSet."""
 
     @property

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from irkit.errors import ForbiddenError
 from irkit.model.changes import Edit, Patch, field_value, present
@@ -12,8 +13,7 @@ from irkit.ports import ClusterReader
 from irkit.text import printable
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True):
     """A workload as it was read. Base of all kinds; each says the rest of `workloads.base.Workload`."""
 
     ref: ObjectRef

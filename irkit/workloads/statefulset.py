@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from irkit.model.kube import PODS, STATEFULSETS, ObjectRef, Resource, at, owned_by
@@ -11,8 +10,7 @@ from irkit.workloads.scaled import Scaled
 from irkit.workloads.shared import mounted_claims
 
 
-@dataclass(frozen=True, slots=True)
-class StatefulSet(Scaled):
+class StatefulSet(Scaled, frozen=True):
     resource: ClassVar[Resource] = STATEFULSETS
 
     def ready(self) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from irkit import settings, wiring
 from irkit.adapters.clock import SystemClock
@@ -95,7 +97,7 @@ class Bench:
     def request(self, **changes: Any) -> Request:
         namespace, pod = self.box.suspect
         base = Request(command="contain", playbook="compromised-pod", phase="containment", target=pod, namespace=namespace)
-        return replace(base, **changes)
+        return msgspec.structs.replace(base, **changes)
 
     def state(self, number: int = 0) -> State:
         """The newest incident's state, or one before it."""

@@ -6,11 +6,11 @@ import ast
 import base64
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import irkit
@@ -131,7 +131,7 @@ def test_law_3_intent_and_before_image_are_on_disk_before_the_write(tmp_path, ki
             assert {"create": "create", "patch": "patch", "delete": "delete"}[verb] == last.change.__struct_config__.tag
             seen.append(verb)
 
-        ports = replace(b.ports, cluster=Witness(b.ports.cluster, before, lambda *_: None))
+        ports = msgspec.structs.replace(b.ports, cluster=Witness(b.ports.cluster, before, lambda *_: None))
         respond(ports, b.request(playbook=case_file(tmp_path, kind), phase=""))
         intents = {line.body.call: line.body for line in b.lines() if isinstance(line.body, Intent)}
         results = {line.body.call for line in b.lines() if isinstance(line.body, Result)}
@@ -151,7 +151,7 @@ def test_law_4_nothing_ends_before_its_evidence_is_stored(tmp_path):
                 stopped_at.append(set(b.state().captured))
                 assert list((Home(b.home).directory(b.state().incident.id) / "bags").glob("1/manifest-sha256.txt")), "the bag is sealed by then"
 
-        ports = replace(b.ports, cluster=Witness(b.ports.cluster, before, lambda *_: None))
+        ports = msgspec.structs.replace(b.ports, cluster=Witness(b.ports.cluster, before, lambda *_: None))
         assert respond(ports, b.request()).exit_code == 0
         ended = {c.uid for i, _ in b.state().done() if hasattr(i.change, "edits") for c in i.change.ends}
         assert ended
@@ -332,7 +332,7 @@ def test_law_11_at_no_instant_is_the_pod_more_open_than_before(tmp_path, seed):
             history.append(set() if pod is None else {_bare(leak) for leak in verdict.judge(pod, policies)})
 
         look()
-        ports = replace(b.ports, cluster=Witness(b.ports.cluster, look, look))
+        ports = msgspec.structs.replace(b.ports, cluster=Witness(b.ports.cluster, look, look))
         respond(ports, b.request())
         for earlier, later in pairwise(history):
             assert later <= earlier
