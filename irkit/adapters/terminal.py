@@ -33,8 +33,12 @@ class Terminal:
         return text or None
 
     def _read(self, prompt: str) -> str:
-        print(prompt, end="", file=self._out, flush=True)
-        line = self._in.readline()
+        try:
+            print(prompt, end="", file=self._out, flush=True)
+            line = self._in.readline()
+        except KeyboardInterrupt:
+            print(file=self._out)
+            raise
         if not line:
             print(file=self._out)
             raise Declined("no answer: the input ended")

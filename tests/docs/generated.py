@@ -63,8 +63,10 @@ def setting_rows() -> str:
     """A row for each field, by its docstring."""
     hints, rows = get_type_hints(Settings), ["| setting | type | default | |", "|---|---|---|---|"]
     texts = docstrings(Path(settings.__file__), "Settings")
-    for field in msgspec.structs.fields(Settings):
-        rows.append(f"| `{field.encode_name}` | {_type(hints[field.name])} | {_default(field)} | {texts[field.name]} |")
+    rows += [
+        f"| `{field.encode_name}` | {_type(hints[field.name])} | {_default(field)} | {texts[field.name]} |"
+        for field in msgspec.structs.fields(Settings)
+    ]
     return "\n".join(rows) + "\n"
 
 

@@ -10,7 +10,9 @@ import fcntl
 import os
 import pty
 import re
+import secrets
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,7 @@ from pathlib import Path
 
 import irkit.sandbox.scenarios
 from tests.controlplane.running import Running, running
+from tests.docs import pages
 
 MANIFESTS = Path(irkit.sandbox.scenarios.__file__).with_name("todo-app.yaml")
 COLUMNS = 100
@@ -49,7 +52,7 @@ class Terminal:
         """Type a command, answer its questions, and wait until it ends with ``code``. Returns what was on the screen."""
         master, slave = pty.openpty()
         process = subprocess.Popen(command.split(), stdin=slave, stdout=slave, stderr=slave, env=self._environ, start_new_session=True,
-                                   preexec_fn=_control)  # fmt: skip
+                                   preexec_fn=_control)  # noqa: PLW1509 -- there are no threads here  # fmt: skip
         os.close(slave)
         try:
             screen = _converse(master, list(answers), time.monotonic() + seconds)
@@ -128,8 +131,8 @@ _VARIES: Sequence[tuple[str, str]] = (
     (r"\b\d{8}T\d{6}Z-[a-z0-9-]+", "INCIDENT"),
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UID"),
     (r"\b(backend|frontend|postgres|mcp-server)-[0-9a-f]{8,10}(-[a-z0-9]{5})?\b", r"\1-HASH"),
-    (r"\birkit-[a-z0-9]{4,}\b(?=[ \n])", "irkit-SHORT"),
-    (r"\birkit\.dev/incident=\S+", "irkit.dev/incident=SHORT"),
+    (r"\birkit-[a-z0-9]{6}\b", "irkit-SHORT"),
+    (r"\birkit\.dev/incident=[a-z0-9]{6}\b", "irkit.dev/incident=SHORT"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     (r"\b\d\d:\d\d:\d\d\.\d{3}", "TIME"),
     (r"\bnode-\d\b", "NODE"),
@@ -140,8 +143,18 @@ _VARIES: Sequence[tuple[str, str]] = (
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="irkit-transcript-") as home, running(nodes=3) as plane:
-        print(produce(plane, Path(home)))
+    """Print it; with ``--write``, put it into README.md."""
+    home = Path(tempfile.gettempdir()) / secrets.token_hex(4)[:7]  # as long as /home/oncall, so that lines wrap where they would there
+    home.mkdir(mode=0o700)
+    try:
+        with running(nodes=3) as plane:
+            text = produce(plane, home)
+    finally:
+        shutil.rmtree(home)
+    if sys.argv[1:] == ["--write"]:
+        pages.write(pages.README, "transcript", f"```console\n{text}```\n")
+    else:
+        print(text)
 
 
 if __name__ == "__main__":
