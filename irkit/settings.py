@@ -9,9 +9,9 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
+from irkit import yamls
 from irkit.errors import UsageError
 from irkit.text import nearest, printable
-
 
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=604800)]
 
@@ -72,10 +72,10 @@ def _read(path: Path) -> dict[str, object]:
     import yaml
 
     try:
-        document = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        document = yamls.load(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{printable(path)}: {error.strerror}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a file of no encoding, a date of the 32nd
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise UsageError(f"{printable(path)}{where}: not valid YAML: {printable(getattr(error, 'problem', error))}") from None

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from irkit import yamls
 from irkit.errors import KubeconfigError
 from irkit.text import nearest, printable
 
@@ -153,7 +154,7 @@ def _yaml(file: Path, data: bytes) -> Any:
     import yaml
 
     try:
-        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        return yamls.load(data)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""

@@ -96,7 +96,7 @@ class Laptop:
         finally:
             os.environ.clear()
             os.environ.update(before)
-        return Told(code, *(s.buffer.getvalue() for s in (out, err)))  # type: ignore[attr-defined]
+        return Told(code, *(s.buffer.getvalue() for s in (out, err)))
 
     def both(self, *words: str, code: int) -> tuple[Told, Obj]:
         """The same failure for people and for scripts: one sentence with its exit code, and one document that says the same."""
@@ -134,7 +134,7 @@ class World:
         return self.pod, "-n", self.namespace
 
     def contain(self, *more: str, code: int = 0) -> Told:
-        return self.laptop.run("contain", *self.target, "--yes", *more, timeout=60).ended(code)
+        return self.laptop.quick("contain", *self.target, "--yes", *more).ended(code)
 
     def incident(self) -> Path:
         """The directory of the only incident."""
@@ -165,9 +165,9 @@ class World:
         return [f"{e['verb']} {e['objectRef']['resource']}" for e in made if e["responseStatus"]["code"] < 300]
 
 
-def edited(kubeconfig: Path, to: Path, **changes: Any) -> Path:
+def edited(kubeconfig: Path | str, to: Path, **changes: Any) -> Path:
     """A copy of a kubeconfig with other ``cluster``, ``user`` or ``context`` fields; a value of None takes the field out."""
-    document = yaml.safe_load(kubeconfig.read_text())
+    document = yaml.safe_load(Path(kubeconfig).read_text())
     for section, fields in changes.items():
         entry = document[f"{section}s"][0][section]
         entry.update(fields)

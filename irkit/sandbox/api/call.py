@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
+from irkit import yamls
 from irkit.model.kube import Obj
 from irkit.sandbox.api import protobuf
 from irkit.sandbox.catalog import Catalog, Served
@@ -140,7 +141,7 @@ def _yaml(body: bytes) -> Any:
     import yaml as pyyaml
 
     try:
-        return pyyaml.load(body, Loader=getattr(pyyaml, "CSafeLoader", pyyaml.SafeLoader))  # noqa: S506
+        return yamls.load(body)
     except (pyyaml.YAMLError, ValueError) as error:
         raise bad_request(f"error decoding YAML: {error}") from None
 
