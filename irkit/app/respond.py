@@ -129,7 +129,10 @@ def _open_incident(incident: Incident, ports: Ports) -> State | None:
 def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident, snapshot: Snapshot, pool: ThreadPoolExecutor) -> RunResult:
     seen = Observed(cluster=snapshot, now=ports.clock.now(), settings=ports.settings)
     incident, steps, plan, notes = _prepare(ports, request, playbook, incident, seen, pool)
-    ports.listen(Planned(header(incident, seen, [*ports.connection.warnings, *notes]), plan, request.dry_run))
+    warnings = [*ports.connection.warnings, *notes]
+    if incident.target.namespace in ports.settings.protected_namespaces:
+        warnings.insert(0, f"namespace {printable(incident.target.namespace)} is protected; you named it once more")
+    ports.listen(Planned(header(incident, seen, warnings), plan, request.dry_run))
     if request.dry_run:
         return result.planned(incident, plan, request.command)
     with Session(ports, incident, pool, request.command, incident.operator, shared=not request.read_only) as session:
