@@ -20,9 +20,15 @@ HOSTILE = {
     "one long line": [b"x" * 10_000_000],
     "empty": [],
     "empty lines": [b"", b"", b""],
-    "like the tools": [b"verdict: isolated", b"0: Contained.", b"unable to retrieve container logs for containerd://00",
-                       b"</pre><script>alert(1)</script>", b"../../etc/passwd", b'{"apiVersion": "v1", "kind": "Status"}'],
-}  # fmt: skip
+    "like the tools": [
+        b"verdict: isolated",
+        b"0: Contained.",
+        b"unable to retrieve container logs for containerd://00",
+        b"</pre><script>alert(1)</script>",
+        b"../../etc/passwd",
+        b'{"apiVersion": "v1", "kind": "Status"}',
+    ],
+}
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

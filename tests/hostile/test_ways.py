@@ -30,8 +30,20 @@ def test_no_kubeconfig(quiet: World, command: tuple[str, ...], tmp_path: Path) -
     assert not (quiet.laptop.home / "incidents").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00\xff", b"a: [", b"- 1", b"current-context: \"\\e[31m\"", b"&a [*a]", b"clusters: {a: b}\ncurrent-context: x",
-                                     b"x: " + b"[" * 100_000, b"!!python/object/apply:os.system ['true']"])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00\xff",
+        b"a: [",
+        b"- 1",
+        b'current-context: "\\e[31m"',
+        b"&a [*a]",
+        b"clusters: {a: b}\ncurrent-context: x",
+        b"x: " + b"[" * 100_000,
+        b"!!python/object/apply:os.system ['true']",
+    ],
+)
 def test_a_kubeconfig_that_is_none(quiet: World, tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "kubeconfig"
     file.write_bytes(content)

@@ -23,23 +23,58 @@ def test_what_can_not_be_a_name(quiet: World, command: str, name: str) -> None:
     assert not quiet.laptop.home.exists()
 
 
-@pytest.mark.parametrize("words", [("contain", "{pod}", "-n", ESC), ("contain", "{pod}", "-n", "../kube-system"), ("contain", "-l", ESC),
-                                   ("contain", "-l", "a in (b"), ("verify", "{pod}", "--context", ESC), ("collect", "{pod}", "--take", ESC),
-                                   ("respond", ESC), ("respond", "compromised-pod", "{pod}", "-p", ESC), ("respond", "compromised-pod", "{pod}", "-p", f"x={ESC}"),
-                                   ("respond", "compromised-pod", "{pod}", "--phase", ESC), ("contain", "{pod}", "--playbooks", ESC),
-                                   ("resume", ESC), ("resume", "../../../etc"), ("lift", ESC), ("lift", "../.."), ("incident", "show", ESC),
-                                   ("incident", "show", "../.."), ("bundle", "show", ESC), ("bundle", "verify", "no/such/\x1b[31m"),
-                                   ("contain", "{pod}", "--kubeconfig", f"/no/such/{ESC}")])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("contain", "{pod}", "-n", ESC),
+        ("contain", "{pod}", "-n", "../kube-system"),
+        ("contain", "-l", ESC),
+        ("contain", "-l", "a in (b"),
+        ("verify", "{pod}", "--context", ESC),
+        ("collect", "{pod}", "--take", ESC),
+        ("respond", ESC),
+        ("respond", "compromised-pod", "{pod}", "-p", ESC),
+        ("respond", "compromised-pod", "{pod}", "-p", f"x={ESC}"),
+        ("respond", "compromised-pod", "{pod}", "--phase", ESC),
+        ("contain", "{pod}", "--playbooks", ESC),
+        ("resume", ESC),
+        ("resume", "../../../etc"),
+        ("lift", ESC),
+        ("lift", "../.."),
+        ("incident", "show", ESC),
+        ("incident", "show", "../.."),
+        ("bundle", "show", ESC),
+        ("bundle", "verify", "no/such/\x1b[31m"),
+        ("contain", "{pod}", "--kubeconfig", f"/no/such/{ESC}"),
+    ],
+)
 def test_what_leads_nowhere(quiet: World, words: tuple[str, ...]) -> None:
     quiet.laptop.both(*(w.format(pod=quiet.pod) for w in words), code=2)
     assert not (quiet.laptop.home / "incidents").exists()
     assert quiet.writes() == []
 
 
-@pytest.mark.parametrize("words", [("contain", "x", "-o", "yaml"), ("contain", "x", "--frobnicate"), ("contain", f"--{ESC}"), (ESC,), ("--frobnicate",),
-                                   ("contain", "x", "y"), ("lift", "x", "--pod", ESC), ("contain",), ("incident",), ("incident", ESC),
-                                   ("rehearse", "--seed", ESC), ("sandbox", "--scenario", ESC), ("playbook", "show", ESC), ("playbook", "rbac", ESC),
-                                   ("playbook", "list", "-o", ESC), ("doctor", "-n")])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("contain", "x", "-o", "yaml"),
+        ("contain", "x", "--frobnicate"),
+        ("contain", f"--{ESC}"),
+        (ESC,),
+        ("--frobnicate",),
+        ("contain", "x", "y"),
+        ("lift", "x", "--pod", ESC),
+        ("contain",),
+        ("incident",),
+        ("incident", ESC),
+        ("rehearse", "--seed", ESC),
+        ("sandbox", "--scenario", ESC),
+        ("playbook", "show", ESC),
+        ("playbook", "rbac", ESC),
+        ("playbook", "list", "-o", ESC),
+        ("doctor", "-n"),
+    ],
+)
 def test_what_is_no_command_line(quiet: World, words: tuple[str, ...]) -> None:
     told = quiet.laptop.quick(*words).ended(2)
     assert told.stdout == b"" or words == ("incident",)
@@ -57,9 +92,26 @@ def test_a_script_gets_one_document_for_a_mistake_too(quiet: World, words: tuple
     assert told.stderr == b""
 
 
-@pytest.mark.parametrize("text", ['"\\e[31mx": 1', "- 1", "contacts: {a: b}", "contacts: [{name: \x1b[31m, address: b}]", "retry-budget: &a [*a]",
-                                  "protected-namespaces: kube-system", "playbooks: {a: b}", "concurrency: 0", "concurrency: 100000", "request-timeout: 0",
-                                  "request-timeout: .nan", "request-timeout: .inf", "retry-budget: -1", "approval-lifetime: [1", "context: [a]"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"\\e[31mx": 1',
+        "- 1",
+        "contacts: {a: b}",
+        "contacts: [{name: \x1b[31m, address: b}]",
+        "retry-budget: &a [*a]",
+        "protected-namespaces: kube-system",
+        "playbooks: {a: b}",
+        "concurrency: 0",
+        "concurrency: 100000",
+        "request-timeout: 0",
+        "request-timeout: .nan",
+        "request-timeout: .inf",
+        "retry-budget: -1",
+        "approval-lifetime: [1",
+        "context: [a]",
+    ],
+)
 def test_settings_that_are_none(quiet: World, tmp_path: Path, text: str) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(text)
