@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any, get_args
 
@@ -118,3 +121,17 @@ def test_every_file_of_a_bag_is_in_the_layout(bag: Path):
         assert list((bag / "data").rglob(kind))
     assert {path.stat().st_mode & 0o777 for path in bag.rglob("*") if path.is_file()} == {0o600}
     assert {path.stat().st_mode & 0o777 for path in (bag, *bag.rglob("*")) if path.is_dir()} == {0o700}
+
+
+def test_a_third_party_verifies_as_documented(bag: Path, tmp_path: Path):
+    text = (pages.REFERENCE / "bundle.md").read_text()
+    blocks = re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (bagit,) = (b for b in blocks if b.startswith("pip install bagit\n"))
+    (coreutils,) = (b for b in blocks if b.startswith("cd bags/1\n"))
+    shutil.copytree(bag, tmp_path / "bags" / "1")
+    environ = {"PATH": f"{generated.PROGRAM.parent}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
+    for script in (bagit.removeprefix("pip install bagit\n"), coreutils):
+        subprocess.run(["sh", "-e"], input=script, text=True, cwd=tmp_path, env=environ, check=True, capture_output=True, timeout=60)
+    (tmp_path / "bags" / "1" / "data" / "incident-logs.txt").write_text("nothing happened\n")
+    for script in (bagit.removeprefix("pip install bagit\n"), coreutils):
+        assert subprocess.run(["sh", "-e"], input=script, text=True, cwd=tmp_path, env=environ, capture_output=True, timeout=60).returncode != 0
