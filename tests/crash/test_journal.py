@@ -23,6 +23,7 @@ def _killed_at(world: World, line: int) -> bool:
     return finish(process).code == -9
 
 
+@pytest.mark.slow
 def test_killed_after_the_intent_to_collect(tmp_path: Path, calm: Undisturbed) -> None:
     with world(tmp_path) as w:
         assert _killed_at(w, 11)
@@ -101,6 +102,7 @@ def test_resume_from_a_journal_cut_at_every_line_and_within(finished: World, cal
     assert not failed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("octets", [0, 40])
 def test_an_incident_without_its_first_line_is_none(finished: World, octets: int, tmp_path: Path) -> None:
     cut = _cut(finished, tmp_path / "cut", octets)

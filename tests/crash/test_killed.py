@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.world import Undisturbed, World, as_undisturbed, go_on, world
+from tests.crash.world import Undisturbed, World, as_undisturbed, differences, go_on, undisturbed, world
 from tests.faults.harm import Kill, Match, after, before, nth, writes
 
 WHEN = {"before": before, "after": after}
@@ -34,8 +34,19 @@ def _nth_write(number: int) -> Match:
     return hit
 
 
-@pytest.mark.parametrize("when", WHEN)
-@pytest.mark.parametrize("write", [0, 1, 2])
+@pytest.mark.slow
+def test_undisturbed_is_undisturbed(tmp_path: Path, calm: Undisturbed) -> None:
+    again = undisturbed(tmp_path)
+    assert not differences(again.final, calm.final)
+    assert (again.bag, again.logs, again.lines) == (calm.bag, calm.logs, calm.lines)
+    assert abs(again.requests - calm.requests) <= 3, "but for a few looks while waiting"
+
+
+SOME = [(1, "after"), (2, "before")]
+REST = [pytest.param(w, when, marks=pytest.mark.slow) for w in range(3) for when in WHEN if (w, when) not in SOME]
+
+
+@pytest.mark.parametrize(("write", "when"), [*SOME, *REST])
 def test_killed_around_each_write(tmp_path: Path, calm: Undisturbed, write: int, when: str) -> None:
     with world(tmp_path) as w:
         assert _killed(w, calm, _nth_write(write), when)
@@ -46,6 +57,7 @@ def test_killed_while_the_log_of_a_sibling_comes(tmp_path: Path, calm: Undisturb
         assert _killed(w, calm, lambda r: r.path.endswith("/log") and w.box.suspect[1] not in r.path, "after")
 
 
+@pytest.mark.slow
 def test_contain_again_goes_on_as_resume_does(tmp_path: Path, calm: Undisturbed) -> None:
     with world(tmp_path) as w:
         assert _killed(w, calm, _nth_write(1), "after", *w.contain)

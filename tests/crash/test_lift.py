@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +32,17 @@ def _words(choice: str) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def lifted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Obj, int]]:
+def lifted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Obj, int]]:
     """By choice: how an undisturbed lift ends, and how many requests it makes."""
-    found = {}
-    for choice in CHOICES:
+
+    @cache
+    def ends(choice: str) -> tuple[Obj, int]:
         with contained(tmp_path_factory.mktemp(choice)) as w:
             begun = len(w.proxy.requests)
             w.irkit.run(*_words(choice)).ended(0)
-            found[choice] = w.final(), len(w.proxy.requests) - begun
-    return found
+            return w.final(), len(w.proxy.requests) - begun
+
+    return ends
 
 
 def _successors(final: Obj) -> Obj:
@@ -62,8 +65,8 @@ def _killed(world: World, choice: str, match: Match, when: str, wanted: Obj) -> 
     return killed
 
 
-@pytest.mark.parametrize(("choice", "write", "when"), [("return", 1, "after"), ("delete", 1, "before")])
-def test_killed_around_a_write(tmp_path: Path, lifted: dict[str, tuple[Obj, int]], choice: str, write: int, when: str) -> None:
+@pytest.mark.parametrize(("choice", "write", "when"), [("return", 1, "after"), pytest.param("delete", 1, "before", marks=pytest.mark.slow)])
+def test_killed_around_a_write(tmp_path: Path, lifted: Callable[[str], tuple[Obj, int]], choice: str, write: int, when: str) -> None:
     count = -1
 
     def match(request: Any) -> bool:
@@ -72,15 +75,15 @@ def test_killed_around_a_write(tmp_path: Path, lifted: dict[str, tuple[Obj, int]
         return writes(request) and count == write
 
     with contained(tmp_path) as w:
-        assert _killed(w, choice, match, when, lifted[choice][0])
+        assert _killed(w, choice, match, when, lifted(choice)[0])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("when", WHEN)
 @pytest.mark.parametrize("choice", CHOICES)
 @pytest.mark.parametrize("part", range(PARTS))
-def test_killed_around_every_request(tmp_path: Path, lifted: dict[str, tuple[Obj, int]], part: int, choice: str, when: str) -> None:
-    wanted, requests = lifted[choice]
+def test_killed_around_every_request(tmp_path: Path, lifted: Callable[[str], tuple[Obj, int]], part: int, choice: str, when: str) -> None:
+    wanted, requests = lifted(choice)
     failed, killed = {}, 0
     for number in range(part, requests, PARTS):
         with contained(tmp_path, f"{number}") as w:
@@ -93,8 +96,9 @@ def test_killed_around_every_request(tmp_path: Path, lifted: dict[str, tuple[Obj
     assert killed >= len(range(part, requests, PARTS)) - 2, "a few looks while waiting more or less, and no more"
 
 
-@pytest.mark.parametrize("when", ["after", pytest.param("before", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("write", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("write", [0, 1, 2])
 def test_a_containment_that_was_killed_is_lifted_without_resuming_it(tmp_path: Path, write: int, when: str) -> None:
     count = -1
 

@@ -46,7 +46,7 @@ def _harmed(world: World, calm: Undisturbed, match: Match, fault: str) -> None:
     as_undisturbed(world, calm)
 
 
-@pytest.mark.parametrize("fault", ["503", "answer lost"])
+@pytest.mark.parametrize("fault", ["answer lost", pytest.param("503", marks=pytest.mark.slow)])
 def test_every_write_fails_once(tmp_path: Path, calm: Undisturbed, fault: str) -> None:
     with world(tmp_path) as w:
         _harmed(w, calm, _first_time_each(but=lambda r: not writes(r)), fault)
@@ -115,6 +115,7 @@ def _until_back(tmp_path: Path, calm: Undisturbed, match: Callable[[World], Matc
     return w
 
 
+@pytest.mark.slow
 def test_the_server_goes_away_at_the_cut_and_comes_back(tmp_path: Path, calm: Undisturbed) -> None:
     gone: list[Request] = []
 
@@ -138,7 +139,8 @@ def test_the_server_goes_away_at_every_request_and_comes_back(tmp_path: Path, ca
     assert not failed
 
 
-@pytest.mark.parametrize("fault", ["answer lost", pytest.param("cut in the middle of the body", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["answer lost", "cut in the middle of the body"])
 def test_a_log_that_does_not_come_stops_the_scale_down_until_it_does(tmp_path: Path, calm: Undisturbed, fault: str) -> None:
     with world(tmp_path) as w:
         impatient = _impatient(w, tmp_path)

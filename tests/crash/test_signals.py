@@ -65,6 +65,7 @@ def test_ctrl_c_while_the_answer_to_the_cut_is_awaited(tmp_path: Path, calm: Und
         _then_goes_on(w, calm)
 
 
+@pytest.mark.slow
 def test_sigterm_while_logs_are_awaited(tmp_path: Path, calm: Undisturbed) -> None:
     with world(tmp_path) as w:
         assert _interrupted(w, lambda r: r.path.endswith("/log"), before(Kill(signal.SIGTERM, SILENCE)))
@@ -109,8 +110,9 @@ def test_a_signal_at_any_time(tmp_path: Path, calm: Undisturbed, number: str) ->
     assert 130 in codes
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("question", [1, 2])
+@pytest.mark.parametrize(
+    ("question", "number"), [(2, "SIGINT"), *(pytest.param(*p, marks=pytest.mark.slow) for p in ((1, "SIGINT"), (1, "SIGTERM"), (2, "SIGTERM")))]
+)
 def test_a_signal_at_a_question(tmp_path: Path, calm: Undisturbed, question: int, number: str) -> None:
     with world(tmp_path) as w:
         with asking(w.irkit, *w.contain[:-1]) as run:

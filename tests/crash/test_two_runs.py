@@ -36,6 +36,7 @@ def test_the_second_is_refused_and_told_who_holds_it(tmp_path: Path, calm: Undis
         as_undisturbed(w, calm)
 
 
+@pytest.mark.slow
 def test_a_killed_run_holds_nothing(tmp_path: Path, calm: Undisturbed) -> None:
     with world(tmp_path) as w:
         with asking(w.irkit, *w.contain[:-1]) as first:
@@ -56,6 +57,7 @@ def colleague(tmp_path: Path):
         yield w, Irkit(kubeconfig, tmp_path / "colleague")
 
 
+@pytest.mark.slow
 def test_a_colleague_on_another_machine_is_refused(colleague: tuple[World, Irkit]) -> None:
     w, other = colleague
     with asking(w.irkit, *w.contain[:-1]) as first:
@@ -71,6 +73,7 @@ def test_a_colleague_on_another_machine_is_refused(colleague: tuple[World, Irkit
     other.run("lift", w.incident, "--pod", "return", "--yes").ended(0)
 
 
+@pytest.mark.slow
 def test_a_killed_run_with_a_lease_is_resumed_at_once_by_whom_it_was(colleague: tuple[World, Irkit]) -> None:
     w, other = colleague
     assert w.harmed(lambda r: writes(r) and r.path.endswith("/networkpolicies"), after(Kill()), *w.contain).code == -9
