@@ -136,6 +136,9 @@ def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident,
     if request.dry_run:
         return result.planned(incident, plan, request.command)
     with Session(ports, incident, pool, request.command, incident.operator, shared=not request.read_only) as session:
+        if not request.read_only and (meanwhile := _open_incident(incident, ports)) is not None:
+            raise RefusedError(f"incident {meanwhile.incident.id} was opened on {incident.target.pod} a moment ago; this run changed nothing",
+                               next="the same command again: it joins that incident")  # fmt: skip
         covered = [s for s, b in zip(plan.steps, steps, strict=True) if not b.asks_itself]
         asked = any(s.writes and s.confirm == "ask" for s in covered)
         if asked and not ports.approver.confirm(for_run(incident, covered)):

@@ -10,7 +10,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import yaml
 
 PROGRAM = Path(sys.executable).with_name("irkit")
 Obj = dict[str, Any]
+Reply = str | Callable[[], str]
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,11 @@ class Irkit:
         """The document of a run with ``-o json`` that must end with ``code``."""
         return self.run(*words, "-o", "json").ended(code).document
 
-    def asked(self, *words: str, answers: Sequence[str], timeout: float = 60) -> Answer:
-        """One run at a terminal; each ``[y/N]`` is answered in turn. All that was shown is in ``stdout``, as on the screen."""
+    def asked(self, *words: str, answers: Sequence[Reply], timeout: float = 60) -> Answer:
+        """One run at a terminal; each ``[y/N]`` is answered in turn. All that was shown is in ``stdout``, as on the screen.
+
+        An answer may be a function: it is called while the question stands, and says what to answer.
+        """
         master, slave = pty.openpty()
         environ = {**self.environ(), "TERM": "xterm", "COLUMNS": "200", "NO_COLOR": "1"}
         command = [str(PROGRAM), *words]
@@ -118,7 +122,7 @@ def finish(process: subprocess.Popen[str], timeout: float = 120) -> Answer:
     return Answer(process.returncode, out, err)
 
 
-def _converse(terminal: int, answers: list[str], until: float) -> str:
+def _converse(terminal: int, answers: list[Reply], until: float) -> str:
     shown, answered = b"", 0
     while True:
         ready, _, _ = select.select([terminal], [], [], max(0.0, until - time.monotonic()))
@@ -133,7 +137,8 @@ def _converse(terminal: int, answers: list[str], until: float) -> str:
         if shown.count(b"[y/N] ") > answered:
             answered += 1
             assert answers, f"it asked once more than expected:\n{shown.decode(errors='replace')}"
-            os.write(terminal, answers.pop(0).encode() + b"\n")
+            reply = answers.pop(0)
+            os.write(terminal, (reply if isinstance(reply, str) else reply()).encode() + b"\n")
 
 
 # what the audit log says

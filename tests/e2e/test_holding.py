@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -63,6 +64,36 @@ def test_the_verdict_comes_before_the_collection_and_a_second_run_is_refused(con
     assert done.document["incident"] in holder
     assert len(irkit.json("incident", "list")["items"]) == 1
     assert irkit.json("contain", suspect, "-n", namespace, "--yes")["incident"] == done.document["incident"], "once it has ended it is joined"
+
+
+def test_of_runs_at_the_same_time_one_acts(control_plane: Running, namespace: str, irkit: Irkit) -> None:
+    suspect = world.deployed(control_plane, namespace)[0]
+    mark = control_plane.mark()
+    runs = [irkit.start("contain", name_of(suspect), "-n", namespace, "--yes", "-o", "json") for _ in range(4)]
+    answers = [finish(run) for run in runs]
+    assert {a.code for a in answers} <= {0, 8}, [a.said for a in answers]
+    assert len({a.document["incident"] for a in answers if a.code == 0}) == 1
+    assert len(irkit.json("incident", "list")["items"]) == 1
+    made = [what(e) for e in writes(control_plane.audit(mark, agent="irkit/"))]
+    assert made == ["create networkpolicies", "patch pods", "patch deployments/scale"]
+    assert [uid_of(p) for p in control_plane.pods(namespace, count=1)] == [uid_of(suspect)]
+
+
+def test_a_run_that_was_overtaken_changes_nothing(control_plane: Running, namespace: str, irkit: Irkit) -> None:
+    suspect = name_of(world.deployed(control_plane, namespace)[0])
+    with Proxy(control_plane.token_kubeconfig) as proxy:
+        proxy.when(lambda request: request.dry_run, before(Delay(4)))
+        slow = irkit.using(proxy.kubeconfig).start("contain", suspect, "-n", namespace, "--yes", "-o", "json")
+        until = time.monotonic() + 10
+        while not any(request.dry_run for request in proxy.requests):
+            assert time.monotonic() < until, "it never came to its dry run"
+            time.sleep(0.02)
+        quick = irkit.json("contain", suspect, "-n", namespace, "--yes")
+        mark = control_plane.mark()
+        refused = finish(slow).ended(8).document
+    assert f"incident {quick['incident']} was opened on Pod {namespace}/{suspect} a moment ago" in refused["error"]["message"]
+    assert writes(control_plane.audit(mark, agent="irkit/")) == []
+    assert len(irkit.json("incident", "list")["items"]) == 1
 
 
 def test_runs_on_other_targets_are_in_nobodys_way(control_plane: Running, namespace: str, irkit: Irkit) -> None:

@@ -69,6 +69,53 @@ def test_two_yeses_contain_and_one_lifts(control_plane: Running, namespace: str,
     assert control_plane.get("deployment", "web", "-n", namespace)["spec"] == before
 
 
+def test_more_than_was_approved_is_asked_again_and_collected_first(control_plane: Running, namespace: str, irkit: Irkit) -> None:
+    suspect, _ = world.deployed(control_plane, namespace)
+
+    def somebody_scales_up() -> str:
+        control_plane.kubectl("scale", "deployment", "web", "-n", namespace, "--replicas=4")
+        control_plane.pods(namespace, "app=web", count=4)
+        return "y"
+
+    shown = irkit.asked("contain", name_of(suspect), "-n", namespace, answers=["y", somebody_scales_up, "n"]).ended(3).stdout
+    assert f"Scale Deployment {namespace}/web 2 → 0? Ends 2 pods, all collected. [y/N]" in shown
+    assert "was changed by somebody else meanwhile; planning again" in shown
+    again = f"Scale Deployment {namespace}/web 4 → 0? Ends 4 pods, all collected. [y/N]"
+    assert shown.index("collecting 2 pods that came since") < shown.index(again)
+    assert control_plane.get("deployment", "web", "-n", namespace)["spec"]["replicas"] == 4
+    (incident,) = irkit.json("incident", "list")["items"]
+    bags = irkit.home / "incidents" / incident["id"] / "bags"
+    held = {p.parent.parent.name for p in bags.glob(f"*/data/pods/{namespace}/*/app/current.log")}
+    assert held >= {name_of(p) for p in control_plane.pods(namespace)}
+    # what is put back is what was there when it was stopped
+    irkit.asked("resume", answers=["y"]).ended(0)
+    irkit.run("lift", "--yes").ended(0)
+    assert control_plane.get("deployment", "web", "-n", namespace)["spec"]["replicas"] == 4
+
+
+def test_warnings_come_before_the_question(control_plane: Running, namespace: str, irkit: Irkit) -> None:
+    suspect, _ = world.deployed(control_plane, namespace)
+    scaler = {"minReplicas": 1, "maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}
+    control_plane.apply(
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop", "namespace": namespace},
+         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}},
+        {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web", "namespace": namespace}, "spec": scaler},
+        world.bare("host", namespace, labels={"app": "host"}, hostNetwork=True),
+    )  # fmt: skip
+    control_plane.kubectl("annotate", "deployment", "web", "-n", namespace, f"argocd.argoproj.io/tracking-id=shop:apps/Deployment:{namespace}/web")
+    control_plane.pods(namespace, count=3)
+    shown = irkit.asked("contain", name_of(suspect), "-n", namespace, answers=["n"]).ended(3).stdout
+    before = shown[: shown.index("[y/N]")]
+    assert f"! 2 → 0 replicas: Service {namespace}/shop will have no endpoints" in before
+    assert "HorizontalPodAutoscaler" in before
+    assert "Argo CD" in before
+
+    shown = irkit.asked("contain", "host", "-n", namespace, answers=["n"]).ended(3).stdout
+    assert "hostNetwork: no NetworkPolicy can select this pod; it will not be isolated" in shown[: shown.index("[y/N]")]
+    done = irkit.json("contain", "host", "-n", namespace, "--yes", code=5)
+    assert [(k["policy"], k["direction"], k["rule"]) for k in done["isolation"]["leaks"]] == [(None, "ingress", None), (None, "egress", None)]
+
+
 def test_a_protected_namespace_must_be_named_again(control_plane: Running, namespace: str, irkit: Irkit, tmp_path: Path) -> None:
     suspect = name_of(world.deployed(control_plane, namespace, 1)[0])
     contact = {"name": "security", "address": "security@example.com"}

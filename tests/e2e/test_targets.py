@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,19 @@ def test_a_pod_that_was_only_isolated_is_contained_with_the_workload_it_came_fro
     back = {uid_of(p): p["metadata"]["labels"] for p in control_plane.pods(namespace, count=2)}
     assert back[uid_of(suspect)] == suspect["metadata"]["labels"]
     assert control_plane.get("networkpolicies", "-n", namespace)["items"] == []
+
+
+def test_a_selector_and_the_context_s_namespace_do_as_well(control_plane: Running, namespace: str, irkit: Irkit) -> None:
+    control_plane.apply(world.bare("solo", namespace))
+    (pod,) = control_plane.pods(namespace, count=1)
+    config = json.loads(control_plane.admin_kubeconfig.read_text())
+    context = config["contexts"][0]
+    config["contexts"].append({"name": "there", "context": {**context["context"], "namespace": namespace}})
+    path = control_plane.admin_kubeconfig.with_name(f"{namespace}.kubeconfig")
+    path.write_text(json.dumps(config))
+    other = irkit.using(path)
+    assert "there is no pod solo in namespace default" in other.run("contain", "solo", "--yes").ended(2).stderr
+    done = other.json("contain", "-l", "app=web", "--context", "there", "--yes")
+    assert (done["target"]["uid"], done["cluster"]["context"]) == (uid_of(pod), "there")
+    other.run("contain", "-l", "app=none", "--context", "there", "--yes").ended(2)
+    other.run("contain", "solo", "-l", "app=web", "--context", "there", "--yes").ended(2)
