@@ -9,7 +9,7 @@ from typing import ClassVar
 import msgspec
 
 from irkit import workloads
-from irkit.errors import ConflictError, NotFoundError, RefusedError
+from irkit.errors import NotFoundError, RefusedError
 from irkit.model.arguments import Pod
 from irkit.model.changes import ABSENT, Await, Change, Check, Create, Edit, FieldValue, Patch, field_value, present
 from irkit.model.incident import LABELS_ANNOTATION, Incident
@@ -80,14 +80,14 @@ def _detaching(incident: Incident, seen: Observed) -> Iterator[str]:
 
 
 def _in_force(policy: Obj, incident: Incident, seen: Observed) -> bool:
-    """Whether the policy is there as irkit made it. Raises ConflictError where another object has its name."""
+    """Whether the policy is there as irkit made it. Raises RefusedError where another object has its name, or it was changed."""
     ref = deny.policy_ref(incident)
     found = next((p for p in seen.cluster.list(NETWORKPOLICIES, ref.namespace) if p["metadata"]["name"] == ref.name), None)
     if found is None:
         return False
     if any(labels_of(found).get(k) != v for k, v in labels_of(policy).items()):
-        raise ConflictError(
-            f"{ref} exists and is not irkit's", status=409, next=f"look at it: kubectl -n {ref.namespace} get netpol {ref.name} -o yaml"
+        raise RefusedError(
+            f"{ref} exists and is not irkit's; it is not overwritten", next=f"kubectl -n {ref.namespace} get netpol {ref.name} -o yaml"
         )
     if found.get("spec") != policy["spec"]:
         raise RefusedError(
