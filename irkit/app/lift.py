@@ -50,7 +50,7 @@ def lift(ports: Ports, identifier: str | None, choice: Choice, *, dry_run: bool 
             _say(ports, conflicts)
             _try(ports, Plan((step,)), incident, seen, pool)
             return result.planned(incident, Plan((step,)), "lift")
-        with Session(ports, incident, pool, "lift", ports.connection.whoami()) as session:
+        with Session(ports, incident, pool, "lift", ports.connection.whoami(), again=f"irkit lift --pod {choice}") as session:
             session.begin()
             executor = session.executor(for_step)
             return _lift(ports, session, executor, choice)
@@ -148,7 +148,7 @@ def _changes(state: State, incident: Incident, seen: Observed, choice: Choice, c
     creates = [(i.change, r) for i, r in reversed(undone) if isinstance(i.change, Create)]
     for patch in (p for p in patches if not p.ref.same(pod)):
         yield from _restored(patch, seen.cluster, conflicts)
-        if not patch.ref.same(pod) and _runs(patch):
+        if _runs(patch) and exists(seen.cluster, patch.ref) is not None:
             yield Await(condition="ready", ref=patch.ref)
     if choice == "keep":
         return
@@ -182,8 +182,11 @@ def _restored(patch: Patch, cluster: ClusterReader, conflicts: list[str]) -> Ite
 
 
 def _runs(patch: Patch) -> bool:
-    """Whether the workload had pods before it was stopped: only then is there something to wait for."""
-    return patch.action in ("scale", "patch") and not any(e.before == present(0) for e in patch.edits)
+    """Whether the workload had pods before it was stopped: only then is there something to wait for.
+
+    A Job that its controller still sees suspended deletes the pod at once whose labels come back, so that is waited for, too.
+    """
+    return patch.action == "suspend" or (patch.action in ("scale", "patch") and not any(e.before == present(0) for e in patch.edits))
 
 
 def _returned(patches: list[Patch], incident: Incident, seen: Observed, conflicts: list[str]) -> Iterator[Change]:
