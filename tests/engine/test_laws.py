@@ -19,7 +19,7 @@ from irkit.app import lift as lifting
 from irkit.app.respond import respond, resume
 from irkit.engine import binder, journal, loader, planner
 from irkit.engine.home import Home
-from irkit.errors import ConflictError, RefusedError
+from irkit.errors import RefusedError
 from irkit.model.changes import Capture, Create
 from irkit.model.incident import ClusterIdentity, Incident, Operator
 from irkit.model.kube import DEPLOYMENTS, NETWORKPOLICIES, PODS, ObjectRef, labels_of
@@ -255,7 +255,7 @@ def test_law_6_what_others_changed_since_is_shown_and_left_alone(tmp_path):
         assert any("changed since by somebody else" in getattr(e, "text", "") for e in b.events)
 
 
-def test_law_7_a_foreign_object_under_our_name_is_a_conflict_not_overwritten(tmp_path):
+def test_law_7_a_foreign_object_under_our_name_is_refused_not_overwritten(tmp_path):
     with bench(tmp_path) as b:
         incident = incident_of(b)
         ref = deny.policy_ref(incident)
@@ -263,7 +263,7 @@ def test_law_7_a_foreign_object_under_our_name_is_a_conflict_not_overwritten(tmp
                   "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}}  # fmt: skip
         b.ports.cluster.create(NETWORKPOLICIES, theirs)
         step = Quarantine(pod=incident.target.pod)
-        with pytest.raises(ConflictError, match="not irkit's"):
+        with pytest.raises(RefusedError, match="not irkit's"):
             list(step.plan(incident, Observed(cluster=b.ports.cluster, now=b.ports.clock.now(), settings=b.ports.settings)))
         assert b.ports.cluster.get(ref)["spec"]["ingress"] == [{}]
 
