@@ -28,7 +28,11 @@ from irkit.ports import Ports
 class Session:
     """Open it before asking (it locks the target on this machine), `begin` it once people said yes."""
 
-    def __init__(self, ports: Ports, incident: Incident, pool: ThreadPoolExecutor, command: str, who: Operator, *, shared: bool = True) -> None:
+    def __init__(
+        self, ports: Ports, incident: Incident, pool: ThreadPoolExecutor, command: str, who: Operator, *, shared: bool = True,
+        again: str = "irkit resume",
+    ) -> None:  # fmt: skip
+        """``again``: the command that goes on where this one was interrupted; the incident's id follows it."""
         self.who = who  # who runs irkit now: on another day, maybe not who opened the incident
         self.ports, self.incident, self.pool, self.command = ports, incident, pool, command
         self.home = Home(ports.settings.home)
@@ -44,7 +48,7 @@ class Session:
         self.journal: Journal | None = None
         self.state = State()
         self._answers = True  # whether the server did, the last time
-        self._again = "irkit lift" if command == "lift" else "irkit resume"
+        self._again = again
 
     def begin(self, opened: Opened | None = None) -> None:
         """Open the journal: a new one with its first record, or the one that is there. Raises HeldError, RefusedError."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.crash.world import Undisturbed, World, as_undisturbed, differences, go_on, undisturbed, world
+from tests.crash.world import Undisturbed, World, as_undisturbed, differences, go_on, undisturbed, until, world
+from tests.e2e.running import finish
 from tests.faults.harm import Kill, Match, after, before, nth, writes
 
 WHEN = {"before": before, "after": after}
@@ -79,3 +82,39 @@ def test_killed_around_every_request(tmp_path: Path, calm: Undisturbed, part: in
                 failed[number] = str(error)[:2000]
     assert not failed
     assert missed <= 1, "how many requests there are varies by a few looks while waiting, and by no more"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_killed_again_and_again(tmp_path: Path, calm: Undisturbed, seed: int) -> None:
+    """Each run that goes on is killed, too, a few times."""
+    chance = random.Random(seed)
+    with world(tmp_path) as w:
+        for _ in range(4):
+            words = ("resume", "--yes") if w.incidents and chance.random() < 0.5 else w.contain
+            w.harmed(nth(len(w.proxy.requests) + chance.randrange(40)), WHEN[chance.choice(list(WHEN))](Kill()), *words)
+        go_on(w)
+        as_undisturbed(w, calm)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(3))
+def test_killed_at_any_time(tmp_path: Path, calm: Undisturbed, part: int) -> None:
+    """Also where it neither asks nor writes a journal line: while it seals a bag, as an example."""
+    failed, killed = {}, 0
+    for step in range(part, 60, 3):
+        with world(tmp_path, f"{step}") as w:
+            process = w.begin(*w.contain)
+            for _ in until(30):  # the time counts from the first request: how long Python takes to start does not matter
+                if w.proxy.requests:
+                    break
+            time.sleep(step * 0.01)
+            process.kill()
+            killed += finish(process).code == -9
+            go_on(w)
+            try:
+                as_undisturbed(w, calm)
+            except AssertionError as error:
+                failed[step] = str(error)[:2000]
+    assert not failed
+    assert killed

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.crash.terminal import asking
-from tests.crash.world import Undisturbed, World, as_undisturbed, go_on, world
+from tests.crash.world import SHARED, Undisturbed, World, as_undisturbed, go_on, world
 from tests.e2e.running import finish
-from tests.faults.harm import Kill, Match, Timed, after, before, nth, writes
+from tests.faults.harm import Delay, Kill, Match, Timed, after, before, nth, writes
 
 WHEN = {"before": before, "after": after}
 SIGNALS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM}
@@ -74,14 +74,13 @@ def test_sigterm_while_logs_are_awaited(tmp_path: Path, calm: Undisturbed) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("when", WHEN)
-@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_signal_at_every_request(tmp_path: Path, calm: Undisturbed, part: int, number: str, when: str) -> None:
+def test_a_signal_at_every_request(tmp_path: Path, calm: Undisturbed, part: int, when: str) -> None:
     failed, missed = {}, 0
     for request in range(part, calm.requests, PARTS):
         with world(tmp_path, f"{request}") as w:
             try:
-                missed += not _interrupted(w, nth(request), WHEN[when](Kill(SIGNALS[number], SILENCE)))
+                missed += not _interrupted(w, nth(request), WHEN[when](Kill(list(SIGNALS.values())[request // PARTS % 2], SILENCE)))
                 _then_goes_on(w, calm)
             except AssertionError as error:
                 failed[request] = str(error)[:2000]
@@ -127,3 +126,32 @@ def test_a_signal_at_a_question(tmp_path: Path, calm: Undisturbed, question: int
         assert bool(w.incidents) == (question == 2), "the incident begins with the first yes"
         _said_what_is_next(w, run.shown.decode())
         _then_goes_on(w, calm)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "again"), [(("lift", "--pod", "return", "--yes"), "irkit lift --pod return {}"), (("resume", "--yes"), "irkit resume {}")]
+)
+def test_other_commands_say_how_to_go_on_with_them(tmp_path: Path, words: tuple[str, ...], again: str) -> None:
+    with world(tmp_path) as w:
+        w.irkit.run(*w.contain, "--keep-workload").ended(0)
+        begun = len(w.proxy.requests)
+        w.proxy.when(lambda r: r.number >= begun + 8, before(Kill(signal.SIGINT, SILENCE)), times=1)
+        answer = finish(w.begin(*words), timeout=SILENCE).ended(130)
+        assert again.format(w.incident) in answer.stderr.strip().splitlines()[-1]
+        w.proxy.heal()
+        w.irkit.run(*again.format(w.incident).split()[1:], "--yes").ended(0)
+
+
+@pytest.mark.slow
+def test_the_lease_is_not_given_back_to_a_server_that_says_nothing(tmp_path: Path, calm: Undisturbed) -> None:
+    with world(tmp_path) as w:
+        w.box.store.add(SHARED)
+        w.proxy.when(lambda r: r.path.endswith("/log"), before(Kill(signal.SIGINT, SILENCE)), times=1)
+        w.proxy.when(lambda r: "/leases/" in r.path and r.method == "PATCH", before(Delay(SILENCE)))
+        begun = time.monotonic()
+        finish(w.begin(*w.contain), timeout=SILENCE).ended(130)
+        assert time.monotonic() - begun < PROMPT + 2, "start-up included"
+        w.proxy.heal()
+        go_on(w)
+        assert w.final()["Deployment todo-app/backend"] == calm.final["Deployment todo-app/backend"]

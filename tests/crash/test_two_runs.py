@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.crash.terminal import asking
-from tests.crash.world import Undisturbed, World, as_undisturbed, go_on, world
+from tests.crash.world import SHARED, Undisturbed, World, as_undisturbed, go_on, world
 from tests.e2e.running import Irkit, what
 from tests.faults.harm import Kill, after, writes
-
-SHARED = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "irkit-system"}}
 
 
 def _changes(world: World) -> list[str]:
