@@ -14,7 +14,7 @@ from irkit.app.respond import pool_of
 from irkit.engine import library, rights
 from irkit.engine.holder import NAMESPACE
 from irkit.errors import ForbiddenError, IrkitError, NotFoundError
-from irkit.model.kube import NAMESPACES, ObjectRef
+from irkit.model.kube import CONFIGMAPS, LEASES, NAMESPACES, ObjectRef, permission
 from irkit.network import cni
 from irkit.ports import Ports
 from irkit.settings import Settings
@@ -108,6 +108,9 @@ def _shared(ports: Ports) -> Finding:
         return Finding("hand-over", "note", f"no namespace {NAMESPACE}: a run is known on this machine only", f"kubectl create namespace {NAMESPACE}")
     except ForbiddenError as error:
         return Finding("hand-over", "note", error.message)
+    needed = [permission(verb, resource, NAMESPACE) for resource in (LEASES, CONFIGMAPS) for verb in ("create", "get", "patch")]
+    if missing := [str(p) for p in needed if not ports.cluster.can(p)]:
+        return Finding("hand-over", "note", f"you may not {'; '.join(missing)}: nobody sees what you work on, nor do you see it of others")
     return Finding("hand-over", "ok", f"namespace {NAMESPACE} keeps who works on what")
 
 

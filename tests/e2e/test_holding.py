@@ -150,3 +150,17 @@ def test_without_the_namespace_there_is_no_lease_and_it_is_said(control_plane: R
     assert "nobody else can take this incident over: the cluster has no namespace irkit-system" in answer.stderr
     made = [e for e in control_plane.audit(mark, agent="irkit/") if e.get("objectRef", {}).get("resource") in ("leases", "configmaps")]
     assert [e for e in writes(made) if e["responseStatus"]["code"] < 300] == []
+
+
+def test_who_may_not_use_the_namespace_is_told_so(control_plane: Running, namespace: str, irkit: Irkit, irkit_system: str) -> None:
+    control_plane.apply(world.bare("solo", namespace))
+    control_plane.pods(namespace, count=1)
+    printed = (
+        irkit.run("playbook", "rbac", "compromised-pod", "-n", namespace).ended(0).stdout.replace("irkit-compromised-pod", f"irkit-{namespace[-6:]}")
+    )
+    responder = irkit.using(control_plane.user(printed).kubeconfig)
+    examined = responder.run("doctor", "-n", namespace).ended(0).stdout
+    assert f"hand-over   you may not create leases.coordination.k8s.io in {irkit_system}" in examined
+    assert "hand-over   namespace irkit-system keeps who works on what" in irkit.run("doctor", "-n", namespace).ended(0).stdout
+    answer = responder.run("contain", "solo", "-n", namespace, "--yes").ended(0)
+    assert "nobody else can take this incident over: leases.coordination.k8s.io" in answer.stderr
