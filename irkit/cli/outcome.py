@@ -55,7 +55,7 @@ def _good(result: RunResult, name: str) -> str:
     if result.command == "lift":
         return f"Lifted. {name}: {result.steps[0].why}."
     if verdict == "isolated" and result.command != "verify":
-        stopped = any(s.step == "scale-down" and s.outcome == "done" for s in result.steps)
+        stopped = any(c["check"] == "stopped" and c["holds"] for c in result.checks)
         return f"Contained. {name} is alive and {_cut(result)}" + ("; its workload is stopped." if stopped else ".")
     if verdict == "isolated":
         return f"Holds. {name} is {_cut(result)}."

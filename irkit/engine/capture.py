@@ -152,7 +152,7 @@ class Collection:
         incident, cluster = self._incident, self._incident.cluster
         skew = "not measured" if cluster.clock_skew is None else f"{cluster.clock_skew:+.3f} s"
         return {
-            "Source-Organization": incident.operator.name, "Bagging-Software": f"irkit {__version__}",
+            "Contact-Name": incident.operator.name, "Bagging-Software": f"irkit {__version__}",
             "Bagging-Date": self._ports.clock.now().date().isoformat(), "External-Identifier": incident.id, "Bag-Group-Identifier": incident.id,
             "External-Description": f"Evidence of {incident.target.pod}",
             "Irkit-Operator": incident.operator.name, "Irkit-Operator-Groups": ", ".join(incident.operator.groups),

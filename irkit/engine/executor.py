@@ -22,7 +22,7 @@ from irkit.engine.planner import BoundStep, plan_step, uncollected, unsafe
 from irkit.engine.state import State
 from irkit.errors import ApiError, EndStateError, IrkitError
 from irkit.errors import Declined as DeclinedError
-from irkit.model.changes import Capture, Change, Check, Create, mark_of
+from irkit.model.changes import Await, Capture, Change, Check, Create, mark_of
 from irkit.model.incident import Incident
 from irkit.model.kube import DAEMONSETS, NETWORKPOLICIES, PODS, ObjectRef
 from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, Unchanged
@@ -171,9 +171,9 @@ class Executor(msgspec.Struct):
             # a server's own failure (500) says as little about what was done as no answer at all
             code = 7 if isinstance(error, ApiError) and error.status >= 500 else error.exit_code
             failed = Result(call=call, outcome=Failed(error.message, code, error.next))
-            self.flush(*([failed] if change.writes else [intent, failed] if mark_of(change) else []))
+            self.flush(*([failed] if change.writes else [intent, failed] if _leaves_a_record(change) else []))
             raise
-        if change.writes or mark_of(change) is not None:
+        if change.writes or _leaves_a_record(change):
             self._late += [Result(call=call, outcome=outcome)] if change.writes else [intent, Result(call=call, outcome=outcome)]
         if isinstance(change, Create):
             self._list_again(change.ref)
@@ -222,6 +222,11 @@ class Executor(msgspec.Struct):
                 raise unsafe(step.id, lost)
             self._do(step.id, change, self.look(), timeout, "lift")
             self.flush()
+
+
+def _leaves_a_record(change: Change) -> bool:
+    """Whether a change that writes nothing is put on record once it is done."""
+    return isinstance(change, Await) or mark_of(change) is not None
 
 
 class IrkitErrorOf(IrkitError):
