@@ -26,7 +26,7 @@ from irkit.engine.result import RunResult
 from irkit.engine.session import Session
 from irkit.engine.state import State
 from irkit.errors import Declined, IrkitError, NotFoundError
-from irkit.model.changes import Await, Capture, Change, Create, Delete, Patch, present, title
+from irkit.model.changes import ABSENT, Await, Capture, Change, Create, Delete, Edit, Patch, field_value, present, title
 from irkit.model.incident import Incident
 from irkit.model.kube import PODS, ObjectRef, at, ref_of
 from irkit.model.outcome import Done, Failed, Outcome
@@ -36,6 +36,9 @@ from irkit.ports import ClusterReader, Observed, Ports, exists
 from irkit.text import printable
 
 Choice = Literal["keep", "return", "delete"]
+# The controller's own word on which surplus pod to delete first (KEP-2255): without it, of pods of about one age it is chance.
+_COST = ("metadata", "annotations", "controller.kubernetes.io/pod-deletion-cost")
+_DEAR = present("2147483647")
 _TAKE = ("state", "logs", "events", "specs")
 
 
@@ -156,7 +159,7 @@ def _changes(state: State, incident: Incident, seen: Observed, choice: Choice, c
     if choice == "return" and not alive and not incident.target.gone:
         conflicts.append(f"{pod} is gone")
     if choice == "return" and alive:
-        yield from _returned([p for p in patches if p.ref.same(pod)], incident, seen, conflicts)
+        yield from _returned([p for p in patches if p.ref.same(pod)], state, incident, seen, conflicts)
     if choice == "delete" and alive:
         if pod.uid not in state.captured:
             yield Capture(pod=pod, take=_TAKE, suspect=True)
@@ -189,17 +192,39 @@ def _runs(patch: Patch) -> bool:
     return patch.action == "suspend" or (patch.action in ("scale", "patch") and not any(e.before == present(0) for e in patch.edits))
 
 
-def _returned(patches: list[Patch], incident: Incident, seen: Observed, conflicts: list[str]) -> Iterator[Change]:
-    """Labels back: the controller adopts the pod again and deletes the youngest surplus one, so all are collected first."""
+def _returned(patches: list[Patch], state: State, incident: Incident, seen: Observed, conflicts: list[str]) -> Iterator[Change]:
+    """Labels back: the controller adopts the pod again and deletes a surplus one, so all are collected first."""
+    pod = incident.target.pod
     inverses = [c for p in patches for c in _restored(p, seen.cluster, conflicts)]
-    if not inverses:
-        return
-    siblings = _siblings(incident, seen.cluster)
+    dear = _dear(incident, seen) if inverses else ()
+    siblings = _siblings(incident, seen.cluster) if inverses else []
     for sibling in siblings:
         if sibling.uid not in seen.captured:
             yield Capture(pod=sibling, take=_TAKE)
     for inverse in inverses:
-        yield msgspec.structs.replace(inverse, pods=tuple(siblings))
+        yield msgspec.structs.replace(inverse, edits=(*inverse.edits, *dear), pods=tuple(siblings))
+    if dear or _left_dear(state, incident, seen):
+        yield Await(condition="adopted", ref=pod, owner=incident.target.workload)
+        yield Patch(ref=pod, edits=(Edit(_COST, _DEAR, ABSENT),), why="its ReplicaSet has chosen")
+
+
+def _dear(incident: Incident, seen: Observed) -> tuple[Edit, ...]:
+    """So that it is not the returning pod that its ReplicaSet finds to be one too many; never over what a team has set."""
+    pod = exists(seen.cluster, incident.target.pod)
+    free = pod is not None and field_value(pod, _COST) == ABSENT
+    return (Edit(_COST, ABSENT, _DEAR),) if free and _of_replicas(incident) else ()
+
+
+def _left_dear(state: State, incident: Incident, seen: Observed) -> bool:
+    """Whether a lift that was interrupted left that word on the pod."""
+    pod = exists(seen.cluster, incident.target.pod)
+    ours = any(e.path == _COST for i in state.intents.values() if i.purpose == "lift" and isinstance(i.change, Patch) for e in i.change.edits)
+    return pod is not None and ours and field_value(pod, _COST) == _DEAR
+
+
+def _of_replicas(incident: Incident) -> bool:
+    target = incident.target
+    return target.workload is not None and bool(target.owners) and target.owners[0].kind == "ReplicaSet"
 
 
 def _siblings(incident: Incident, cluster: ClusterReader) -> list[ObjectRef]:

@@ -15,7 +15,7 @@ from irkit.engine.journal import stamp
 from irkit.errors import ConflictError, Declined, EndStateError, IrkitError, NotFoundError, RefusedError, UnreachableError
 from irkit.model.changes import Ask, Await, Capture, Change, Check, Create, Delete, Notify, Patch
 from irkit.model.incident import Incident
-from irkit.model.kube import labels_of, owned_by
+from irkit.model.kube import at, labels_of, owned_by
 from irkit.model.outcome import Done, Outcome, Unchanged
 from irkit.ports import ClusterReader, Observed, Ports, exists
 
@@ -129,6 +129,12 @@ def _met(change: Await, incident: Incident, cluster: ClusterReader) -> str:
             except NotFoundError:
                 return "gone"
             return "" if left else "no pods left"
+        case "adopted":
+            assert change.owner is not None
+            workload = workloads.observe(change.owner, cluster)
+            pods = [p for p in workloads.active(workload.pods) if not at(p, ("metadata", "deletionTimestamp"))]
+            back = any(p["metadata"]["uid"] == change.ref.uid for p in pods)
+            return "adopted" if back and len(pods) <= at(workload.object, ("spec", "replicas"), 1) else ""
         case "gone":
             return "" if exists(cluster, change.ref) else "gone"
         case "ready":

@@ -186,11 +186,12 @@ class Capture(_Change, frozen=True, kw_only=True, tag="capture"):
 
 
 class Await(_Change, frozen=True, kw_only=True, tag="await"):
-    """Wait until a condition holds: the pod is let go of by its controller or is gone, the workload has no pods or is ready."""
+    """Wait until a condition holds: the pod is let go of by its controller or is gone, the workload has no pods or is
+    ready, or it owns the pod again and has deleted what was too many."""
 
-    condition: Literal["detached", "no-pods", "ready", "gone"]
+    condition: Literal["detached", "no-pods", "ready", "gone", "adopted"]
     ref: ObjectRef
-    owner: ObjectRef | None = None  # for `detached`: the controller that lets go
+    owner: ObjectRef | None = None  # for `detached`: the controller that lets go; for `adopted`: the workload
 
     @property
     def permissions(self) -> tuple[Permission, ...]:
