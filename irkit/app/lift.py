@@ -17,16 +17,16 @@ from irkit import workloads
 from irkit.app.respond import pick, pool_of
 from irkit.engine import preflight, result
 from irkit.engine.apply import MovedError
-from irkit.engine.events import Said
+from irkit.engine.events import LiftPlanned, Said
 from irkit.engine.executor import Executor
 from irkit.engine.observe import Snapshot
 from irkit.engine.planner import uncollected, unsafe
-from irkit.engine.questions import for_step
+from irkit.engine.questions import for_lift, for_step
 from irkit.engine.result import RunResult
 from irkit.engine.session import Session
 from irkit.engine.state import State
 from irkit.errors import Declined, IrkitError, NotFoundError
-from irkit.model.changes import ABSENT, Await, Capture, Change, Create, Delete, Edit, Patch, field_value, present, title
+from irkit.model.changes import ABSENT, Await, Capture, Change, Create, Delete, Edit, Patch, field_value, present
 from irkit.model.incident import Incident
 from irkit.model.kube import PODS, ObjectRef, at, ref_of
 from irkit.model.outcome import Done, Failed, Outcome
@@ -50,6 +50,7 @@ def lift(ports: Ports, identifier: str | None, choice: Choice, *, dry_run: bool 
         if dry_run:
             seen = Observed(cluster=Snapshot(ports.cluster, pool), now=ports.clock.now(), settings=ports.settings, captured=state.captured)
             step, conflicts = _planned(state, incident, seen, choice)
+            ports.listen(LiftPlanned(incident, Plan((step,))))
             _say(ports, conflicts)
             _try(ports, Plan((step,)), incident, seen, pool)
             return result.planned(incident, Plan((step,)), "lift")
@@ -66,19 +67,18 @@ def _try(ports: Ports, plan: Plan, incident: Incident, seen: Observed, pool: Thr
         raise preflight.forbidden(checked.missing, incident.operator.name, incident.playbook, incident.target.namespace)
     for change, error in checked.denied:
         raise preflight.denial(change, error)
-    for change in plan.changes:
-        ports.listen(Said(title(change)))
 
 
 def _lift(ports: Ports, session: Session, executor: Executor, choice: Choice) -> RunResult:
     state, incident = session.state, session.incident
     seen = executor.look()
     step, conflicts = _planned(state, incident, seen, choice)
+    ports.listen(LiftPlanned(incident, Plan((step,))))
     _say(ports, conflicts)
     missing = [p for c in step.changes for p in c.permissions if p.verb not in ("get", "list") and not seen.cluster.can(p)]
     if missing:
         raise preflight.forbidden(missing, session.who.name, incident.playbook, incident.target.namespace)
-    if step.writes and not ports.approver.confirm(for_step(step)):
+    if step.writes and not ports.approver.confirm(for_lift(incident, step)):
         raise Declined("nothing was changed", next=f"irkit lift {incident.id}")
     executor.approvals.record([step], yes=True)
     failure = _run(executor, step)

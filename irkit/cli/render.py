@@ -110,13 +110,18 @@ class Progress:
             self._clear()
             holds = event.result.holds
             self.out.line(f"verdict: {event.result.summary}", style="green" if holds else "red")
-        if self.quiet:
-            return
-        self._clear()
+        if not self.quiet:
+            self._clear()
+            self._tell(event)
+
+    def _tell(self, event: object) -> None:
         match event:
             case events.Planned():
                 header(self.out, event.header, datetime.fromisoformat(event.header.incident.opened))
                 plan(self.out, event.plan, {s.id for s in event.plan.steps if s.confirm == "ask" and s.step == "scale-down"})
+            case events.LiftPlanned():
+                self.out.line(f"Incident {event.incident.id}")
+                plan(self.out, event.plan, set())
             case events.Joined():
                 self.out.line(f"Incident {event.incident.id} is open on this pod; going on with it.")
             case events.Judged():

@@ -78,3 +78,10 @@ class Joined(msgspec.Struct, frozen=True):
     """There is an open incident on this target: the run goes on with it."""
 
     incident: Incident
+
+
+class LiftPlanned(msgspec.Struct, frozen=True):
+    """Before the question of a lift: what will be brought back."""
+
+    incident: Incident
+    plan: Plan

@@ -31,5 +31,19 @@ def for_step(step: PlannedStep) -> str:
     return f"{text[0].upper()}{text[1:]}?{after}"
 
 
+def for_lift(incident: Incident, step: PlannedStep) -> str:
+    """The question before a lift, whose plan has just been shown."""
+    ended = {p.uid for c in step.changes for p in c.ends}
+    after = (
+        f" One of {plural(len(ended), 'pod')} may end, all collected."
+        if len(ended) > 1
+        else " The pod ends; its evidence is sealed."
+        if ended
+        else ""
+    )
+    where = f"{printable(incident.target.namespace)} of {printable(incident.cluster.context)}"
+    return f"Lift the containment of {printable(incident.target.pod.name)} in {where}?{after}"
+
+
 def _phrase(change: Change) -> str:
     return " ".join(title(change).split())
