@@ -17,8 +17,13 @@ def printable(value: object, limit: int = 256) -> str:
     text = value if isinstance(value, str) else str(value)
     cut = text[:limit]
     if not (cut.isascii() and cut.isprintable()):
-        cut = "".join(_escaped(c) if unicodedata.category(c) in _HIDDEN else c for c in cut)
+        cut = "".join(_escaped(c) if hidden(c) else c for c in cut)
     return cut if len(text) <= limit else f"{cut}… ({len(text)} characters)"
+
+
+def hidden(character: str) -> bool:
+    """Whether a terminal acts upon it, or a reader does not see it."""
+    return unicodedata.category(character) in _HIDDEN
 
 
 def _escaped(character: str) -> str:

@@ -12,7 +12,7 @@ MAX_DEPTH = 100
 
 
 def load(data: bytes) -> Any:
-    """One document of plain values. Raises yaml.YAMLError, ValueError for what is none, or nested deeper than MAX_DEPTH."""
+    """One document of plain values. Raises yaml.YAMLError; ValueError where it is nested deeper than MAX_DEPTH."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -23,5 +23,5 @@ def load(data: bytes) -> Any:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH} levels", problem_mark=event.start_mark)
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     return yaml.load(data, Loader=loader)  # noqa: S506 -- a safe loader

@@ -9,6 +9,7 @@ import textwrap
 from typing import TextIO
 
 from irkit.errors import IrkitError
+from irkit.text import hidden
 
 _ASCII = str.maketrans({"→": "->", "←": "<-", "…": "...", "×": "x", "·": "-", "–": "-", "—": "-"})  # fmt: skip
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
@@ -21,7 +22,7 @@ class Out:
         self.stream = stream
         self.terminal = stream.isatty()
         self.colour = self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        self.ascii = (stream.encoding or "ascii").lower().replace("-", "") not in ("utf8", "utf16")
+        self.ascii = _plain_locale() or (stream.encoding or "ascii").lower().replace("-", "") not in ("utf8", "utf16")
         self.width = max(40, shutil.get_terminal_size((100, 24)).columns) if self.terminal else 100
 
     def line(self, text: str = "", *, style: str = "", hang: int = 0) -> None:
@@ -38,6 +39,14 @@ class Out:
 
     def styled(self, text: str, style: str) -> str:
         return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if style and self.colour else text
+
+
+def _plain_locale() -> bool:
+    """Whether the user asked for the C locale; Python itself would write UTF-8 there (PEP 538, PEP 540)."""
+    own = os.environ.get("LC_CTYPE", "")
+    own = "" if own in ("C.UTF-8", "C.utf8", "UTF-8") else own  # Python puts these there itself
+    said = os.environ.get("LC_ALL") or own or os.environ.get("LANG")
+    return said in ("C", "POSIX")
 
 
 def stderr() -> Out:
@@ -74,11 +83,20 @@ def error(failure: IrkitError, words: list[str]) -> int:
 
 
 def document(value: object) -> None:
-    """One JSON document on stdout."""
+    """One JSON document on stdout. What a terminal could act upon is escaped, as JSON allows: the strings stay the same."""
     import msgspec
 
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    if not text.isascii() or "\x7f" in text:
+        ascii_only = stdout().ascii
+        text = "".join(_escaped(c) if c != "\n" and (hidden(c) or (ascii_only and not c.isascii())) else c for c in text)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def _escaped(character: str) -> str:
+    pairs = character.encode("utf-16-be")
+    return "".join(f"\\u{pairs[n]:02x}{pairs[n + 1]:02x}" for n in range(0, len(pairs), 2))
 
 
 def table(out: Out, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

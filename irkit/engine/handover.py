@@ -64,11 +64,12 @@ def fetch(cluster: Cluster, identifier: str, home: Home) -> State:
         raise UsageError(f"there is no incident {printable(identifier)} on this machine, and no copy in {NAMESPACE}: {error.message}",
                          next="irkit incident list") from None  # fmt: skip
     import gzip
+    import zlib
 
     try:
         with gzip.GzipFile(fileobj=BytesIO(base64.b64decode(packed, validate=True))) as file:
             content = file.read(_UNPACKED)
-    except (binascii.Error, OSError, EOFError):
+    except (binascii.Error, zlib.error, OSError, EOFError, TypeError, ValueError):  # whoever may write there may write anything
         raise EvidenceError(f"the copy of incident {printable(identifier)} in {NAMESPACE} is damaged") from None
     path = home.create(identifier) / journal.NAME
     path.touch(mode=0o600)

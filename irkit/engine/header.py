@@ -9,10 +9,10 @@ import msgspec
 from irkit import workloads
 from irkit.errors import IrkitError
 from irkit.model.incident import Incident, Target
-from irkit.model.kube import NETWORKPOLICIES, PODS
+from irkit.model.kube import NETWORKPOLICIES, PODS, Obj, controller_of
 from irkit.network import verdict
 from irkit.ports import Observed, exists
-from irkit.text import plural
+from irkit.text import plural, printable
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -31,6 +31,7 @@ def header(incident: Incident, seen: Observed, notes: Sequence[str]) -> Header:
     if pod is not None:
         found = verdict.selecting(pod, seen.cluster.list(NETWORKPOLICIES, target.namespace))
         policies = tuple(p["metadata"]["name"] for p in found)
+        warnings += _claims(target, pod)
     return Header(incident, _summary(target, seen), policies, tuple(warnings))
 
 
@@ -44,6 +45,15 @@ def _of_target(target: Target) -> list[str]:
     if restarts:
         found.append(f"{plural(restarts, 'restart')}: what ran before the last one is in the previous log at most")
     return found
+
+
+def _claims(target: Target, pod: Obj) -> list[str]:
+    """An owner that the pod names and that does not own it: whoever may write the pod may have named it."""
+    claimed = controller_of(pod)
+    if claimed is None or any(o.uid == claimed.get("uid") for o in target.owners):
+        return []
+    name = printable(f"{claimed.get('kind')} {claimed.get('name')}", 120)
+    return [f"the pod names {name} as its owner, which does not select it, or is not there: not believed, and left alone"]
 
 
 def _summary(target: Target, seen: Observed) -> str:

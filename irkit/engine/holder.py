@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from irkit.errors import ConflictError, ForbiddenError, HeldError, IrkitError, NotFoundError, RefusedError
@@ -21,6 +21,7 @@ from irkit.text import printable
 
 NAMESPACE = "irkit-system"
 DURATION = 60  # seconds that a Lease holds without being renewed
+_LONGEST = 3600.0  # seconds; clocks may differ, but not more
 
 
 class LocalLock:
@@ -97,12 +98,14 @@ class TargetLease:
             raise HeldError(self._ref.name, "somebody who took it at the same moment") from None
 
     def _expired(self, found: Obj) -> bool:
-        renewed = at(found, ("spec", "renewTime"), "")
-        seconds = at(found, ("spec", "leaseDurationSeconds"), DURATION)
+        """Also where it says what irkit never writes: no time, one of the future, a duration of years."""
         try:
-            return datetime.fromisoformat(renewed) + timedelta(seconds=seconds) < self._clock.now()
-        except ValueError:
+            renewed = datetime.fromisoformat(at(found, ("spec", "renewTime"), ""))
+            seconds = min(float(at(found, ("spec", "leaseDurationSeconds"), DURATION)), _LONGEST)
+            age = (self._clock.now() - renewed).total_seconds()
+        except (ValueError, TypeError, OverflowError):
             return True
+        return not -_LONGEST <= age <= seconds
 
     def _spec(self) -> Obj:
         return {"holderIdentity": self._holder, "leaseDurationSeconds": DURATION,

@@ -45,7 +45,7 @@ class Quarantine:
             yield Patch(ref=self.pod, edits=edits, action="relabel", why="only the incident's policy selects it")
         yield from _judged(self, seen)
         owner = incident.target.controller(pod)
-        if owner is not None and not deny.stays_selected(incident):
+        if owner is not None and workloads.kind_of(owner.resource) is not None and not deny.stays_selected(incident):
             yield Await(condition="detached", ref=self.pod, owner=owner)
 
     def notes(self, incident: Incident, seen: Observed) -> Iterator[str]:
@@ -67,6 +67,8 @@ class Quarantine:
 
 def _detaching(incident: Incident, seen: Observed) -> Iterator[str]:
     """What its workload does once the pod is let go of."""
+    if (owner := next(iter(incident.target.owners), None)) is not None and workloads.kind_of(owner.resource) is None:
+        yield f"{owner} owns it, a kind that irkit does not know: whether it lets go of the pod, replaces or deletes it is not known"
     if incident.target.workload is None:
         return
     try:

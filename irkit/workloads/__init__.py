@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from irkit.errors import ForbiddenError, NotFoundError, UsageError
-from irkit.model.kube import JOBS, PODS, REPLICASETS, Obj, ObjectRef, Resource, at, controller_of, ref_of
+from irkit.model.kube import CRONJOBS, DEPLOYMENTS, JOBS, PODS, REPLICASETS, Obj, ObjectRef, Resource, at, controller_of, labels_of, ref_of, selects
 from irkit.ports import ClusterReader
 from irkit.text import printable
 from irkit.workloads.base import Workload, WorkloadKind
@@ -48,8 +48,8 @@ def observe(ref: ObjectRef, cluster: ClusterReader) -> Workload:
 def owner_chain(pod: Obj, cluster: ClusterReader) -> tuple[ObjectRef, ...]:
     """Who controls ``pod``, nearest first: ReplicaSet, Deployment. Empty for a bare pod.
 
-    Each owner was read and has the uid that its child names, so that a dangling or forged reference ends the chain. It
-    also ends at a kind that irkit doesn't know (an Argo Rollout, an operator's resource), which is its last member, its
+    Whoever may write a pod may claim any owner for it. So each owner was read, has the uid that its child names, is of a
+    kind that owns such children, and selects this one; a reference for which that is not so ends the chain. It also ends at a kind that irkit doesn't know (an Argo Rollout, an operator's resource), which is its last member, its
     resource guessed from the kind, and at an owner that may not be read.
     """
     chain: list[ObjectRef] = []
@@ -59,11 +59,14 @@ def owner_chain(pod: Obj, cluster: ClusterReader) -> tuple[ObjectRef, ...]:
         if kind_of(ref.resource) is None:
             return (*chain, ref)
         try:
-            child = _read(ref, cluster)
+            found = _read(ref, cluster)
         except ForbiddenError:
             return (*chain, ref)
-        if child is not None:
+        if found is not None and _may_own(ref, found, child):
             chain.append(ref)
+            child = found
+        else:
+            child = None
     return tuple(chain)
 
 
@@ -71,6 +74,15 @@ def workload_of(pod: Obj, chain: Sequence[ObjectRef]) -> ObjectRef:
     """What must be stopped so that no more pods like ``pod`` start: the last owner that irkit can stop, or the bare pod itself."""
     known = [ref for ref in chain if kind_of(ref.resource) is not None]
     return known[-1] if known else ref_of(pod, PODS)
+
+
+_CHILDREN = {DEPLOYMENTS: "ReplicaSet", CRONJOBS: "Job"}  # the others own pods
+
+
+def _may_own(ref: ObjectRef, owner: Obj, child: Obj) -> bool:
+    """Whether its controller would keep this child: it releases what it does not select (controller_ref_manager.go)."""
+    selector = at(owner, ("spec", "selector"))
+    return child.get("kind", "Pod") == _CHILDREN.get(ref.resource, "Pod") and (selector is None or selects(selector, labels_of(child)))
 
 
 def _owner_ref(owner: Obj, namespace: str) -> ObjectRef:

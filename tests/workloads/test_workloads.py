@@ -22,7 +22,7 @@ from irkit.model.kube import (
     Obj,
     ObjectRef,
 )
-from tests.workloads.world import World, deployed, make, pod, ref, scaled
+from tests.workloads.world import World, controlled_by, deployed, make, pod, ref, scaled
 
 
 def patches(workload: workloads.Workload) -> list[Patch]:
@@ -426,4 +426,17 @@ def test_owners_that_own_each_other_end():
                                            "controller": True}]  # fmt: skip
     two["metadata"]["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "one", "uid": one["metadata"]["uid"],
                                            "controller": True}]  # fmt: skip
-    assert len(chain(pod("x", owner=one), World([one, two]))) == 8
+    assert chain(pod("x", owner=one), World([one, two])) == ["ReplicaSet one"], "no ReplicaSet owns another"
+
+
+@pytest.mark.parametrize("forged", ["by labels", "by kind"])
+def test_an_owner_that_would_not_keep_the_pod_is_not_believed(forged: str):
+    """Whoever may write a pod may name any owner, uid and all."""
+    deployment, revision, (suspect, *_) = deployed("backend")
+    if forged == "by labels":
+        suspect["metadata"]["labels"] = {"app": "frontend"}
+    else:
+        suspect["metadata"]["ownerReferences"] = [controlled_by(deployment)]
+    found = workloads.owner_chain(suspect, World([deployment, revision]))
+    assert found == ()
+    assert workloads.workload_of(suspect, found) == ref(suspect)

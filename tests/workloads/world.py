@@ -73,10 +73,12 @@ class World:
 
 
 def make(resource: Resource, name: str, *, owner: Obj | None = None, spec: Obj | None = None, status: Obj | None = None, **meta: Any) -> Obj:
-    """An object with a uid of its own, in NAMESPACE unless ``namespace`` says otherwise; ``owner`` controls it."""
+    """An object with a uid of its own, in NAMESPACE unless ``namespace`` says otherwise; ``owner`` controls and selects it."""
     metadata = {"name": name, "namespace": meta.pop("namespace", NAMESPACE), "uid": meta.pop("uid", f"uid-{next(_uids)}"), "generation": 1, **meta}
     if owner is not None:
         metadata["ownerReferences"] = [controlled_by(owner)]
+        selected = ((owner.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+        metadata["labels"] = {**selected, **(metadata.get("labels") or {})}
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "spec": spec or {}, "status": status or {}}
 
 
@@ -91,9 +93,10 @@ def pod(name: str, *, owner: Obj | None = None, labels: dict[str, str] | None = 
     return make(PODS, name, owner=owner, labels=labels or {}, spec=spec or {}, status=status, **meta)
 
 
-def scaled(resource: Resource, name: str, replicas: int = 3, **more: Any) -> Obj:
-    """A Deployment, ReplicaSet or StatefulSet, whole and ready, of pods labelled ``app: NAME``."""
-    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": {"metadata": {"labels": {"app": name}}, "spec": {}}}
+def scaled(resource: Resource, name: str, replicas: int = 3, app: str = "", **more: Any) -> Obj:
+    """A Deployment, ReplicaSet or StatefulSet, whole and ready, of pods labelled ``app: NAME``, or ``app: APP``."""
+    labels = {"app": app or name}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": {}}}
     status = {"observedGeneration": 1, "replicas": replicas, "readyReplicas": replicas, "updatedReplicas": replicas}
     return make(resource, name, spec={**spec, **more.pop("spec", {})}, status=status, **more)
 
@@ -101,7 +104,7 @@ def scaled(resource: Resource, name: str, replicas: int = 3, **more: Any) -> Obj
 def deployed(name: str, replicas: int = 3) -> tuple[Obj, Obj, list[Obj]]:
     """A Deployment, its ReplicaSet, and its pods."""
     deployment = scaled(DEPLOYMENTS, name, replicas)
-    revision = scaled(REPLICASETS, f"{name}-7c7c86686d", replicas, owner=deployment)
+    revision = scaled(REPLICASETS, f"{name}-7c7c86686d", replicas, name, owner=deployment)
     return deployment, revision, [pod(f"{name}-7c7c86686d-{i:05}", owner=revision, labels={"app": name}) for i in range(replicas)]
 
 
