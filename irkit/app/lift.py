@@ -28,7 +28,7 @@ from irkit.engine.state import State
 from irkit.errors import Declined, IrkitError, NotFoundError
 from irkit.model.changes import ABSENT, Await, Capture, Change, Create, Delete, Edit, Patch, field_value, present
 from irkit.model.incident import Incident
-from irkit.model.kube import PODS, ObjectRef, at, ref_of
+from irkit.model.kube import PODS, ObjectRef, at, ref_of, selects
 from irkit.model.outcome import Done, Failed, Outcome
 from irkit.model.plan import Plan, PlannedStep
 from irkit.model.record import Closed
@@ -223,8 +223,10 @@ def _left_dear(state: State, incident: Incident, seen: Observed) -> bool:
 
 
 def _of_replicas(incident: Incident) -> bool:
+    """Whether a ReplicaSet will own the pod again; not so by the labels that it had from an earlier incident."""
     target = incident.target
-    return target.workload is not None and bool(target.owners) and target.owners[0].kind == "ReplicaSet"
+    by_replicaset = target.workload is not None and bool(target.owners) and target.owners[0].kind == "ReplicaSet"
+    return by_replicaset and target.selector is not None and selects(target.selector, target.labels)
 
 
 def _siblings(incident: Incident, cluster: ClusterReader) -> list[ObjectRef]:

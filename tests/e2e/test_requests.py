@@ -61,7 +61,8 @@ def test_the_order_of_a_containment(control_plane: Running, namespace: str, mine
 
     mine.json("lift", done["incident"], "--pod", "return", "--yes")
     lifted = writes(sent(control_plane, mark, sender))[3:]
-    assert [what(e) for e in lifted] == ["patch deployments/scale", "patch pods", "delete networkpolicies"]
+    # the labels with the word that makes the pod dear to its ReplicaSet, then without it
+    assert [what(e) for e in lifted] == ["patch deployments/scale", "patch pods", "patch pods", "delete networkpolicies"]
     everything = sent(control_plane, mark, sender)
     assert {e["userAgent"] for e in everything} == {f"irkit/{program.__version__}"}
     # a DELETE has no fieldManager (metav1.DeleteOptions)
