@@ -41,7 +41,7 @@ class Resource(msgspec.Struct, frozen=True):
             parts.append(name)
         if subresource:
             parts += subresource.split("/")
-        return "/" + "/".join(quote(p, safe="") if p not in (".", "..") else p.replace(".", "%2E") for p in parts)
+        return "/" + "/".join(quote(p, safe="", errors="backslashreplace") if p not in (".", "..") else p.replace(".", "%2E") for p in parts)
 
 
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", False)

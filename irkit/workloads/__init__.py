@@ -49,7 +49,8 @@ def owner_chain(pod: Obj, cluster: ClusterReader) -> tuple[ObjectRef, ...]:
     """Who controls ``pod``, nearest first: ReplicaSet, Deployment. Empty for a bare pod.
 
     Whoever may write a pod may claim any owner for it. So each owner was read, has the uid that its child names, is of a
-    kind that owns such children, and selects this one; a reference for which that is not so ends the chain. It also ends at a kind that irkit doesn't know (an Argo Rollout, an operator's resource), which is its last member, its
+    kind that owns such children, and selects this one; a reference for which that is not so ends the chain. It also
+    ends at a kind that irkit doesn't know (an Argo Rollout, an operator's resource), which is its last member, its
     resource guessed from the kind, and at an owner that may not be read.
     """
     chain: list[ObjectRef] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,15 @@ import pytest
 
 from irkit.sandbox import Sandbox
 from tests.hostile.world import Laptop, World
+
+
+@pytest.fixture(autouse=True)
+def _connections_of_this_process() -> Iterator[None]:
+    """What irkit leaves to the end of its process is let go of here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
 
 
 @pytest.fixture

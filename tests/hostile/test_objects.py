@@ -170,7 +170,7 @@ def contained(world: World, *more: str) -> tuple[str, str]:
 @pytest.mark.parametrize("change", ["opened", "other labels", "deleted"])
 def test_a_policy_that_was_changed_is_told_and_not_overwritten(world: World, change: str) -> None:
     incident, name = contained(world)
-    spec = {"ingress": [{}], "egress": [{}]} if change == "opened" else {"podSelector": {"matchLabels": {"nobody": "here"}}}
+    spec: Obj = {"ingress": [{}], "egress": [{}]} if change == "opened" else {"podSelector": {"matchLabels": {"nobody": "here"}}}
     if change == "deleted":
         world.box.store.delete(NETWORKPOLICIES, name, world.namespace)
     else:
@@ -247,7 +247,7 @@ def test_a_copy_that_unpacks_to_more_than_anybody_writes(shared: World) -> None:
 
 
 def test_a_copy_that_somebody_else_owns_is_not_overwritten_unsaid(shared: World) -> None:
-    """The ConfigMap of an incident can't be guessed before; after, whoever may write there may write anything: the local journal is the truth."""
+    """It can't be guessed before; after, whoever may write there may write anything: the local journal is the truth."""
     incident, _ = contained(shared)
     name = f"irkit-{incident.lower()}"
     copy = shared.box.store.find(CONFIGMAPS, name, "irkit-system")
