@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
@@ -14,7 +14,7 @@ from irkit.collectors.base import indented
 from irkit.engine.events import BagSealed, Collected, Collecting
 from irkit.engine.journal import Journal
 from irkit.engine.state import State
-from irkit.errors import EvidenceError, IrkitError
+from irkit.errors import ApiError, EvidenceError, ForbiddenError, UnreachableError
 from irkit.model.changes import Capture
 from irkit.model.evidence import Artefact, Gap, Missing, Scope, SealedBag, Stored
 from irkit.model.incident import Incident
@@ -90,7 +90,7 @@ class Collection:
 
     def _begin(self, capture: Capture, cluster: ClusterReader, writer: BagWriter, key: bytes) -> list[Future[Stored | Gap] | Gap]:
         pending: list[Future[Stored | Gap] | Gap] = []
-        for piece in collectors.collect(self._scope(capture, cluster), capture.take, cluster, key):
+        for piece in self._pieces(capture, cluster, key):
             if isinstance(piece, Missing):
                 gap = Gap(what=piece.what, why=piece.why, transient=piece.transient)
                 writer.gap(gap)
@@ -99,12 +99,20 @@ class Collection:
                 pending.append(self._pool.submit(writer.add, piece))
         return pending
 
+    def _pieces(self, capture: Capture, cluster: ClusterReader, key: bytes) -> Iterator[Artefact | Missing]:
+        try:
+            scope = self._scope(capture, cluster)
+        except UnreachableError as error:  # what belongs to a pod can't be told without it; the next try knows more
+            yield Missing(str(capture.pod), error.message, transient=True)
+            return
+        yield from collectors.collect(scope, capture.take, cluster, key)
+
     def _scope(self, capture: Capture, cluster: ClusterReader) -> Scope:
         target, owners = self._incident.target, self._incident.target.owners
         if capture.suspect:
             return Scope(pod=capture.pod, suspect=True, owners=owners, node=target.node, labels=target.labels, service_account=target.service_account)
         found: Obj = {}
-        with suppress(IrkitError):
+        with suppress(ForbiddenError, ApiError):
             found = next((p for p in cluster.list(PODS, capture.pod.namespace) if p["metadata"]["uid"] == capture.pod.uid), {})
         spec, meta = found.get("spec") or {}, found.get("metadata") or {}
         return Scope(pod=capture.pod, suspect=False, owners=_owners(found, owners), node=spec.get("nodeName") or "",
