@@ -15,7 +15,7 @@ from irkit.engine.journal import stamp
 from irkit.errors import ConflictError, Declined, EndStateError, IrkitError, NotFoundError, RefusedError, UnreachableError
 from irkit.model.changes import Ask, Await, Capture, Change, Check, Create, Delete, Notify, Patch
 from irkit.model.incident import Incident
-from irkit.model.kube import at, labels_of, owned_by
+from irkit.model.kube import Obj, at, labels_of, owned_by
 from irkit.model.outcome import Done, Outcome, Unchanged
 from irkit.ports import ClusterReader, Observed, Ports, exists
 
@@ -83,8 +83,17 @@ def _patch(change: Patch, ports: Ports, seen: ClusterReader) -> Outcome:
             ports.cluster.patch(change.ref, change.body(current), subresource=change.subresource)
             return Done()
         except ConflictError:
-            current = ports.cluster.get(change.ref)
+            current = _again(change, ports.cluster)
+        except NotFoundError:
+            raise MovedError(f"{change.ref} is gone") from None
     raise MovedError(f"{change.ref} changes faster than it can be patched")
+
+
+def _again(change: Patch, cluster: ClusterReader) -> Obj:
+    try:
+        return cluster.get(change.ref)
+    except NotFoundError:
+        raise MovedError(f"{change.ref} is gone") from None
 
 
 def _delete(change: Delete, ports: Ports) -> Outcome:
@@ -121,7 +130,7 @@ def _met(change: Await, incident: Incident, cluster: ClusterReader) -> str:
             assert change.owner is not None
             pod = exists(cluster, change.ref)
             if pod is None:
-                raise EndStateError(f"{change.ref} is gone")
+                return "gone"  # nobody can end it any more: what is left is to keep what it came from
             return "" if owned_by(pod, change.owner) else f"detached from {change.owner.kind} {change.owner.name}"
         case "no-pods":
             try:

@@ -31,7 +31,7 @@ from irkit.model.record import Body, Intent, Result, StepEnded
 from irkit.ports import ClusterReader, Observed, Ports
 from irkit.text import plural
 
-_ROUNDS = 4  # of planning one step, when the world moves
+_ROUNDS = 6  # of planning one step, when the world moves and people are asked
 
 
 class Executor(msgspec.Struct):
@@ -114,8 +114,11 @@ class Executor(msgspec.Struct):
                     raise unsafe(step.id, lost)
                 seen = None
                 continue
-            if not self.approvals.ask(self.question(planned), [planned]):
-                return Declined(self.ports.approver.name)
+            if planned.confirm == "ask" and self.approvals.new([planned]):
+                if not self.approvals.ask(self.question(planned), [planned]):
+                    return Declined(self.ports.approver.name)
+                seen = None  # a person took their time: what came meanwhile may end, too
+                continue
             try:
                 if failed := self._changes(step, planned.changes, seen):
                     return failed
@@ -140,6 +143,7 @@ class Executor(msgspec.Struct):
                 self.collection.seal()
 
     def _changes(self, step: BoundStep, changes: Sequence[Change], seen: Observed) -> Failed | None:
+        self._created = None  # what an earlier round listed is old by now
         captures = [c for c in changes if isinstance(c, Capture)]
         if captures:
             outcomes = self.collection.take(step.id, captures, Snapshot(self.ports.cluster, self.pool))
