@@ -25,10 +25,10 @@ from irkit.engine.questions import for_lift, for_step
 from irkit.engine.result import RunResult
 from irkit.engine.session import Session
 from irkit.engine.state import State
-from irkit.errors import Declined, IrkitError, NotFoundError
+from irkit.errors import Declined, IrkitError, NotFoundError, UsageError
 from irkit.model.changes import ABSENT, Await, Capture, Change, Create, Delete, Edit, Patch, field_value, present
 from irkit.model.incident import Incident
-from irkit.model.kube import PODS, ObjectRef, at, ref_of, selects
+from irkit.model.kube import PODS, ObjectRef, annotations_of, at, ref_of, selects
 from irkit.model.outcome import Done, Failed, Outcome
 from irkit.model.plan import Plan, PlannedStep
 from irkit.model.record import Closed
@@ -45,8 +45,10 @@ _TAKE = ("state", "logs", "events", "specs")
 def lift(ports: Ports, identifier: str | None, choice: Choice, *, dry_run: bool = False) -> RunResult:
     """Undo a containment, interrupted ones too. Raises UsageError where there is nothing to lift."""
     with pool_of(ports) as pool:
-        state = pick(ports, identifier, lambda s: bool(s.undone()))
+        state = pick(ports, identifier, lambda s: bool(s.undone()) and not (s.closed and choice == "keep"))
         incident = state.incident
+        if not state.undone() and not state.over:
+            raise UsageError(f"incident {incident.id} has changed nothing that could be lifted", next=f"irkit incident show {incident.id}")
         if dry_run:
             seen = Observed(cluster=Snapshot(ports.cluster, pool), now=ports.clock.now(), settings=ports.settings, captured=state.captured)
             step, conflicts = _planned(state, incident, seen, choice)
@@ -158,6 +160,9 @@ def _changes(state: State, incident: Incident, seen: Observed, choice: Choice, c
     alive = exists(seen.cluster, pod) is not None
     if choice == "return" and not alive and not incident.target.gone:
         conflicts.append(f"{pod} is gone")
+    if choice == "return" and alive and (why := _superseded(incident, seen.cluster)):
+        conflicts.append(f"{pod} stays cut off, its policy too: {why}")
+        return
     if choice == "return" and alive:
         yield from _returned([p for p in patches if p.ref.same(pod)], state, incident, seen, conflicts)
     if choice == "delete" and alive:
@@ -206,6 +211,18 @@ def _returned(patches: list[Patch], state: State, incident: Incident, seen: Obse
     if dear or _left_dear(state, incident, seen):
         yield Await(condition="adopted", ref=pod, owner=incident.target.workload)
         yield Patch(ref=pod, edits=(Edit(_COST, _DEAR, ABSENT),), why="its ReplicaSet has chosen")
+
+
+def _superseded(incident: Incident, cluster: ClusterReader) -> str:
+    """Why the pod must not get its labels back: its ReplicaSet is of an earlier rollout, has no replicas, and would delete it."""
+    owners = incident.target.owners
+    if [o.kind for o in owners[:2]] != ["ReplicaSet", "Deployment"]:
+        return ""
+    found = [exists(cluster, owner) for owner in owners[:2]]
+    revisions = [annotations_of(o).get("deployment.kubernetes.io/revision") if o else None for o in found]
+    if found[0] is not None and revisions[0] == revisions[1]:
+        return ""
+    return f"{owners[1]} was rolled out since, and the pod's {owners[0]} would delete it"
 
 
 def _dear(incident: Incident, seen: Observed) -> tuple[Edit, ...]:

@@ -7,6 +7,7 @@ import pytest
 from irkit.app import lift as lifting
 from irkit.app.respond import respond, resume
 from irkit.errors import Declined, UsageError
+from irkit.model.kube import DEPLOYMENTS, NETWORKPOLICIES, PODS, ObjectRef
 from tests.engine.harness import bench
 
 
@@ -50,6 +51,24 @@ def test_after_keep_the_pod_can_still_be_returned_or_deleted(tmp_path):
             lifting.lift(b.ports, None, "delete")
 
 
+def test_a_pod_of_an_earlier_rollout_is_not_returned_to_be_deleted(tmp_path):
+    """Its ReplicaSet has no replicas any more: with its labels back it would be adopted and deleted at once."""
+    with bench(tmp_path) as b:
+        namespace, name = b.box.suspect
+        respond(b.ports, b.request())
+        template = {"spec": {"template": {"metadata": {"annotations": {"rolled": "out"}}}}}
+        b.ports.cluster.patch(_deployment(namespace), template)
+        b.box.settle()
+        result = lifting.lift(b.ports, None, "return")
+        b.box.settle()
+        assert result.exit_code == 5
+        assert "rolled out since" in result.steps[0].why
+        pods = {p["metadata"]["name"]: p for p in b.ports.cluster.list(PODS, namespace)}
+        assert pods[name]["metadata"]["labels"]["quarantine"] == "true"
+        assert any(p["metadata"]["name"].startswith("irkit-") for p in b.ports.cluster.list(NETWORKPOLICIES, namespace)), "never more open"
+        assert lifting.lift(b.ports, None, "delete").exit_code == 0
+
+
 def test_declining_the_first_question_leaves_nothing_behind(tmp_path):
     with bench(tmp_path) as b:
         b.approver.answers = (False,)
@@ -60,6 +79,4 @@ def test_declining_the_first_question_leaves_nothing_behind(tmp_path):
 
 
 def _deployment(namespace: str):
-    from irkit.model.kube import DEPLOYMENTS, ObjectRef
-
     return ObjectRef(resource=DEPLOYMENTS, name="backend", namespace=namespace)
