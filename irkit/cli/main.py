@@ -39,6 +39,7 @@ def _root() -> None:
 
 def run(words: list[str]) -> int:
     """Run one command; errors become one sentence (or one document, with ``-o json``) and their exit code."""
+    output.prepare()
     try:
         code = typer.main.get_command(app).main(args=words, prog_name="irkit", standalone_mode=False)
         return code if isinstance(code, int) else 0

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 import shutil
 import sys
 import textwrap
+from io import TextIOWrapper
 from typing import TextIO
 
 from irkit.errors import IrkitError
 from irkit.text import hidden
 
 _ASCII = str.maketrans({"→": "->", "←": "<-", "…": "...", "×": "x", "·": "-", "–": "-", "—": "-"})  # fmt: skip
+_COPIED = ("next:", "$ ", "export ", "evidence ")  # how lines begin that people copy from
+_UNITS = re.compile(r"\b(\d+) (?=(?:d|h|min|s|B|kB|MB|GB|TB)\b)")
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 
@@ -22,17 +27,20 @@ class Out:
         self.stream = stream
         self.terminal = stream.isatty()
         self.colour = self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        self.ascii = _plain_locale() or (stream.encoding or "ascii").lower().replace("-", "") not in ("utf8", "utf16")
+        self.redraws = self.terminal and os.environ.get("TERM") != "dumb"
+        self.ascii = not _unicode(stream)
         self.width = max(40, shutil.get_terminal_size((100, 24)).columns) if self.terminal else 100
 
     def line(self, text: str = "", *, style: str = "", hang: int = 0) -> None:
-        """One line, wrapped at the terminal's width with ``hang`` columns before what follows."""
-        if self.terminal and len(text) > self.width:
+        """One line, wrapped at the terminal's width with ``hang`` columns before what follows; what is copied stays whole."""
+        if self.terminal and len(text) > self.width and not text.lstrip().startswith(_COPIED):
+            text = _UNITS.sub("\\1\u00a0", text)  # a number stays with its unit
             under = " " * (hang or len(text) - len(text.lstrip()) + 2)
             text = textwrap.fill(text, self.width, subsequent_indent=under, break_long_words=False, break_on_hyphens=False, replace_whitespace=False)
         print(self.styled(self.plain(text), style), file=self.stream, flush=True)
 
     def plain(self, text: str) -> str:
+        text = text.replace("\u00a0", " ")
         if not self.ascii:
             return text
         return text.translate(_ASCII).encode("ascii", "replace").decode()
@@ -41,12 +49,28 @@ class Out:
         return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if style and self.colour else text
 
 
-def _plain_locale() -> bool:
-    """Whether the user asked for the C locale; Python itself would write UTF-8 there (PEP 538, PEP 540)."""
+def _unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "ascii").lower().replace("-", "") in ("utf8", "utf16")
+
+
+def prepare() -> None:
+    """Have both streams take any text: ASCII in the C locale, where Python itself would write UTF-8 (PEP 538, PEP 540)."""
     own = os.environ.get("LC_CTYPE", "")
     own = "" if own in ("C.UTF-8", "C.utf8", "UTF-8") else own  # Python puts these there itself
-    said = os.environ.get("LC_ALL") or own or os.environ.get("LANG")
-    return said in ("C", "POSIX")
+    plain = (os.environ.get("LC_ALL") or own or os.environ.get("LANG")) in ("C", "POSIX")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            if plain or not _unicode(stream):
+                codecs.register_error("irkit", _nearest_ascii)
+                stream.reconfigure(encoding="ascii", errors="irkit")
+            else:
+                stream.reconfigure(errors="backslashreplace")
+
+
+def _nearest_ascii(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    bad = error.object[error.start : error.end]
+    return bad.translate(_ASCII).encode("ascii", "replace").decode(), error.end
 
 
 def stderr() -> Out:

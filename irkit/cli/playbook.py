@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,9 +29,9 @@ def list_(playbooks: _Folder = None, output: _Output = "text") -> None:
         return
     width = max((len(entry.name) for entry in entries), default=0)
     for entry in entries:
-        typer.echo(f"{entry.name:<{width}}  {_summary(entry)}")
+        print(f"{entry.name:<{width}}  {_summary(entry)}")
     if broken := [entry.name for entry in entries if entry.playbook is None]:
-        typer.echo(f"next: irkit playbook validate {broken[0]}", err=True)
+        print(f"next: irkit playbook validate {broken[0]}", file=sys.stderr)
 
 
 @app.command()
@@ -46,12 +47,12 @@ def show(
     playbook = library.find(name, _settings(playbooks))
     if runbook:
         path = library.runbook(playbook)
-        typer.echo(f"# {_safe(path)}", err=True)
+        print(f"# {_safe(path)}", file=sys.stderr)
         _lines(path.read_bytes())
     elif _wants_json(output):
         _json(positions.plain(positions.compose(playbook.source, positions.Mistakes(playbook.path))))
     else:
-        typer.echo(f"# {_safe(playbook.path)}  sha256:{playbook.digest}", err=True)
+        print(f"# {_safe(playbook.path)}  sha256:{playbook.digest}", file=sys.stderr)
         _lines(playbook.source)
 
 
@@ -72,7 +73,7 @@ def validate(
         except PlaybookError as error:
             mistakes += error.mistakes
         else:
-            typer.echo(f"{_safe(path)}: {playbook.name}, {plural(len(playbook.steps), 'step')}, no mistakes")
+            print(f"{_safe(path)}: {playbook.name}, {plural(len(playbook.steps), 'step')}, no mistakes")
     if mistakes:
         raise PlaybookError(mistakes)
 
@@ -124,13 +125,13 @@ def _safe(value: object) -> str:
 
 def _lines(source: bytes) -> None:
     for line in source.decode(errors="backslashreplace").splitlines():
-        typer.echo(_safe(line.expandtabs()))
+        print(_safe(line.expandtabs()))
 
 
 def _json(document: object) -> None:
     import json
 
-    typer.echo(json.dumps(document, indent=2))
+    print(json.dumps(document, indent=2))
 
 
 @app.command()
@@ -151,4 +152,4 @@ def rbac(
         return
     import yaml
 
-    typer.echo(yaml.safe_dump_all(found, sort_keys=False, default_flow_style=None, explicit_start=True, width=150).rstrip())
+    print(yaml.safe_dump_all(found, sort_keys=False, default_flow_style=None, explicit_start=True, width=150).rstrip())

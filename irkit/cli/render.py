@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from irkit.cli.output import Out
 from irkit.engine import events
 from irkit.engine.header import Header
-from irkit.model.changes import Await, Capture, Change, Check, Create, Notify, Patch, title
+from irkit.model.changes import Await, Capture, Change, Check, Create, Notify, title
 from irkit.model.incident import Target
 from irkit.model.kube import PODS
 from irkit.model.outcome import Declined, Failed, Skipped, Unchanged, reason
@@ -71,8 +72,11 @@ def age(created: str, now: datetime) -> str:
 
 def plan(out: Out, planned: Plan, asked_again: set[str]) -> None:
     """One line a change, numbered over the run, and where it asks again."""
-    number = 0
+    number, phase = 0, ""
     for step in planned.steps:
+        if step.phase != phase and any(_lines(step)):
+            phase = step.phase
+            out.line(f"  {phase}", style="dim")
         if step.id in asked_again and step.writes:
             out.line("  asked again before", style="dim")
         for text in _lines(step):
@@ -103,14 +107,15 @@ class Progress:
     def __init__(self, out: Out, quiet: bool = False) -> None:
         self.out, self.quiet = out, quiet
         self._redrawn = False
-        self.collected: events.Collected | None = None
+        self._incident = self._verdict = ""  # what was said of them last
 
     def __call__(self, event: object) -> None:
-        if isinstance(event, events.Judged) and event.result.check == "isolated":
+        if isinstance(event, events.Judged) and event.result.check == "isolated" and event.result.summary != self._verdict:
             self._clear()
-            holds = event.result.holds
-            self.out.line(f"verdict: {event.result.summary}", style="green" if holds else "red")
-        if not self.quiet:
+            self._verdict = event.result.summary
+            self.out.line(f"verdict: {self._verdict}", style="green" if event.result.holds else "red")
+            self._found(() if self.quiet else event.result.findings)
+        elif not self.quiet:
             self._clear()
             self._tell(event)
 
@@ -118,12 +123,17 @@ class Progress:
         match event:
             case events.Planned():
                 header(self.out, event.header, datetime.fromisoformat(event.header.incident.opened))
+                if not event.dry_run and self._incident != event.header.incident.id:
+                    self.out.line(f"Incident {event.header.incident.id}", style="bold")
+                    self.out.line()
                 plan(self.out, event.plan, {s.id for s in event.plan.steps if s.confirm == "ask" and s.step == "scale-down"})
             case events.LiftPlanned():
                 self.out.line(f"Incident {event.incident.id}")
                 plan(self.out, event.plan, set())
             case events.Joined():
+                self._incident = event.incident.id
                 self.out.line(f"Incident {event.incident.id} is open on this pod; going on with it.")
+                self.out.line()
             case events.Judged():
                 self._judged(event)
             case events.ChangeEnded():
@@ -141,21 +151,28 @@ class Progress:
 
     def _judged(self, event: events.Judged) -> None:
         result = event.result
-        if result.check != "isolated":
-            mark = {True: "holds", False: "does not hold", None: "not known"}[result.holds]
-            self.out.line(f"  {result.check:<10} {mark}: {result.summary}", style="" if result.holds else "red", hang=13)
-        for finding in result.findings:
+        mark = {True: "holds", False: "does not hold", None: "not known"}[result.holds]
+        self.out.line(f"  {result.check:<10} {mark}: {result.summary}", style="" if result.holds else "red", hang=13)
+        if result.check != "isolated":  # what it found stands below the verdict already
+            self._found(result.findings)
+
+    def _found(self, findings: Sequence[str]) -> None:
+        for finding in findings:
             self.out.line(f"    {finding}", hang=6)
 
     def _change(self, change: Change, event: events.ChangeEnded) -> None:
         if isinstance(change, Check):
             return
-        text = {Create: "created", Patch: ""}.get(type(change), "")
+        if isinstance(change, Await):
+            what, text = str(change.ref), reason(event.outcome)
+        else:
+            what = title(change)
+            text = "created" if isinstance(change, Create) else ""
         if isinstance(event.outcome, Unchanged):
             text = event.outcome.why
-        elif isinstance(change, Await | Notify):
+        elif isinstance(change, Notify):
             text = reason(event.outcome)
-        self.out.line(f"  {event.at[11:23]}  {title(change)}" + (f"  {printable(text, 400)}" if text else ""), hang=16)
+        self.out.line(f"  {event.at[11:23]}  {what}" + (f"  {printable(text, 400)}" if text else ""), hang=16)
 
     def _step(self, event: events.StepEndedEvent) -> None:
         if isinstance(event.outcome, Failed):
@@ -164,13 +181,9 @@ class Progress:
             self.out.line(f"  step {event.id}: {reason(event.outcome)}", style="yellow", hang=4)
 
     def _progress(self, event: events.Collecting) -> None:
-        if self.out.terminal and event.of > 1:
-            print(
-                f"\r  collecting {event.pods}/{event.of} pods, {event.artefacts} artefacts, {size(event.octets)}",
-                end="",
-                file=self.out.stream,
-                flush=True,
-            )
+        if self.out.redraws and event.of > 1:
+            text = f"  collecting {event.pods}/{event.of} pods, {event.artefacts} artefacts, {size(event.octets)}"
+            print(f"\r{text[: self.out.width - 1]}", end="", file=self.out.stream, flush=True)
             self._redrawn = True
 
     def _clear(self) -> None:
@@ -179,7 +192,6 @@ class Progress:
             self._redrawn = False
 
     def _collected(self, event: events.Collected) -> None:
-        self.collected = event
         what = f"collected {plural(event.pods, 'pod')}, {plural(event.artefacts, 'artefact')}, {size(event.octets)} in {event.seconds:.1f} s"
         self.out.line(f"  {what}")
         for gap in event.gaps[:10]:
