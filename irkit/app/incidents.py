@@ -54,7 +54,9 @@ def _next(state: State) -> str:
     identifier = state.incident.id
     if state.closed:
         return "irkit incident list"
-    return f"irkit resume {identifier}" if state.status == "interrupted" else f"irkit verify {identifier}"
+    if state.status == "lifting":
+        return f"irkit lift {identifier}"
+    return f"irkit resume {identifier}" if state.unfinished else f"irkit verify {identifier}"
 
 
 def _timeline(lines: tuple[Line, ...], state: State) -> list[dict[str, str]]:
@@ -77,9 +79,10 @@ def _text(line: Line, state: State) -> str:
         case Intent() as intent:
             return "" if intent.call in state.results else f"begun, outcome not known: {title(intent.change)}"
         case Result() as found:
-            intent = state.intents[found.call]
+            if (begun := state.intents.get(found.call)) is None:
+                return f"an outcome of nothing that was begun: {word(found.outcome)}"
             why = reason(found.outcome)
-            return f"{'lift: ' if intent.purpose == 'lift' else ''}{title(intent.change)}: {word(found.outcome)}" + (f" ({why})" if why else "")
+            return f"{'lift: ' if begun.purpose == 'lift' else ''}{title(begun.change)}: {word(found.outcome)}" + (f" ({why})" if why else "")
         case StepEnded() as ended:
             return f"step {ended.step}: {word(ended.outcome)}"
         case Sealed() as sealed:

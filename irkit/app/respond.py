@@ -18,6 +18,7 @@ from irkit.app import binding
 from irkit.engine import binder, bindings, handover, library, loader, planner, preflight, result
 from irkit.engine.approvals import Approvals
 from irkit.engine.events import Joined, Planned, Said
+from irkit.engine.executor import Executor
 from irkit.engine.header import header
 from irkit.engine.home import Home
 from irkit.engine.journal import stamp
@@ -70,9 +71,9 @@ def respond(ports: Ports, request: Request) -> RunResult:
         target = binding.bind(ports, playbook, request.phase, wanted, namespace, snapshot)
         incident = _incident(request, playbook, target, where.result(), who.result(), ports)
         _refuse_protected(request, target, ports)
-        if not request.dry_run and not request.read_only and (state := _open_incident(incident, ports)) is not None:
+        if not request.read_only and (state := _open_incident(incident, ports)) is not None:
             ports.listen(Joined(state.incident))
-            return _go_on(ports, state, request.command, pool)
+            return _joined(ports, request, state, snapshot, pool)
         return _new(ports, request, playbook, incident, snapshot, pool)
 
 
@@ -146,9 +147,7 @@ def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident,
         session.begin(Opened(incident=incident, playbook_source=playbook.source.decode(), argv=ports.argv, tool_version=__version__))
         executor = session.executor(for_step)
         executor.approvals.record(covered, yes=True)
-        if request.without_evidence:
-            ended = {p.uid for c in plan.changes for p in c.ends}
-            executor.note(Waived(pods=tuple(sorted(ended)), reason=request.without_evidence, by=ports.approver.name))
+        _waive(executor, plan, request.without_evidence)
         executor.collection.keep(snapshot.seen())
         executor.run_all(steps, executor.observed(snapshot))
         return _finish(ports, session, playbook, request.command)
@@ -177,6 +176,22 @@ def _prepare(
     raise RefusedError("admission refuses this plan, whichever labels are kept; nothing was changed", next="irkit contain --dry-run")
 
 
+def _joined(ports: Ports, request: Request, state: State, snapshot: Snapshot, pool: ThreadPoolExecutor) -> RunResult:
+    """Go on with an open incident as this request wants it; of a dry run, show what that would do."""
+    if not request.dry_run:
+        return _go_on(ports, state, request.command, pool, keep_workload=request.keep_workload, without_evidence=request.without_evidence)
+    incident, _, steps = _bound(state, keep_workload=request.keep_workload)
+    seen = Observed(cluster=snapshot, now=ports.clock.now(), settings=ports.settings, marks=state.marks, captured=state.captured)
+    plan = planner.plan_all(steps, incident, seen, waived=bool(request.without_evidence or state.waiver))
+    checked = preflight.run(plan, incident, ports.cluster, snapshot, pool, evidence=True)
+    if checked.missing:
+        raise preflight.forbidden(checked.missing, ports.connection.whoami().name, incident.playbook, incident.target.namespace)
+    for change, error in checked.denied:
+        raise preflight.denial(change, error)
+    ports.listen(Planned(header(incident, seen, [n for s in plan.steps for n in s.notes]), plan, True))
+    return msgspec.structs.replace(result.planned(incident, plan, request.command), incident=incident.id)
+
+
 def _finish(ports: Ports, session: Session, playbook: Playbook, command: str) -> RunResult:
     document = _result(session.state, playbook, command, session.home)
     session.end(document.exit_code)
@@ -188,7 +203,7 @@ def _finish(ports: Ports, session: Session, playbook: Playbook, command: str) ->
 def resume(ports: Ports, identifier: str | None, command: str = "resume") -> RunResult:
     """Go on with an incident, by default the newest of this cluster that has something left. Finished: its full result."""
     with pool_of(ports) as pool:
-        state = pick(ports, identifier, lambda s: not s.over)
+        state = pick(ports, identifier, lambda s: s.unfinished, lambda s: not s.over)
         if state.over and not state.closed:
             raise UsageError(f"incident {state.incident.id} is being lifted", next=f"irkit lift {state.incident.id}")
         if state.closed:
@@ -209,8 +224,11 @@ def _result(state: State, playbook: Playbook, command: str, home: Home) -> RunRe
     return result.finished(state, command, names, home.directory(state.incident.id) / "bags")
 
 
-def pick(ports: Ports, identifier: str | None, fits: Callable[[State], bool]) -> State:
-    """The incident that is meant. Raises UsageError where none fits, RefusedError where it is another cluster's."""
+def pick(ports: Ports, identifier: str | None, *wishes: Callable[[State], bool]) -> State:
+    """The incident that is meant: the newest that meets the first wish, else the next one.
+
+    Raises UsageError where none does, RefusedError where it is another cluster's.
+    """
     home = Home(ports.settings.home)
     cluster = ports.connection.identify()
     if identifier:
@@ -221,35 +239,57 @@ def pick(ports: Ports, identifier: str | None, fits: Callable[[State], bool]) ->
                                f"this is {printable(cluster.context)}, uid {cluster.uid}; nothing was changed",
                                next=f"the same command with --context {printable(theirs.context)}")  # fmt: skip
         return state
-    for opened in home.opened():
-        if opened.incident.cluster.uid == cluster.uid and fits(state := home.load(opened.incident.id)):
+    states = (home.load(o.incident.id) for o in home.opened() if o.incident.cluster.uid == cluster.uid)
+    fitting: dict[int, State] = {}
+    for state in states:
+        met = next((n for n, wish in enumerate(wishes) if wish(state)), None)
+        if met == 0:
             return state
+        if met is not None:
+            fitting.setdefault(met, state)
+    if fitting:
+        return fitting[min(fitting)]
     raise UsageError("no incident of this cluster has anything left for that", next="irkit incident list")
 
 
-def _go_on(ports: Ports, state: State, command: str, pool: ThreadPoolExecutor) -> RunResult:
-    """Plan again from the bound names and do what is missing."""
-    incident = state.incident
+def _bound(state: State, *, keep_workload: bool = False) -> tuple[Incident, Playbook, tuple[BoundStep, ...]]:
+    """The incident as it was bound, its playbook as it was, and the steps. ``keep_workload``: in this run, if not before."""
     assert state.opened is not None
+    incident = msgspec.structs.replace(state.incident, keep_workload=keep_workload or state.incident.keep_workload)
     playbook = loader.loads(state.opened.playbook_source.encode(), f"{incident.playbook}.yaml", runbooks=None)
-    steps = planner.bind_steps(playbook.of(incident.phase), playbook.target, incident)
+    return incident, playbook, planner.bind_steps(playbook.of(incident.phase), playbook.target, incident)
+
+
+def _go_on(
+    ports: Ports, state: State, command: str, pool: ThreadPoolExecutor, *, keep_workload: bool = False, without_evidence: str = ""
+) -> RunResult:
+    """Plan again from the bound names and do what is missing."""
+    incident, playbook, steps = _bound(state, keep_workload=keep_workload)
     who = ports.connection.whoami()
-    with Session(ports, incident, pool, command, who) as session:
+    writes = any(s.step.confirm == "ask" for s in steps)  # evidence alone is in nobody's way, and writes nothing anywhere
+    with Session(ports, incident, pool, command, who, shared=writes) as session:
         session.begin()
         executor = session.executor(for_step)
         snapshot = Snapshot(ports.cluster, pool)
         snapshot.warm(binder.asks(incident.target.namespace))
         seen = executor.observed(snapshot)
-        plan = planner.plan_all(steps, incident, seen)
+        plan = planner.plan_all(steps, incident, seen, waived=bool(without_evidence or state.waiver))
         missing = preflight.run(plan, incident, ports.cluster, seen.cluster, pool, evidence=False).missing
         if missing:
             raise preflight.forbidden(missing, who.name, playbook.name, incident.target.namespace)
         ports.listen(Planned(header(incident, seen, [n for s in plan.steps for n in s.notes]), plan, False))
         _approve_rest(executor.approvals, plan, steps, incident)
+        _waive(executor, plan, without_evidence)
         if not session.state.bags:  # the run before this one may have ended before it kept what it saw
             executor.collection.keep(snapshot.seen())
         executor.run_all(steps, seen)
         return _finish(ports, session, playbook, command)
+
+
+def _waive(executor: Executor, plan: Plan, reason: str) -> None:
+    if reason:
+        ended = {p.uid for c in plan.changes for p in c.ends}
+        executor.note(Waived(pods=tuple(sorted(ended)), reason=reason, by=executor.ports.approver.name))
 
 
 def _approve_rest(approvals: Approvals, plan: Plan, steps: Sequence[BoundStep], incident: Incident) -> None:

@@ -27,7 +27,7 @@ from irkit.model.incident import Incident
 from irkit.model.kube import DAEMONSETS, NETWORKPOLICIES, PODS, ObjectRef
 from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, Unchanged
 from irkit.model.plan import PlannedStep
-from irkit.model.record import Body, Intent, Result, StepEnded
+from irkit.model.record import Body, Intent, Result, StepEnded, Waived
 from irkit.ports import ClusterReader, Observed, Ports
 from irkit.text import plural
 
@@ -77,7 +77,7 @@ class Executor(msgspec.Struct):
             earlier = [s for s in steps[:number] if s.step.kind == "collect"]
             outcome = self._run(step, earlier, seen)
             seen = None
-            if isinstance(outcome, Failed | Declined) and step.spec.on_failure == "stop":
+            if isinstance(outcome, Failed | Declined) and step.spec.on_failure == "stop" and not self._waived(step):
                 stopped = step.id
         if not stopped:
             self.collection.seal()
@@ -109,9 +109,7 @@ class Executor(msgspec.Struct):
             if not planned.changes:
                 return Done(f"{plural(did, 'change')}") if did else Unchanged("nothing to do")
             if lost := uncollected(planned, self.state.captured):
-                self._collect_late(step, earlier, planned)
-                if uncollected(plan_step(step, self.incident, self.look()), self.state.captured):
-                    raise unsafe(step.id, lost)
+                self._cover(step, earlier, planned, lost)
                 seen = None
                 continue
             if planned.confirm == "ask" and self.approvals.new([planned]):
@@ -131,6 +129,24 @@ class Executor(msgspec.Struct):
             if not planned.writes:
                 return Done(f"{plural(did, 'change')}")
         raise EndStateError(f"step {step.id} does not converge: something undoes it", next="irkit verify")
+
+    def _waived(self, step: BoundStep) -> bool:
+        """Whether a human said why the run may go on without the evidence of this step."""
+        return step.step.kind == "collect" and self.state.waiver is not None
+
+    def _cover(self, step: BoundStep, earlier: Sequence[BoundStep], planned: PlannedStep, lost: Sequence[ObjectRef]) -> None:
+        """Collect the pods that this step would end; where that fails, a human's reason must do. Raises IrkitError."""
+        waiver = self.state.waiver
+        try:
+            self._collect_late(step, earlier, planned)
+        except IrkitError:
+            if waiver is None:
+                raise
+        left = uncollected(plan_step(step, self.incident, self.look()), self.state.captured)
+        if left and waiver is None:
+            raise unsafe(step.id, lost)
+        if left and waiver is not None:
+            self.note(Waived(pods=tuple(p.uid for p in left), reason=waiver.reason, by=waiver.by))
 
     def _collect_late(self, step: BoundStep, earlier: Sequence[BoundStep], planned: PlannedStep) -> None:
         """Collect the pods that came since the collection, as its step would have; they need no new question."""

@@ -7,6 +7,7 @@ the last hash goes into every sealed bag. A crash can tear only the last line, a
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import threading
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from irkit.errors import EvidenceError, RefusedError
+from irkit.errors import EvidenceError, HeldError, RefusedError
 from irkit.model.record import Body, Line
 from irkit.ports import Clock
 from irkit.text import printable
@@ -57,7 +58,7 @@ def read(path: Path) -> Loaded:
 
 
 class Journal:
-    """One journal, open for writing by one process."""
+    """One journal, open for writing by one process at a time: two would break each other's chain. Raises HeldError."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
@@ -68,6 +69,11 @@ class Journal:
         except OSError as error:
             raise RefusedError(f"the journal can't be written: {printable(path)}: {error.strerror}; nothing was changed",
                                next="set IRKIT_HOME to a directory that can be written") from None  # fmt: skip
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._fd)
+            raise HeldError(f"incident {path.parent.name}", "another run of irkit on this machine") from None
         self.lines: list[Line] = []
         self.last = FIRST
         self._reread()

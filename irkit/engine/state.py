@@ -9,7 +9,7 @@ import msgspec
 from irkit.model.changes import Capture, Check, Create, Delete, Patch, mark_of
 from irkit.model.evidence import VITAL, SealedBag
 from irkit.model.incident import Incident
-from irkit.model.outcome import Done, Failed, Outcome, Unchanged
+from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, Unchanged
 from irkit.model.record import (
     Approved,
     Closed,
@@ -37,6 +37,7 @@ class State(msgspec.Struct):
     declined: set[str] = msgspec.field(default_factory=set)
     bags: list[SealedBag] = msgspec.field(default_factory=list)
     waived: set[str] = msgspec.field(default_factory=set)
+    waiver: Waived | None = None  # the last reason that a human gave
     runs: list[Ran] = msgspec.field(default_factory=list)
     closed: str = ""
 
@@ -68,6 +69,7 @@ class State(msgspec.Struct):
                 self.bags.append(body.bag)
             case Waived():
                 self.waived.update(body.pods)
+                self.waiver = body
             case Ran():
                 self.runs.append(body)
             case Closed():
@@ -131,13 +133,22 @@ class State(msgspec.Struct):
 
     @property
     def status(self) -> str:
-        """open | interrupted | done | lifted | closed, for people and for the default of ``resume`` and ``lift``."""
+        """interrupted | open | contained | done | lifting, or how it was closed; ``contained``: writes of irkit are in force."""
         if self.closed:
             return self.closed
-        last = self.runs[-1] if self.runs else None
-        if last is None or last.event == "start":
+        if self.over:
+            return "lifting"
+        last = next((r for r in reversed(self.runs) if r.command != "lift"), None)
+        if last is None or last.event != "end":
             return "interrupted"
-        return "interrupted" if last.event == "interrupted" else ("contained" if last.exit_code in (0, 5) else "open")
+        if last.exit_code not in (0, 5) or any(isinstance(o, Failed | Declined | Skipped) for o in self.steps.values()):
+            return "open"
+        return "contained" if self.undone() else "done"
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is something to go on with."""
+        return self.status in ("interrupted", "open")
 
 
 def _may_hold(outcome: Outcome | None) -> bool:

@@ -98,7 +98,7 @@ def test_ascii_where_the_terminal_knows_no_more(world: World, locale: dict[str, 
 
 
 def test_an_incident_is_named_before_anything_changes(world: World) -> None:
+    assert "Incident" not in world.laptop.run("contain", *world.target, "--dry-run").said, "a dry run opens none"
     told = world.contain("--keep-workload").said
     assert re.search(r"^Incident \d{8}T\d{6}Z-backend-\w{6}$", told, re.MULTILINE)
     assert told.index("Incident ") < told.index("  containment") < told.index("1  create") < told.index("verdict:")
-    assert "Incident" not in world.laptop.run("contain", *world.target, "--dry-run").said, "a dry run opens none"
