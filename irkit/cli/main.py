@@ -42,6 +42,8 @@ def run(words: list[str]) -> int:
     output.prepare()
     try:
         code = typer.main.get_command(app).main(args=words, prog_name="irkit", standalone_mode=False)
+        if code == 130:  # what typer makes of Ctrl-C, without a word
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except IrkitError as error:
         return output.error(error, words)
@@ -58,10 +60,8 @@ def _unforeseen(error: Exception, words: list[str]) -> int:
     kind = type(error)
     if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # what typer's parser raises
         return output.error(UsageError(printable(error.format_message(), 600), next=f"irkit {printable(words[0])} --help"), words)
-    if kind.__name__ == "Abort":  # what typer makes of Ctrl-C
-        return output.error(InterruptedRun("interrupted; nothing was changed"), words)
-    if kind.__name__ == "Exit":
-        return int(getattr(error, "exit_code", 1))
+    if kind.__name__ in ("Exit", "Abort"):
+        return int(getattr(error, "exit_code", 130))
     where = error.__traceback__
     while where is not None and where.tb_next is not None:
         where = where.tb_next

@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from irkit.engine import library
+from irkit.engine.state import State
+from irkit.model.changes import Capture
 from irkit.model.outcome import Failed
 from tests.crash.world import Undisturbed, World, as_undisturbed, go_on, world
 from tests.faults.harm import Answer, Cut, Match, Request, Timed, after, before, nth, writes
@@ -99,8 +101,9 @@ def _gone(world: World, match: Match) -> None:
     answer = world.harmed(match, before(Cut()), *world.contain, times=1_000_000)
     if answer.code == 0:
         return
-    failed = {s: o for s, o in world.state.steps.items() if isinstance(o, Failed)} if world.incidents else {}
-    answer.ended(6 if "keep-evidence" in failed else 7)
+    state = world.state if world.incidents else State()
+    captured = [state.results.get(call) for call, intent in state.intents.items() if isinstance(intent.change, Capture)]
+    answer.ended(6 if any(isinstance(outcome, Failed) for outcome in captured) else 7)
     assert "the connection to" in answer.said or "can't be reached" in answer.said
     if world.incidents:
         assert "irkit resume" in answer.said
