@@ -11,9 +11,11 @@ from irkit.model.kube import Obj, ObjectRef, at
 from irkit.ports import Observed, exists
 from irkit.text import printable
 
+ENDED = ("Succeeded", "Failed")
+
 
 class Alive:
-    """Holds where the very pod is there, runs, and isn't being deleted. What its containers lost meanwhile is a finding."""
+    """Holds where the very pod is there, runs or had ended before, and isn't being deleted. What its containers lost meanwhile is a finding."""
 
     name = "alive"
 
@@ -31,11 +33,13 @@ class Alive:
         restarts = {printable(name): count for name, count in _restarts(pod).items()}
         if deleted:
             text = f"{ref} is being deleted since {printable(deleted)}"
+        elif phase == incident.target.phase and phase in ENDED:
+            text = f"{ref} had ended before this incident began (phase {phase}): its records are still there"
         elif phase == "Running":
             text = f"{ref} is alive" + (", but not as it was" if findings else "")
         else:
             text = f"{ref} does not run: its phase is {printable(phase or 'unknown')}"
-        unchanged = phase == "Running" or (phase == incident.target.phase == "Pending")
+        unchanged = phase == "Running" or (phase == incident.target.phase and phase in ("Pending", *ENDED))
         return CheckResult(check=self.name, holds=unchanged and not deleted, summary=text, findings=findings,
                            data={"phase": phase, "restarts": restarts})  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from irkit import workloads
 from irkit.checks.base import CheckResult
 from irkit.errors import ForbiddenError
 from irkit.model.incident import Incident
@@ -58,10 +59,10 @@ def _labels(incident: Incident, pod: Obj) -> Iterator[str]:
 def _owner(incident: Incident, pod: Obj) -> Iterator[str]:
     owner = controller_of(pod)
     if owner is not None:
-        again = any(o.uid == owner.get("uid") for o in incident.target.owners)
-        if again and stays_selected(incident):
+        before = incident.target.controller(pod)
+        if before is not None and (stays_selected(incident) or not workloads.lets_go(before, pod)):
             return  # it was never let go of
-        word = "was adopted again" if again else "was adopted"
+        word = "was adopted again" if before is not None else "was adopted"
         yield printable(f"the pod {word} by {owner.get('kind')} {owner.get('name')}, which may delete it", 600)
 
 

@@ -131,6 +131,8 @@ def _met(change: Await, incident: Incident, cluster: ClusterReader) -> str:
             pod = exists(cluster, change.ref)
             if pod is None:
                 return "gone"  # nobody can end it any more: what is left is to keep what it came from
+            if owned_by(pod, change.owner) and not workloads.lets_go(change.owner, pod):
+                return "has ended meanwhile, or is ending"  # its owner stays, and ends it no more
             return "" if owned_by(pod, change.owner) else f"detached from {change.owner.kind} {change.owner.name}"
         case "no-pods":
             try:

@@ -13,10 +13,11 @@ from irkit.errors import NotFoundError, RefusedError
 from irkit.model.arguments import Pod
 from irkit.model.changes import ABSENT, Await, Change, Check, Create, Edit, FieldValue, Patch, field_value, present
 from irkit.model.incident import LABELS_ANNOTATION, Incident
-from irkit.model.kube import NETWORKPOLICIES, Obj, labels_of
+from irkit.model.kube import NETWORKPOLICIES, Obj, at, labels_of
 from irkit.model.plan import Confirm
 from irkit.network import deny, verdict
 from irkit.ports import Observed, exists
+from irkit.text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Quarantine:
             yield Patch(ref=self.pod, edits=edits, action="relabel", why="only the incident's policy selects it")
         yield from _judged(self, seen)
         owner = incident.target.controller(pod)
-        if owner is not None and workloads.kind_of(owner.resource) is not None and not deny.stays_selected(incident):
+        if owner is not None and workloads.lets_go(owner, pod) and not deny.stays_selected(incident):
             yield Await(condition="detached", ref=self.pod, owner=owner)
 
     def notes(self, incident: Incident, seen: Observed) -> Iterator[str]:
@@ -53,6 +54,8 @@ class Quarantine:
         if pod is None:
             yield "the pod is gone: nothing is left to cut off"
             return
+        if ending := at(pod, ("metadata", "deletionTimestamp")):
+            yield f"the pod is being deleted since {printable(ending)}: it ends whatever irkit does, and what is not collected by then is lost"
         if incident.target.host_network:
             yield "hostNetwork: no NetworkPolicy can select this pod; it will not be isolated"
         if incident.target.mirror:

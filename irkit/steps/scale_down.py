@@ -43,6 +43,8 @@ class ScaleDown:
         stop = tuple(workload.stop())
         suspect = incident.target.pod
         owner = None if workload.stopped or not stop else incident.target.controller(pod := exists(seen.cluster, suspect))
+        if owner is not None and pod is not None and not workloads.lets_go(owner, pod):
+            owner = None
         if owner is not None and deny.stays_selected(incident):
             if pod is not None and QUARANTINE_LABEL in labels_of(pod):
                 raise RefusedError(f"{owner} still selects {suspect} and does not let go of it: stopping {self.workload} would end the pod",

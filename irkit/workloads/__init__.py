@@ -21,7 +21,7 @@ from irkit.workloads.statefulset import StatefulSet
 KINDS: tuple[WorkloadKind, ...] = (Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob, BarePod)
 
 
-__all__ = ["KINDS", "Workload", "WorkloadKind", "active", "kind_of", "observe", "owner_chain", "workload_of"]
+__all__ = ["KINDS", "Workload", "WorkloadKind", "active", "kind_of", "lets_go", "observe", "owner_chain", "workload_of"]
 
 
 def kind_of(resource: Resource) -> WorkloadKind | None:
@@ -43,6 +43,18 @@ def observe(ref: ObjectRef, cluster: ClusterReader) -> Workload:
     if ref.uid and found.uid != ref.uid:
         raise NotFoundError(f"{ref} is gone; another one has its name now", status=404, reason="NotFound")
     return kind(found, obj, cluster)
+
+
+def lets_go(owner: ObjectRef, pod: Obj) -> bool:
+    """Whether the controller ``owner`` takes its name off ``pod`` once it no longer selects it, so that one may wait for that.
+
+    ReplicaSets look at active pods only (FilterActivePods, replica_set.go), and a finished Job at none: a pod that has
+    ended, or is being deleted, keeps its owner. Scaling and suspending end no such pod either (seen with 1.35). What
+    kinds do that irkit doesn't know is not known.
+    """
+    if kind_of(owner.resource) is None or at(pod, ("metadata", "deletionTimestamp")) is not None:
+        return False
+    return bool(active([pod])) or owner.resource not in (REPLICASETS, JOBS)
 
 
 def owner_chain(pod: Obj, cluster: ClusterReader) -> tuple[ObjectRef, ...]:
