@@ -12,7 +12,7 @@ from io import TextIOWrapper
 from typing import TextIO
 
 from irkit.errors import IrkitError
-from irkit.text import hidden
+from irkit.text import hidden, printable
 
 _ASCII = str.maketrans({"→": "->", "←": "<-", "…": "...", "×": "x", "·": "-", "–": "-", "—": "-"})  # fmt: skip
 _COPIED = ("next:", "$ ", "export ", "evidence ")  # how lines begin that people copy from
@@ -32,7 +32,11 @@ class Out:
         self.width = max(40, shutil.get_terminal_size((100, 24)).columns) if self.terminal else 100
 
     def line(self, text: str = "", *, style: str = "", hang: int = 0) -> None:
-        """One line, wrapped at the terminal's width with ``hang`` columns before what follows; what is copied stays whole."""
+        """One line, wrapped at the terminal's width with ``hang`` columns before what follows; what is copied stays whole.
+
+        Names were escaped where they were put into the text; whatever slipped through is escaped here.
+        """
+        text = "\n".join(printable(part, 1_000_000) for part in text.split("\n"))
         if self.terminal and len(text) > self.width and not text.lstrip().startswith(_COPIED):
             text = _UNITS.sub("\\1\u00a0", text)  # a number stays with its unit
             under = " " * (hang or len(text) - len(text.lstrip()) + 2)
@@ -125,8 +129,6 @@ def _escaped(character: str) -> str:
 
 def table(out: Out, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     """Columns, as wide as what is in them; what comes from a cluster is escaped."""
-    from irkit.text import printable
-
     safe = [tuple(printable(cell, 200) for cell in row) for row in rows]
     widths = [max(len(row[n]) for row in [heads, *safe]) for n in range(len(heads))]
     for number, row in enumerate([heads, *safe]):

@@ -27,11 +27,11 @@ def list_(playbooks: _Folder = None, output: _Output = "text") -> None:
     if _wants_json(output):
         _json({"apiVersion": "irkit.dev/v1", "kind": "PlaybookList", "items": [_item(entry) for entry in entries]})
         return
-    width = max((len(entry.name) for entry in entries), default=0)
+    width = max((len(_safe(entry.name)) for entry in entries), default=0)
     for entry in entries:
-        print(f"{entry.name:<{width}}  {_summary(entry)}")
+        print(f"{_safe(entry.name):<{width}}  {_summary(entry)}")
     if broken := [entry.name for entry in entries if entry.playbook is None]:
-        print(f"next: irkit playbook validate {broken[0]}", file=sys.stderr)
+        print(f"next: irkit playbook validate {_safe(broken[0])}", file=sys.stderr)
 
 
 @app.command()

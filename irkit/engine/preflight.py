@@ -14,7 +14,7 @@ from irkit.model.incident import Incident
 from irkit.model.kube import NETWORKPOLICIES, PODS, Permission, permission
 from irkit.model.plan import Plan
 from irkit.ports import Cluster, ClusterReader, exists
-from irkit.text import plural
+from irkit.text import plural, printable
 
 
 class Preflight(msgspec.Struct, frozen=True):
@@ -78,7 +78,7 @@ def _trial(change: Change, cluster: Cluster, seen: ClusterReader) -> tuple[Chang
 
 def forbidden(missing: Sequence[Permission], who: str, playbook: str, namespace: str) -> ForbiddenError:
     rights = "; ".join(str(p) for p in missing)
-    return ForbiddenError(f"you may not {rights} (as {who}). Nothing was changed.",
+    return ForbiddenError(f"you may not {rights} (as {printable(who)}). Nothing was changed.",
                           next=f"irkit playbook rbac {playbook} -n {namespace}   prints the role that would do")  # fmt: skip
 
 

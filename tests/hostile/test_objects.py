@@ -208,10 +208,18 @@ def shared(world: World) -> World:
     return world
 
 
-@pytest.mark.parametrize("lease", [{"holderIdentity": EVIL, "renewTime": "9999-12-31T23:59:59.999999Z", "leaseDurationSeconds": 2147483647},
-                                   {"holderIdentity": "eve", "renewTime": EVIL}, {"holderIdentity": 7, "renewTime": 7, "leaseDurationSeconds": "x"},
-                                   {"holderIdentity": "eve", "renewTime": "2026-01-01T00:00:00", "leaseDurationSeconds": 1},
-                                   {"holderIdentity": "eve", "renewTime": "2026-01-01T00:00:00Z", "leaseDurationSeconds": 10**30}, {}, None])  # fmt: skip
+@pytest.mark.parametrize(
+    "lease",
+    [
+        {"holderIdentity": EVIL, "renewTime": "9999-12-31T23:59:59.999999Z", "leaseDurationSeconds": 2147483647},
+        {"holderIdentity": "eve", "renewTime": EVIL},
+        {"holderIdentity": 7, "renewTime": 7, "leaseDurationSeconds": "x"},
+        {"holderIdentity": "eve", "renewTime": "2026-01-01T00:00:00", "leaseDurationSeconds": 1},
+        {"holderIdentity": "eve", "renewTime": "2026-01-01T00:00:00Z", "leaseDurationSeconds": 10**30},
+        {},
+        None,
+    ],
+)
 def test_a_lease_that_somebody_forged(shared: World, lease: Obj | None) -> None:
     name = f"irkit-{shared.suspect()['metadata']['uid']}"
     meta = {"name": name, "namespace": "irkit-system", "annotations": {"irkit.dev/incident-id": EVIL, "irkit.dev/target": EVIL}}

@@ -16,7 +16,7 @@ import yaml
 
 from irkit.model.kube import CONFIGMAPS, SECRETS
 from tests.e2e.running import PROGRAM
-from tests.faults.harm import Answer, Request
+from tests.faults.harm import Answer, Request, anything, before
 from tests.faults.proxy import Proxy
 from tests.hostile.world import Laptop, World, edited, everything
 
@@ -98,9 +98,19 @@ def test_no_command_says_what_is_secret(world: World, tmp_path: Path) -> None:
     token = yaml.safe_load(Path(world.laptop.kubeconfig).read_text())["users"][0]["user"]["token"]
     laptop = replace(world.laptop, kubeconfig=plugin(world, tmp_path))
     canaries = [VALUE, APPLIED, STRING, PLUGIN, token]
-    for words, code in ((("doctor",), 0), (("collect", *world.target), 0), (("contain", *world.target, "--yes"), 0), (("verify",), 0),
-                        (("verify", "-o", "json"), 0), (("bundle", "show"), 0), (("bundle", "show", "-o", "json"), 0), (("incident", "show"), 0),
-                        (("incident", "show", "-o", "json"), 0), (("resume", "-o", "json"), 0), (("lift", "--pod", "delete", "--yes"), 0)):  # fmt: skip
+    for words, code in (
+        (("doctor",), 0),
+        (("collect", *world.target), 0),
+        (("contain", *world.target, "--yes"), 0),
+        (("verify",), 0),
+        (("verify", "-o", "json"), 0),
+        (("bundle", "show"), 0),
+        (("bundle", "show", "-o", "json"), 0),
+        (("incident", "show"), 0),
+        (("incident", "show", "-o", "json"), 0),
+        (("resume", "-o", "json"), 0),
+        (("lift", "--pod", "delete", "--yes"), 0),
+    ):
         ended, said, processes = watched(laptop, *words)
         assert ended == code, said.decode()
         assert found(canaries, said, processes) == [], words
@@ -116,18 +126,22 @@ def test_no_command_says_what_is_secret(world: World, tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", [403, 422, *(pytest.param(n, marks=pytest.mark.slow) for n in (400, 401, 404, 409, 418, 500, 503))])
 def test_error_bodies_are_not_repeated(world: World, status: int, tmp_path: Path) -> None:
     """A gateway or an admission webhook may put anything into an error; a ``kind: Status`` may be quoted, its data not."""
-    bodies = (f"<html>{BODY}</html>".encode(), json.dumps({"kind": "Oops", "message": BODY}).encode(),
-              json.dumps({"kind": "Status", "apiVersion": "v1", "message": "no \x1b[31m", "details": {"x": BODY}, "data": BODY}).encode())  # fmt: skip
+    bodies = (
+        f"<html>{BODY}</html>".encode(),
+        json.dumps({"kind": "Oops", "message": BODY}).encode(),
+        json.dumps({"kind": "Status", "apiVersion": "v1", "message": "no \x1b[31m", "details": {"x": BODY}, "data": BODY}).encode(),
+    )
     (tmp_path / "config.yaml").write_text("request-timeout: 1\nretry-budget: 0.3\n")
     with Proxy(Path(world.laptop.kubeconfig)) as proxy:
         laptop = replace(world.laptop, kubeconfig=proxy.kubeconfig, environment={"IRKIT_CONFIG": str(tmp_path / "config.yaml")})
         for body in bodies:
-            for match in (lambda r: True, _lists, _secrets):
+            for match in (anything, _lists, _secrets):
                 proxy.heal()
-                proxy.when(match, Answer(status, body, {"Content-Type": "application/json"}))
+                proxy.when(match, before(Answer(status, body, {"Content-Type": "application/json"})))
                 for words in (("contain", *world.target, "--dry-run"), ("collect", *world.target)):
                     told = laptop.quick(*words).clean()
                     assert BODY.encode() not in told.stdout + told.stderr
+                    assert told.code or match is not anything, "nothing works where every answer is an error"
     if laptop.home.exists():
         assert found([BODY], everything(laptop.home)) == []
 

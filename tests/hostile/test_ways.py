@@ -124,3 +124,23 @@ def test_a_kubeconfig_may_be_called_anything(world: World, tmp_path: Path) -> No
     for command in (("incident", "list"), ("incident", "show"), ("doctor",), ("verify",), ("bundle", "show"), ("lift", "--yes")):
         told = laptop.quick(*command).ended(0)
         assert told.said.count("\nverdict: isolated\n") == 0
+
+
+def test_what_you_may_not_is_named_with_the_role_that_would_do(world: World) -> None:
+    """All of it at once: whoever asks an administrator at night asks once."""
+    viewer = world.box.token_for("eve\x1b[31m@example.com")
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "eve", "namespace": world.namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+        "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "eve\x1b[31m@example.com"}],
+    }
+    world.box.store.add(binding)
+    laptop = replace(world.laptop, kubeconfig=viewer)
+    _, error = laptop.both("contain", *world.target, "--yes", code=4)
+    for missing in ("create networkpolicies", "patch pods", "patch deployments/scale"):
+        assert missing in error["message"]
+    assert "irkit playbook rbac compromised-pod" in error["message"] + error["next"]
+    assert world.writes() == []
+    assert not (laptop.home / "incidents").exists()
