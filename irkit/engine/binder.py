@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from irkit import workloads
-from irkit.errors import NotFoundError, UsageError
+from irkit.errors import InvalidError, NotFoundError, UsageError
 from irkit.model.incident import Container, Target
 from irkit.model.kube import (
     CRONJOBS,
@@ -101,7 +101,10 @@ def bind(wanted: Wanted, namespace: str, cluster: ClusterReader, *, any_pod: boo
 
 def _matching(wanted: Wanted, pods: Sequence[Obj], namespace: str, cluster: ClusterReader) -> Sequence[Obj]:
     if wanted.selector:
-        return cluster.list(PODS, namespace, labels=wanted.selector)
+        try:
+            return cluster.list(PODS, namespace, labels=wanted.selector)
+        except InvalidError as error:
+            raise UsageError(f"{wanted} is no label selector: {error.message}", next="a selector is like app=web,tier!=front") from None
     if wanted.resource is PODS:
         return [p for p in pods if p["metadata"]["name"] == wanted.name]
     try:
