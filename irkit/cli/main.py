@@ -43,7 +43,7 @@ def run(words: list[str]) -> int:
     try:
         code = typer.main.get_command(app).main(args=words, prog_name="irkit", standalone_mode=False)
         if code == 130:  # what typer makes of Ctrl-C, without a word
-            raise KeyboardInterrupt
+            return output.error(InterruptedRun("interrupted; nothing was changed"), words)
         return code if isinstance(code, int) else 0
     except IrkitError as error:
         return output.error(error, words)
