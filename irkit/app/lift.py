@@ -157,7 +157,7 @@ def _changes(state: State, incident: Incident, seen: Observed, choice: Choice, c
             yield Await(condition="ready", ref=patch.ref)
     if choice == "keep":
         return
-    alive = exists(seen.cluster, pod) is not None
+    alive = not incident.target.gone and exists(seen.cluster, pod) is not None
     if choice == "return" and not alive and not incident.target.gone:
         conflicts.append(f"{pod} is gone")
     if choice == "return" and alive and (why := _superseded(incident, seen.cluster)):

@@ -23,7 +23,7 @@ class Isolated:
 
     def judge(self, incident: Incident, ref: ObjectRef, seen: Observed) -> CheckResult:
         try:
-            pod = exists(seen.cluster, ref)
+            pod = None if incident.target.gone and incident.target.is_suspect(ref) else exists(seen.cluster, ref)
             policies = seen.cluster.list(NETWORKPOLICIES, ref.namespace)
         except ForbiddenError as error:
             return CheckResult(check=self.name, holds=None, summary=f"not known whether {ref} is cut off: {error.message}")

@@ -102,6 +102,9 @@ class Asker:
     def pod(self) -> Obj | None:
         """The pod as it is now: the suspect by itself, siblings out of one list."""
         ref, what = self._scope.pod, f"{self._scope.pod}"
+        if self._scope.suspect and not ref.uid:  # whatever has its name now is another one
+            self.missing.append(Missing(what, "it was gone before this incident began"))
+            return None
         if self._scope.suspect:
             return self.object(ref, what)
         pods = self.list(LIST_PODS, what)

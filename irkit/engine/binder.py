@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from irkit import workloads
-from irkit.errors import InvalidError, NotFoundError, UsageError
+from irkit.errors import ForbiddenError, InvalidError, NotFoundError, UsageError
+from irkit.model.evidence import event_time
 from irkit.model.incident import Container, Target
 from irkit.model.kube import (
     CRONJOBS,
@@ -160,7 +161,7 @@ def _gone(wanted: Wanted, namespace: str, pods: Sequence[Obj], cluster: ClusterR
 
     Raises UsageError where neither does: then the name is a mistake, and the nearest ones are offered.
     """
-    events = cluster.list(EVENTS, namespace, fields=f"involvedObject.kind=Pod,involvedObject.name={wanted.name}")
+    events = _events(wanted.name, namespace, cluster)
     uid = next((u for e in events if (u := at(e, ("involvedObject", "uid"), ""))), "")
     owner = _owner_by_name(wanted.name, namespace, cluster)
     if not events and owner is None:
@@ -176,6 +177,15 @@ def _gone(wanted: Wanted, namespace: str, pods: Sequence[Obj], cluster: ClusterR
     owners = (owner,) if owner.same(workload) else (owner, workload)
     return Target(pod=pod, gone=True, owners=owners, workload=workload, siblings=siblings, node=node, service_account=account,
                   labels=at(obj, ("spec", "template", "metadata", "labels"), {}), selector=at(obj, ("spec", "selector")))  # fmt: skip
+
+
+def _events(pod: str, namespace: str, cluster: ClusterReader) -> Sequence[Obj]:
+    """What the cluster still says about pods of that name, the newest first: of several that had it, the last is meant."""
+    try:
+        found = cluster.list(EVENTS, namespace, fields=f"involvedObject.kind=Pod,involvedObject.name={pod}")
+    except ForbiddenError:
+        return ()  # then its name alone must tell whose it was
+    return sorted(found, key=event_time, reverse=True)
 
 
 def _owner_by_name(name: str, namespace: str, cluster: ClusterReader) -> ObjectRef | None:

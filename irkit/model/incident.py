@@ -65,9 +65,13 @@ class Target(Value, frozen=True):
         """The workload, if there is more to stop than the pod itself."""
         return None if self.workload is None or self.workload.resource == PODS else self.workload
 
+    def is_suspect(self, pod: ObjectRef) -> bool:
+        """Whether this is the very pod. Of one that is gone the uid may not be known: what has its name now is another one."""
+        return (pod.uid, pod.namespace, pod.name) == (self.pod.uid, self.pod.namespace, self.pod.name)
+
     def controller(self, pod: Obj | None) -> ObjectRef | None:
-        """The bound owner that controls ``pod`` as it is now; None once it let go."""
-        controller = controller_of(pod) if pod else None
+        """The bound owner that controls the suspect ``pod`` as it is now; None once it let go, and of a pod that is gone."""
+        controller = controller_of(pod) if pod and not self.gone else None
         return next((o for o in self.owners if controller and o.uid == controller.get("uid")), None)
 
 

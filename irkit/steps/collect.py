@@ -37,7 +37,7 @@ class Collect:
 
     def plan(self, incident: Incident, seen: Observed) -> Iterator[Change]:
         for pod in self._pods(incident, seen):
-            capture = Capture(pod=pod, take=self.take, suspect=pod.same(incident.target.pod))
+            capture = Capture(pod=pod, take=self.take, suspect=incident.target.is_suspect(pod))
             if capture.mark not in seen.marks:
                 yield capture
 
@@ -47,10 +47,14 @@ class Collect:
     def _pods(self, incident: Incident, seen: Observed) -> list[ObjectRef]:
         found = {pod.uid or pod.name: pod for pod in self.pods}
         workload = incident.target.workload
-        if workload is not None and {p.uid for p in incident.target.siblings} <= {p.uid for p in self.pods}:
+        if not {p.uid for p in incident.target.siblings} <= {p.uid for p in self.pods}:
+            return sorted(found.values(), key=lambda pod: not incident.target.is_suspect(pod))
+        if incident.target.gone:  # what is left of it: its events, its owners and their history, its node
+            found.setdefault(incident.target.pod.uid or incident.target.pod.name, incident.target.pod)
+        if workload is not None:
             try:
                 for pod in workloads.observe(workload, seen.cluster).pods:
                     found.setdefault(pod["metadata"]["uid"], ref_of(pod, PODS))
             except NotFoundError:
                 pass  # deleted since: what it had is bound
-        return sorted(found.values(), key=lambda pod: not pod.same(incident.target.pod))
+        return sorted(found.values(), key=lambda pod: not incident.target.is_suspect(pod))

@@ -35,7 +35,7 @@ class Quarantine:
     pod: Pod
 
     def plan(self, incident: Incident, seen: Observed) -> Iterator[Change]:
-        pod = exists(seen.cluster, self.pod)
+        pod = None if incident.target.gone else exists(seen.cluster, self.pod)
         if pod is None:
             yield from _judged(self, seen)
             return
@@ -50,7 +50,7 @@ class Quarantine:
             yield Await(condition="detached", ref=self.pod, owner=owner)
 
     def notes(self, incident: Incident, seen: Observed) -> Iterator[str]:
-        pod = exists(seen.cluster, self.pod)
+        pod = None if incident.target.gone else exists(seen.cluster, self.pod)
         if pod is None:
             yield "the pod is gone: nothing is left to cut off"
             return

@@ -13,7 +13,7 @@ from irkit.errors import NotFoundError, RefusedError
 from irkit.model.arguments import Workload
 from irkit.model.changes import Await, Change, Patch
 from irkit.model.incident import QUARANTINE_LABEL, Incident
-from irkit.model.kube import ObjectRef, labels_of
+from irkit.model.kube import labels_of
 from irkit.model.plan import Confirm
 from irkit.network import deny
 from irkit.ports import Observed, exists
@@ -53,7 +53,7 @@ class ScaleDown:
         if owner is not None:
             yield Await(condition="detached", ref=suspect, owner=owner)
         for change in stop:
-            yield _sparing(change, suspect)
+            yield _sparing(change, incident)
         if stop or any(p["metadata"]["uid"] != suspect.uid for p in workloads.active(workload.pods)):
             yield Await(condition="no-pods", ref=self.workload)
 
@@ -71,8 +71,8 @@ class ScaleDown:
             yield reverter.effect
 
 
-def _sparing(change: Change, suspect: ObjectRef) -> Change:
+def _sparing(change: Change, incident: Incident) -> Change:
     """The same change, whose pods to end are those that are not detached by then."""
     if not isinstance(change, Patch):
         return change
-    return msgspec.structs.replace(change, pods=tuple(p for p in change.pods if not p.same(suspect)))
+    return msgspec.structs.replace(change, pods=tuple(p for p in change.pods if not incident.target.is_suspect(p)))
