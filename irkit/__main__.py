@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
+import time
 from typing import NoReturn
 
 from irkit import __version__
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> NoReturn:
@@ -21,8 +25,7 @@ def main() -> NoReturn:
 
         print(overview())
         sys.exit(0 if words else 2)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    _listen()
     try:
         from irkit.cli.main import run
 
@@ -35,6 +38,8 @@ def main() -> NoReturn:
 
 def _leave(code: int) -> NoReturn:
     """Exit without waiting for threads: they may wait for a server that does not answer, and what matters is on disk."""
+    for number in (*_ENDING, signal.SIGUSR1):  # the run is over, and its exit code stands
+        signal.signal(number, signal.SIG_IGN)
     threads = sys.modules.get("threading")
     if code != 130 and (threads is None or threads.active_count() == 1):
         sys.exit(code)
@@ -46,9 +51,28 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
+def _listen() -> None:
+    """Have SIGINT and SIGTERM raise KeyboardInterrupt in the main thread, whatever it waits for."""
+    for number in _ENDING:
+        signal.signal(number, _interrupt)
+    signal.signal(signal.SIGUSR1, lambda signum, frame: None)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    _thread.start_new_thread(_nudge, (reader, _thread.get_ident()))
+
+
+def _nudge(reader: int, main_thread: int) -> None:
+    """A signal just before a blocking call does not interrupt it, and Python sees it only after that: wake the main thread."""
+    os.read(reader, 1)  # returns when any signal came
+    while True:
+        time.sleep(0.1)
+        signal.pthread_kill(main_thread, signal.SIGUSR1)
+
+
 def _interrupt(signum: int, frame: object) -> None:  # noqa: ARG001 -- the signature of a handler
     """The first signal ends the run in order; by the second somebody says that this takes too long."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDING:
         signal.signal(number, _at_once)
     raise KeyboardInterrupt
 

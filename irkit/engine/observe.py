@@ -97,9 +97,11 @@ class Snapshot:
 
 def _settle(future: Future[Any], ask: Callable[[], Any]) -> None:
     try:
-        future.set_result(ask())
+        answer = ask()
     except BaseException as error:  # noqa: BLE001 -- the asker gets it, whatever it is
         future.set_exception(error)
+    else:
+        future.set_result(answer)
 
 
 def _quiet(ask: Callable[[ClusterReader], object], reader: ClusterReader) -> None:
