@@ -170,7 +170,12 @@ def compact(value: object) -> bytes:
 
 
 def indented(value: object) -> bytes:
-    return msgspec.json.format(compact(value), indent=1) + b"\n"
+    try:
+        return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+    except UnicodeEncodeError:  # as above; msgspec can't read such an escape back either
+        import json
+
+        return json.dumps(value, indent=1).encode() + b"\n"
 
 
 def yaml_of(obj: Obj) -> bytes:
