@@ -44,6 +44,9 @@ def evidence(configured: Settings) -> Callable[[str], EvidenceStore]:
 
 def rehearsal(scenario: str, seed: int, home: Path) -> Sandbox:
     """The built-in cluster, not started yet: a context manager. Raises UsageError for a scenario that there is not."""
+    from uuid import uuid4
+
     from irkit.sandbox import Sandbox
 
-    return Sandbox(scenario=scenario, seed=seed, home=home)
+    # another cluster each time: an incident of the last rehearsal is not gone on with in this one
+    return Sandbox(scenario=scenario, seed=seed, home=home, cluster=str(uuid4()))

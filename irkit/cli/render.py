@@ -145,7 +145,7 @@ class Progress:
             case events.StepEndedEvent():
                 self._step(event)
             case events.BagSealed():
-                self.out.line(f"  evidence sealed: {plural(event.bag.artefacts, 'artefact')}, {size(event.bag.octets)}")
+                self.out.line(f"  sealed, with what was seen before and the journal so far: {size(event.bag.octets)}")
             case events.Said():
                 self.out.line(f"  {event.text}", style="yellow" if event.level == "warning" else "")
 

@@ -45,15 +45,16 @@ class Sandbox:
         home: directory for kubeconfigs (mode 0600); made where it is missing.
         lag: seconds by the clock between a write and what the controllers do about it.
         audit_log: a file that gets the audit events as JSON lines.
+        cluster: the uid of namespace kube-system, by which clusters are told apart; without it, by the seed too.
 
     Raises UsageError where there is no such scenario.
     """
 
     def __init__(self, scenario: str = "todo-app", seed: int = 0, clock: Clock | None = None, *, home: Path, lag: float = LAG,
-                 audit_log: Path | None = None) -> None:  # fmt: skip
+                 audit_log: Path | None = None, cluster: str = "") -> None:  # fmt: skip
         self._clock: Clock = clock or WallClock()
         self._home = home
-        self.store = Store(self._clock, seed)
+        self.store = Store(self._clock, seed, cluster)
         self.logs = Logs()
         self._manager = Manager(self.store, self.logs, self._clock, lag)
         self.scenario: Scenario = scenarios.load(scenario, seed, self.store, self.logs, self._manager.settle)

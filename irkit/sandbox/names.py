@@ -15,12 +15,15 @@ _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # apimachinery's util/rand: no vowels
 
 
 class Names:
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, cluster: str = "") -> None:
         self._seed = seed
+        self._given: dict[tuple[str, ...], str] = {("", "namespaces", "", "kube-system"): cluster} if cluster else {}
         self._made: Counter[tuple[str, ...]] = Counter()
 
     def uid(self, *parts: str) -> str:
         """A new UUID for an object; the second of the same name gets another."""
+        if given := self._given.get(parts):
+            return given
         return str(uuid.UUID(bytes=self._digest("uid", *self._numbered("uid", *parts))[:16], version=4))
 
     def suffix(self, *parts: str, length: int = 5) -> str:

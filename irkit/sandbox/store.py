@@ -47,9 +47,9 @@ class Written(NamedTuple):
 class Store:
     """Thread-safe; ``changed`` wakes who waits for writes, and its lock makes several calls one."""
 
-    def __init__(self, clock: Clock, seed: int) -> None:
+    def __init__(self, clock: Clock, seed: int, cluster: str = "") -> None:
         self.catalog = Catalog()
-        self.names = Names(seed)
+        self.names = Names(seed, cluster)
         self.version = 1000
         self.compacted = 0
         self.changed = threading.Condition(threading.RLock())

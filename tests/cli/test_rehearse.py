@@ -53,3 +53,10 @@ def test_an_unknown_scenario_is_one_sentence(tmp_path):
     done = rehearse(tmp_path, "--scenario", "todo-ap")
     assert done.returncode == 2
     assert "todo-app" in done.stderr
+
+
+def test_a_second_rehearsal_is_another_cluster(tmp_path):
+    first, second = (json.loads(rehearse(tmp_path, "-o", "json").stdout) for _ in range(2))
+    assert first["target"]["name"] == second["target"]["name"]
+    assert first["incident"] != second["incident"]
+    assert second["evidence"]["bundle"] != first["evidence"]["bundle"]

