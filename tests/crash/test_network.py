@@ -14,6 +14,7 @@ from irkit.engine.state import State
 from irkit.model.changes import Capture
 from irkit.model.outcome import Failed
 from tests.crash.world import Undisturbed, World, as_undisturbed, go_on, world
+from tests.e2e.running import finish
 from tests.faults.harm import Answer, Cut, Match, Request, Timed, after, before, nth, writes
 
 PARTS = 8
@@ -168,3 +169,24 @@ def test_a_log_that_does_not_come_stops_the_scale_down_until_it_does(tmp_path: P
         assert w.final() == calm.final
         assert w.bag() >= calm.bag
         assert w.logs() == calm.logs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("write", [0, 1, 2])
+def test_a_write_that_was_done_when_the_server_went_away_is_undone_by_a_lift(tmp_path: Path, calm: Undisturbed, write: int) -> None:
+    """No answer came to it in all of the run: the run after it finds it done, and what it found done is lifted, too."""
+    with world(tmp_path) as w:
+        then, seen = w.final(), list[Request]()
+
+        def lost(request: Request) -> bool:
+            seen.extend([request] if writes(request) else [])
+            return len(seen) > write and request is seen[write]
+
+        w.proxy.when(lost, FAULTS["answer lost"])
+        w.proxy.when(lambda r: len(seen) > write, FAULTS["reset before it was asked"])
+        finish(_impatient(w, tmp_path).begin(*w.contain)).ended(7)
+        w.proxy.heal()
+        go_on(w)
+        as_undisturbed(w, calm)
+        w.irkit.run("lift", "--pod", "return", "--yes").ended(0)
+        assert w.restored(then) == []
