@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearse test slow e2e lint format types contracts check coverage controlplane bench wheel lock clean
+.PHONY: help rehearse test slow exhaustive e2e lint format types contracts check coverage controlplane bench wheel lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,10 +19,13 @@ test: $(VENV)/.dev ## the tests that take seconds; those of a real cluster run w
 	$(PYTEST) -m "not slow" --cov --cov-report=term $(ARGS)
 
 slow: $(VENV)/.dev ## the tests that take longer
-	$(PYTEST) -m slow $(ARGS)
+	$(PYTEST) -m "slow and not exhaustive" $(ARGS)
+
+exhaustive: $(VENV)/.dev ## the crash tests at every single request and signal (half an hour)
+	$(PYTEST) -m exhaustive $(ARGS)
 
 e2e: $(VENV)/.dev ## only the tests on a real control plane and a real node
-	$(PYTEST) -m "controlplane or node" $(ARGS)
+	$(PYTEST) -m "(controlplane or node) and not exhaustive" $(ARGS)
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(BIN)/ruff check

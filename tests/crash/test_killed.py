@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.world import Undisturbed, World, as_undisturbed, differences, go_on, undisturbed, until, world
+from tests.crash.world import Undisturbed, World, as_undisturbed, differences, go_on, parts, undisturbed, until, world
 from tests.e2e.running import finish
 from tests.faults.harm import Kill, Match, after, before, nth, writes
 
@@ -68,7 +68,7 @@ def test_contain_again_goes_on_as_resume_does(tmp_path: Path, calm: Undisturbed)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("when", WHEN)
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", parts(PARTS, 4))
 def test_killed_around_every_request(tmp_path: Path, calm: Undisturbed, part: int, when: str) -> None:
     failed: dict[int, str] = {}
     missed = 0

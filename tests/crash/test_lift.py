@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from irkit.engine.home import Home
-from tests.crash.world import World, differences, world
+from tests.crash.world import World, differences, parts, world
 from tests.faults.harm import Kill, Match, after, before, nth, writes
 
 Obj = dict[str, Any]
@@ -81,7 +81,7 @@ def test_killed_around_a_write(tmp_path: Path, lifted: Callable[[str], tuple[Obj
 @pytest.mark.slow
 @pytest.mark.parametrize("when", WHEN)
 @pytest.mark.parametrize("choice", CHOICES)
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", parts(PARTS, 1))
 def test_killed_around_every_request(tmp_path: Path, lifted: Callable[[str], tuple[Obj, int]], part: int, choice: str, when: str) -> None:
     wanted, requests = lifted(choice)
     failed, killed = {}, 0

@@ -13,7 +13,7 @@ from irkit.engine import library
 from irkit.engine.state import State
 from irkit.model.changes import Capture
 from irkit.model.outcome import Failed
-from tests.crash.world import Undisturbed, World, as_undisturbed, go_on, world
+from tests.crash.world import Undisturbed, World, as_undisturbed, go_on, parts, world
 from tests.e2e.running import finish
 from tests.faults.harm import Answer, Cut, Match, Request, Timed, after, before, nth, writes
 
@@ -69,7 +69,7 @@ def test_every_request_fails_once(tmp_path: Path, calm: Undisturbed, fault: str)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["answer lost", "cut in the middle of the body", "500"])
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", parts(PARTS, 2))
 def test_one_request_fails(tmp_path: Path, calm: Undisturbed, part: int, fault: str) -> None:
     failed = {}
     for number in range(part, calm.requests, PARTS):
@@ -143,7 +143,7 @@ def test_the_server_goes_away_at_the_cut_and_comes_back(tmp_path: Path, calm: Un
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", parts(PARTS, 2))
 def test_the_server_goes_away_at_every_request_and_comes_back(tmp_path: Path, calm: Undisturbed, part: int) -> None:
     failed = {}
     for number in range(part, calm.requests, PARTS):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.terminal import asking
-from tests.crash.world import SHARED, Undisturbed, World, as_undisturbed, go_on, world
+from tests.crash.world import SHARED, Undisturbed, World, as_undisturbed, go_on, parts, world
 from tests.e2e.running import finish
 from tests.faults.harm import Delay, Kill, Match, Timed, after, before, nth, writes
 
@@ -74,7 +74,7 @@ def test_sigterm_while_logs_are_awaited(tmp_path: Path, calm: Undisturbed) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("when", WHEN)
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", parts(PARTS, 2))
 def test_a_signal_at_every_request(tmp_path: Path, calm: Undisturbed, part: int, when: str) -> None:
     failed, missed = {}, 0
     for request in range(part, calm.requests, PARTS):
