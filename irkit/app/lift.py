@@ -28,10 +28,11 @@ from irkit.engine.state import State
 from irkit.errors import Declined, IrkitError, NotFoundError, UsageError
 from irkit.model.changes import ABSENT, Await, Capture, Change, Create, Delete, Edit, Patch, field_value, present
 from irkit.model.incident import Incident
-from irkit.model.kube import PODS, ObjectRef, annotations_of, at, ref_of, selects
+from irkit.model.kube import NETWORKPOLICIES, PODS, ObjectRef, annotations_of, at, labels_of, ref_of, selects
 from irkit.model.outcome import Done, Failed, Outcome
 from irkit.model.plan import Plan, PlannedStep
 from irkit.model.record import Closed
+from irkit.network import deny, verdict
 from irkit.ports import ClusterReader, Observed, Ports, exists
 from irkit.text import printable
 
@@ -45,7 +46,7 @@ _TAKE = ("state", "logs", "events", "specs")
 def lift(ports: Ports, identifier: str | None, choice: Choice, *, dry_run: bool = False) -> RunResult:
     """Undo a containment, interrupted ones too. Raises UsageError where there is nothing to lift."""
     with pool_of(ports) as pool:
-        state = pick(ports, identifier, lambda s: bool(s.undone()) and not (s.closed and choice == "keep"))
+        state = pick(ports, identifier, lambda s: bool(s.undone()) and not (s.closed and choice == "keep"), lambda s: bool(s.undone()))
         incident = state.incident
         if not state.undone() and not state.over:
             raise UsageError(f"incident {incident.id} has changed nothing that could be lifted", next=f"irkit incident show {incident.id}")
@@ -81,9 +82,9 @@ def _lift(ports: Ports, session: Session, executor: Executor, choice: Choice) ->
     if missing:
         raise preflight.forbidden(missing, session.who.name, incident.playbook, incident.target.namespace)
     if step.writes and not ports.approver.confirm(for_lift(incident, step)):
-        raise Declined("nothing was changed", next=f"irkit lift {incident.id}")
+        raise Declined("nothing was changed", next=f"irkit lift {incident.id} --pod {choice}")
     executor.approvals.record([step], yes=True)
-    failure = _run(executor, step)
+    failure = _run(executor, step, choice, conflicts)
     executor.collection.seal()
     left = bool(_planned(session.state, incident, executor.look(), choice)[0].writes)
     document = result.finished(session.state, "lift", [], session.home.directory(incident.id) / "bags")
@@ -100,7 +101,7 @@ def _lift(ports: Ports, session: Session, executor: Executor, choice: Choice) ->
 
 def _next(incident: Incident, choice: Choice, failure: Failed | None, conflicts: list[str]) -> str:
     if failure:
-        return failure.next or f"irkit lift {incident.id}"
+        return failure.next
     if conflicts:
         return f"irkit incident show {incident.id}"
     return f"irkit lift {incident.id} --pod delete   (or: --pod return)" if choice == "keep" else f"irkit incident show {incident.id}"
@@ -125,15 +126,30 @@ def _say(ports: Ports, conflicts: list[str]) -> None:
         ports.listen(Said(f"not restored: {conflict}", "warning"))
 
 
-def _run(executor: Executor, step: PlannedStep) -> Failed | None:
+def _run(executor: Executor, step: PlannedStep, choice: Choice, conflicts: list[str]) -> Failed | None:
     """Do the changes in order. A pod that would end without evidence is collected first (law 4)."""
+    again = f"irkit lift {executor.incident.id} --pod {choice}"
+    back = max((n for n, c in enumerate(step.changes) if isinstance(c, Await) and c.condition == "ready"), default=-1) + 1
     try:
-        executor.lifting(step)
+        executor.lifting(msgspec.structs.replace(step, changes=step.changes[:back]))
+        rest = msgspec.structs.replace(step, changes=step.changes[back:])
+        executor.lifting(_again(executor, rest, choice, conflicts) if back and rest.changes else rest)
     except MovedError as error:
-        return Failed(error.message, 5, "irkit lift")
+        return Failed(error.message, 5, again)
     except IrkitError as error:
-        return Failed(error.message, error.exit_code, error.next)
+        return Failed(error.message, error.exit_code, again if error.next in ("", "irkit resume") else error.next)
     return None
+
+
+def _again(executor: Executor, step: PlannedStep, choice: Choice, conflicts: list[str]) -> PlannedStep:
+    """The rest of a lift, planned once the workload is back: only then are there the pods that the labels' return may end."""
+    rest, found = _planned(executor.state, executor.incident, executor.look(), choice)
+    new = [c for c in found if c not in conflicts]
+    _say(executor.ports, new)
+    conflicts += new
+    if executor.approvals.new([rest]):
+        raise MovedError(f"what is left of step {step.id} is other than what was asked about")
+    return rest
 
 
 def _planned(state: State, incident: Incident, seen: Observed, choice: Choice) -> tuple[PlannedStep, list[str]]:
@@ -161,6 +177,10 @@ def _changes(state: State, incident: Incident, seen: Observed, choice: Choice, c
     if choice == "return" and not alive and not incident.target.gone:
         conflicts.append(f"{pod} is gone")
     if choice == "return" and alive and (why := _superseded(incident, seen.cluster)):
+        conflicts.append(f"{pod} stays cut off, its policy too: {why}")
+        return
+    if choice == "return" and alive and (theirs := _opening(patches, incident, seen.cluster)):
+        why = f"label {', '.join(theirs)} is somebody else's now, and with it the pod would be more open than before"
         conflicts.append(f"{pod} stays cut off, its policy too: {why}")
         return
     if choice == "return" and alive:
@@ -211,6 +231,16 @@ def _returned(patches: list[Patch], state: State, incident: Incident, seen: Obse
     if dear or _left_dear(state, incident, seen):
         yield Await(condition="adopted", ref=pod, owner=incident.target.workload)
         yield Patch(ref=pod, edits=(Edit(_COST, _DEAR, ABSENT),), why="its ReplicaSet has chosen")
+
+
+def _opening(patches: list[Patch], incident: Incident, cluster: ClusterReader) -> list[str]:
+    """Labels that others have set since, and with which the returned pod could do more than before it was cut off (law 11)."""
+    pod = exists(cluster, incident.target.pod) or {}
+    edits = [e for p in patches if p.ref.same(incident.target.pod) for e in p.inverse.conflicts(pod)]
+    theirs = {e.path[-1]: labels_of(pod)[e.path[-1]] for e in edits if e.path[:2] == ("metadata", "labels") and e.path[-1] in labels_of(pod)}
+    before = incident.target.labels
+    policies = [p for p in cluster.list(NETWORKPOLICIES, incident.target.namespace) if p["metadata"]["name"] != deny.policy_name(incident)]
+    return [printable(key) for key in theirs] if theirs and verdict.more_open(pod, before, {**before, **theirs}, policies) else []
 
 
 def _superseded(incident: Incident, cluster: ClusterReader) -> str:

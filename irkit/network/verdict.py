@@ -125,6 +125,16 @@ def judge(pod: Obj, policies: Sequence[Obj]) -> tuple[Leak, ...]:
     return (*leaks, *(leak for p in chosen for leak in _allowed(p, labels)))
 
 
+def more_open(pod: Obj, before: Mapping[str, str], after: Mapping[str, str], policies: Sequence[Obj]) -> bool:
+    """Whether ``policies`` leave anything open to ``pod`` with the labels ``after`` that they did not with ``before``."""
+
+    def left(labels: Mapping[str, str]) -> set[tuple[str | None, Direction, int | None]]:
+        found = judge({**pod, "metadata": {**pod["metadata"], "labels": labels}}, policies)
+        return {(leak.policy, leak.direction, leak.rule) for leak in found}
+
+    return not left(after) <= left(before)
+
+
 def explain(pod: Obj, policies: Sequence[Obj]) -> tuple[Explained, ...]:
     """For every policy of the pod's namespace: whether it selects the pod, and by what."""
     labels, namespace = labels_of(pod), _namespace(pod)
