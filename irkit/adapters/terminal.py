@@ -46,10 +46,7 @@ class Terminal:
 
 
 class Console:
-    """Tells people by showing them whom to tell."""
-
-    def __init__(self, stderr: TextIO | None = None) -> None:
-        self._out = stderr or sys.stderr
+    """Tells people what to tell whom: nothing is sent yet, and the journal says so."""
 
     def send(self, to: Sequence[str], message: str) -> str:
-        return f"{printable(message, 2000)}; tell {printable(', '.join(to), 400)}"
+        return f"shown here, not sent: {printable(message, 2000)}"
