@@ -107,7 +107,7 @@ def _next(incident: Incident, choice: Choice, failure: Failed | None, conflicts:
     return f"irkit lift {incident.id} --pod delete   (or: --pod return)" if choice == "keep" else f"irkit incident show {incident.id}"
 
 
-_ENDS = {"keep": "what was stopped runs again; the pod stays cut off", "return": "the pod is back in service",
+_ENDS = {"keep": "what was stopped runs again; the quarantine stays", "return": "the pod is back in service",
          "delete": "the pod is deleted, its evidence sealed"}  # fmt: skip
 
 

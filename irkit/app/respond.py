@@ -220,7 +220,8 @@ def _recorded(ports: Ports, state: State, command: str) -> RunResult:
 
 
 def _result(state: State, playbook: Playbook, command: str, home: Home) -> RunResult:
-    names = [(s.id, s.step, s.phase) for s in playbook.of(state.incident.phase)]
+    bound = planner.bind_steps(playbook.of(state.incident.phase), playbook.target, state.incident)  # of a pod that is gone some fall away
+    names = [(s.id, s.spec.step, s.spec.phase) for s in bound]
     return result.finished(state, command, names, home.directory(state.incident.id) / "bags")
 
 

@@ -29,13 +29,15 @@ def _sentences(result: RunResult) -> list[str]:
     target = result.target or {}
     name = printable(target.get("name", "it"))
     if result.outcome == "planned":
-        return ["Nothing was changed: this was a dry run, and the cluster would accept every change."]
+        writes = any(c["change"] in ("create", "patch", "delete") for s in result.steps for c in s.changes)
+        return ["Nothing was changed: this was a dry run" + (", and the cluster would accept every change." if writes else ".")]
     failed = [s for s in result.steps if s.outcome in ("failed", "declined")]
     isolation = result.isolation or {}
     parts = []
     if isolation.get("verdict") == "leaks":
         leaks = isolation.get("leaks", [])
-        parts.append(f"5: {name} is {'not cut off' if result.incident is None else 'cut off except for'}: {plural(len(leaks), 'leak')}")
+        open_ = result.incident is None or any(leak["policy"] is None for leak in leaks)  # a whole direction is no exception
+        parts.append(f"5: {name} is {'not cut off' if open_ else 'cut off except for'}: {plural(len(leaks), 'leak')}")
         parts += [f"   {leak['direction']:<8} {_leak(leak)}" for leak in leaks]
     parts += [f"{result.exit_code}: step {s.id} {s.outcome}: {printable(s.why, 400)}" for s in failed]
     parts += [f"5: {printable(c['summary'], 400)}" for c in result.checks if c["holds"] is not True and c["check"] != "isolated"]
@@ -55,13 +57,19 @@ def _good(result: RunResult, name: str) -> str:
     if result.command == "lift":
         return f"Lifted. {name}: {result.steps[0].why}."
     if verdict == "isolated" and result.command != "verify":
-        stopped = any(c["check"] == "stopped" and c["holds"] for c in result.checks)
-        return f"Contained. {name} is alive and {_cut(result)}" + ("; its workload is stopped." if stopped else ".")
+        alive = any(c["check"] == "alive" and c["holds"] and " is alive" in c["summary"] for c in result.checks)
+        return f"Contained. {name} is {'alive and ' if alive else ''}{_cut(result)}" + ("; its workload is stopped." if _stopped(result) else ".")
     if verdict == "isolated":
         return f"Holds. {name} is {_cut(result)}."
     if verdict == "gone":
-        return f"{name} is gone; the incident is on its owner."
+        if result.incident is None:
+            return f"{name} is gone: nothing is left to cut off."
+        return f"{name} is gone; what is left of it was collected" + (", and its workload is stopped." if _stopped(result) else ".")
     return "Done."
+
+
+def _stopped(result: RunResult) -> bool:
+    return any(c["check"] == "stopped" and c["holds"] for c in result.checks)
 
 
 def _cut(result: RunResult) -> str:

@@ -70,14 +70,14 @@ def age(created: str, now: datetime) -> str:
     return f"{max(0, seconds):.0f} s"
 
 
-def plan(out: Out, planned: Plan, asked_again: set[str]) -> None:
+def plan(out: Out, planned: Plan) -> None:
     """One line a change, numbered over the run, and where it asks again."""
     number, phase = 0, ""
     for step in planned.steps:
         if step.phase != phase and any(_lines(step)):
             phase = step.phase
             out.line(f"  {phase}", style="dim")
-        if step.id in asked_again and step.writes:
+        if step.asks_itself and step.writes:
             out.line("  asked again before", style="dim")
         for text in _lines(step):
             number += 1
@@ -126,10 +126,10 @@ class Progress:
                 if not event.dry_run and self._incident != event.header.incident.id:
                     self.out.line(f"Incident {event.header.incident.id}", style="bold")
                     self.out.line()
-                plan(self.out, event.plan, {s.id for s in event.plan.steps if s.confirm == "ask" and s.step == "scale-down"})
+                plan(self.out, event.plan)
             case events.LiftPlanned():
                 self.out.line(f"Incident {event.incident.id}")
-                plan(self.out, event.plan, set())
+                plan(self.out, event.plan)
             case events.Joined():
                 self._incident = event.incident.id
                 self.out.line(f"Incident {event.incident.id} is open on this pod; going on with it.")

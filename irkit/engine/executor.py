@@ -45,7 +45,7 @@ class Executor(msgspec.Struct):
     collection: Collection
     pool: ThreadPoolExecutor
     run: str
-    question: Callable[[PlannedStep], str]
+    question: Callable[[PlannedStep, frozenset[str]], str]  # the second: pods whose evidence was waived
     publish: Callable[[], None]
     _late: list[Body] = msgspec.field(default_factory=list)
     _created: Snapshot | None = None
@@ -113,7 +113,7 @@ class Executor(msgspec.Struct):
                 seen = None
                 continue
             if planned.confirm == "ask" and self.approvals.new([planned]):
-                if not self.approvals.ask(self.question(planned), [planned]):
+                if not self.approvals.ask(self.question(planned, self.state.unkept), [planned]):
                     return Declined(self.ports.approver.name)
                 seen = None  # a person took their time: what came meanwhile may end, too
                 continue

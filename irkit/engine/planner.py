@@ -59,7 +59,7 @@ def plan_step(bound: BoundStep, incident: Incident, seen: Observed) -> PlannedSt
     seen = msgspec.structs.replace(seen, step=bound.id)
     changes = tuple(bound.step.plan(incident, seen))
     notes = tuple(bound.step.notes(incident, seen))
-    return PlannedStep(bound.id, bound.step.kind, bound.spec.phase, changes, bound.spec.confirm or bound.step.confirm, notes)
+    return PlannedStep(bound.id, bound.step.kind, bound.spec.phase, changes, bound.spec.confirm or bound.step.confirm, notes, bound.asks_itself)
 
 
 def plan_all(bound: Sequence[BoundStep], incident: Incident, seen: Observed, *, waived: bool = False) -> Plan:

@@ -23,11 +23,13 @@ def for_run(incident: Incident, steps: Sequence[PlannedStep]) -> str:
     return text[0].upper() + text[1:] + f" in {printable(incident.target.namespace)} of {printable(incident.cluster.context)}?"
 
 
-def for_step(step: PlannedStep) -> str:
-    """The question right before one step."""
+def for_step(step: PlannedStep, waived: frozenset[str] = frozenset()) -> str:
+    """The question right before one step. ``waived``: uids of pods that may end without their evidence."""
     text = ", ".join(_phrase(c) for c in step.changes if c.writes) or f"run step {step.id}"
     ended = [p for c in step.changes for p in c.ends]
-    after = f" Ends {plural(len(ended), 'pod')}, all collected." if ended else ""
+    lost = sum(p.uid in waived for p in ended)
+    kept = f"{lost} of them without their evidence" if lost else "all collected"
+    after = f" Ends {plural(len(ended), 'pod')}, {kept}." if ended else ""
     return f"{text[0].upper()}{text[1:]}?{after}"
 
 

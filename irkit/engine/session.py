@@ -65,7 +65,7 @@ class Session:
             self.state.add(line)
         self.lease.keep()
 
-    def executor(self, question: Callable[[PlannedStep], str]) -> Executor:
+    def executor(self, question: Callable[[PlannedStep, frozenset[str]], str]) -> Executor:
         assert self.journal is not None, "begin comes first"
         ports = self.ports
         approvals = Approvals(self.state, self.journal, ports.approver, ports.clock, ports.settings.approval_lifetime)

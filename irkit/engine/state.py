@@ -93,10 +93,17 @@ class State(msgspec.Struct):
     @property
     def captured(self) -> frozenset[str]:
         """Uids of pods that may end: their evidence is stored, or a human typed why not."""
-        stored = {
-            i.change.pod.uid for i, r in self.done() if isinstance(i.change, Capture) and isinstance(r, Done) and set(VITAL) <= set(i.change.take)
-        }
-        return frozenset(stored | self.waived)
+        return self._stored | self.waived
+
+    @property
+    def _stored(self) -> frozenset[str]:
+        found = ((i.change, r) for i, r in self.done())
+        return frozenset(c.pod.uid for c, r in found if isinstance(c, Capture) and isinstance(r, Done) and set(VITAL) <= set(c.take))
+
+    @property
+    def unkept(self) -> frozenset[str]:
+        """Uids of pods that may end though their evidence is not stored."""
+        return frozenset(self.waived - self._stored)
 
     @property
     def isolation(self) -> tuple[dict[str, object], str] | None:

@@ -35,7 +35,7 @@ class PlannedStep(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
     confirm: Confirm
     notes: tuple[str, ...] = ()  # what people should know before they say yes
-    why_nothing: str = ""
+    asks_itself: bool = False  # whether it has a question of its own, right before it
 
     @property
     def writes(self) -> tuple[Change, ...]:
