@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from irkit.errors import ConflictError, ForbiddenError, HeldError, IrkitError, NotFoundError, RefusedError
@@ -50,10 +50,15 @@ class LocalLock:
 
 
 class TargetLease:
-    """The Lease of one target. ``shared`` says whether the cluster keeps one, ``why_not`` why it does not."""
+    """The Lease of one target. ``shared`` says whether the cluster keeps one, ``why_not`` why it does not.
 
-    def __init__(self, cluster: Cluster, clock: Clock, name: str, holder: str, incident: str) -> None:
+    Its times are the API server's, as far as that is known: two laptops may differ by more than a Lease lasts.
+    """
+
+    def __init__(self, cluster: Cluster, clock: Clock, name: str, holder: str, incident: str, skew: float | None = None) -> None:
+        """``skew``: seconds that the API server's clock is ahead of this machine's."""
         self._cluster, self._clock, self._holder, self._incident = cluster, clock, holder, incident
+        self._skew = timedelta(seconds=skew or 0.0)
         self._ref = ObjectRef(resource=LEASES, name=f"irkit-{name}", namespace=NAMESPACE)
         self.shared = False
         self.why_not = ""
@@ -102,14 +107,17 @@ class TargetLease:
         try:
             renewed = datetime.fromisoformat(at(found, ("spec", "renewTime"), ""))
             seconds = min(float(at(found, ("spec", "leaseDurationSeconds"), DURATION)), _LONGEST)
-            age = (self._clock.now() - renewed).total_seconds()
+            age = (self._now() - renewed).total_seconds()
         except (ValueError, TypeError, OverflowError):
             return True
         return not -_LONGEST <= age <= seconds
 
+    def _now(self) -> datetime:
+        return self._clock.now() + self._skew
+
     def _spec(self) -> Obj:
         return {"holderIdentity": self._holder, "leaseDurationSeconds": DURATION,
-                "renewTime": self._clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z")}  # fmt: skip
+                "renewTime": self._now().isoformat(timespec="microseconds").replace("+00:00", "Z")}  # fmt: skip
 
     def _object(self) -> Obj:
         meta = {"name": self._ref.name, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/managed-by": "irkit"},
@@ -132,7 +140,10 @@ class TargetLease:
         if not self.shared:
             return
         try:
-            self._cluster.patch(self._ref, {"spec": {"holderIdentity": "", "renewTime": None}})
+            found = self._cluster.get(self._ref)
+            if at(found, ("spec", "holderIdentity")) == self._holder:  # who took it over meanwhile keeps it
+                pinned = {"resourceVersion": found["metadata"]["resourceVersion"]}
+                self._cluster.patch(self._ref, {"metadata": pinned, "spec": {"holderIdentity": "", "renewTime": None}})
         except IrkitError:  # it ends by itself
             self.shared = False
 

@@ -68,6 +68,8 @@ class Home:
         state = State.of(journal.read(self.journal(identifier)).lines)
         if state.opened is None:
             raise EvidenceError(f"{printable(self.journal(identifier))}:1: it does not begin with an incident")
+        if state.incident.id != identifier:  # it names the directory that is written to, and may come from elsewhere (handover.py)
+            raise EvidenceError(f"{printable(self.journal(identifier))}:1: it is of another incident, {printable(state.incident.id)}")
         return state
 
 

@@ -44,7 +44,8 @@ class Session:
         if shared:  # who only reads is in nobody's way
             self._lock = LocalLock(self.home.locks, f"{incident.cluster.uid}/{target.pod.uid or target.pod}",
                                    holder_text(who.name, self._host, since, incident.id), str(target.pod))  # fmt: skip
-        self.lease = TargetLease(ports.cluster, ports.clock, target.pod.uid or target.pod.name, f"{who.name}@{self._host}", incident.id)
+        self.lease = TargetLease(ports.cluster, ports.clock, target.pod.uid or target.pod.name, f"{who.name}@{self._host}", incident.id,
+                                 ports.connection.identify().clock_skew)  # fmt: skip
         self.journal: Journal | None = None
         self.state = State()
         self._answers = True  # whether the server did, the last time
