@@ -31,9 +31,7 @@ def guarded(doing: str, path: Path) -> Iterator[None]:
     except OSError as error:
         why = _WHY.get(error.errno or 0) or error.strerror or type(error).__name__
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise EvidenceError(
-            f"{doing}: {why} ({printable(path, 1000)})", next="free some space, then: irkit resume" if full else ""
-        ) from error
+        raise EvidenceError(f"{doing}: {why} ({printable(path, 1000)})", next="free some space, then: irkit resume" if full else "") from error
 
 
 def make_private(directory: Path) -> None:

@@ -160,4 +160,3 @@ def roles(permissions: tuple[Permission, ...], namespace: str) -> str:
         kind = "Role" if place else "ClusterRole"
         documents.append(json.dumps({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata, "rules": rules}))
     return "\n---\n".join(documents)
-
