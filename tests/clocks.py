@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 
@@ -11,6 +12,7 @@ class StepClock:
     def __init__(self, start: datetime | None = None) -> None:
         self._start = start or datetime(2026, 11, 22, 3, 15, 2, tzinfo=UTC)
         self._passed = 0.0
+        self._lock = threading.Lock()
         self.slept: list[float] = []
 
     def now(self) -> datetime:
@@ -20,5 +22,6 @@ class StepClock:
         return self._passed
 
     def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self._passed += seconds
+        with self._lock:
+            self.slept.append(seconds)
+            self._passed += seconds

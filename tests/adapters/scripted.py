@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from irkit.adapters.kubernetes import KubernetesCluster, connect
 from irkit.settings import Settings
-from tests.adapters.clocks import ManualClock
+from tests.clocks import StepClock
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def kubeconfig(directory: Path, server: str, *, cluster: Mapping[str, object] | 
 
 def cluster_at(
     directory: Path, server: str, *, cluster: Mapping[str, object] | None = None, user: Mapping[str, object] | None = None,
-    clock: ManualClock | None = None, timeout: float = 5.0, budget: float = 30.0, page: int = 500, environ: Mapping[str, str] | None = None,
+    clock: StepClock | None = None, timeout: float = 5.0, budget: float = 30.0, page: int = 500, environ: Mapping[str, str] | None = None,
 ) -> KubernetesCluster:  # fmt: skip
     settings = Settings(kubeconfig=str(kubeconfig(directory, server, cluster=cluster, user=user)), request_timeout=timeout, retry_budget=budget)
-    return connect(settings, environ or {}, clock=clock or ManualClock(), page=page)
+    return connect(settings, environ or {}, clock=clock or StepClock(), page=page)

@@ -17,8 +17,8 @@ from irkit.errors import ApiError, ForbiddenError, InvalidError, UnreachableErro
 from irkit.model.kube import CONFIGMAPS, NODES, PODS, ObjectRef
 from irkit.ports import Cluster, Connection
 from irkit.settings import Settings
-from tests.adapters.clocks import ManualClock
 from tests.adapters.scripted import Request, Scene, Scripted, answer, chunked, cluster_at, events, kubeconfig, reset, status
+from tests.clocks import StepClock
 
 POD = ObjectRef(resource=PODS, name="web", namespace="shop", uid="u1")
 NODE = ObjectRef(resource=NODES, name="node-1")
@@ -160,7 +160,7 @@ def test_a_watch_whose_history_is_gone_tells_the_differences(tmp_path: Path) -> 
 
 
 def test_a_watch_ends_in_time(tmp_path: Path) -> None:
-    clock, seen, over = ManualClock(), threading.Event(), threading.Event()
+    clock, seen, over = StepClock(), threading.Event(), threading.Event()
 
     def idle() -> None:
         seen.wait(5)
@@ -190,7 +190,7 @@ def test_a_watch_of_a_silent_server_ends_in_time(tmp_path: Path) -> None:
 
 
 def test_a_watch_that_always_ends_at_once_is_no_storm(tmp_path: Path) -> None:
-    clock = ManualClock()
+    clock = StepClock()
     with Scripted((page(version=5), events())) as server:
         assert list(cluster_at(tmp_path, server.url, clock=clock).watch(PODS, timeout=10)) == []
     assert len(server.requests) <= 22

@@ -14,15 +14,15 @@ from irkit.adapters import retry
 from irkit.adapters.retry import Transient, Try
 from irkit.errors import ApiError, ConflictError, InvalidError, NotFoundError, UnreachableError
 from irkit.model.kube import CONFIGMAPS, PODS, ObjectRef, permission
-from tests.adapters.clocks import ManualClock
 from tests.adapters.scripted import Scripted, answer, cluster_at, reset, silence, status
+from tests.clocks import StepClock
 
 POD = ObjectRef(resource=PODS, name="web", namespace="shop")
 MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "irkit-x", "namespace": "shop"}, "data": {"a": "1"}}
 
 
 def test_retry_after_is_honoured(tmp_path: Path) -> None:
-    clock = ManualClock()
+    clock = StepClock()
     with Scripted((status(429, "slow down", headers={"Retry-After": "7"}), answer(body={"kind": "Pod"}))) as server:
         assert cluster_at(tmp_path, server.url, clock=clock).get(POD) == {"kind": "Pod"}
     assert len(server.requests) == 2
@@ -30,7 +30,7 @@ def test_retry_after_is_honoured(tmp_path: Path) -> None:
 
 
 def test_a_retry_after_beyond_the_budget_is_not_waited_for(tmp_path: Path) -> None:
-    clock = ManualClock()
+    clock = StepClock()
     with Scripted((status(429, "slow down", headers={"Retry-After": "3600"}),)) as server, pytest.raises(UnreachableError) as caught:
         cluster_at(tmp_path, server.url, clock=clock).get(POD)
     assert clock.slept == []
@@ -45,7 +45,7 @@ def test_a_server_error_is_tried_again(tmp_path: Path, code: int) -> None:
 
 
 def test_all_tries_end_within_the_budget(tmp_path: Path) -> None:
-    clock = ManualClock()
+    clock = StepClock()
     with Scripted((status(503, "etcd is away"),)) as server, pytest.raises(UnreachableError) as caught:
         cluster_at(tmp_path, server.url, clock=clock, budget=10).get(POD)
     assert len(server.requests) > 2
@@ -110,7 +110,7 @@ def test_a_body_that_drips_is_bounded_too(tmp_path: Path) -> None:
 
 
 def test_a_wrong_address_is_told_at_once(tmp_path: Path) -> None:
-    clock = ManualClock()
+    clock = StepClock()
     with Scripted((answer(),)) as server:
         port = server.port
     with pytest.raises(UnreachableError, match="can't be reached: Connection refused"):
@@ -119,7 +119,7 @@ def test_a_wrong_address_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_server_that_answered_before_is_waited_for(tmp_path: Path) -> None:
-    clock = ManualClock()
+    clock = StepClock()
     with Scripted((answer(body={"kind": "Pod"}, headers={"Connection": "close"}),)) as server:
         cluster = cluster_at(tmp_path, server.url, clock=clock)
         cluster.get(POD)
@@ -132,7 +132,7 @@ def test_a_kept_connection_that_was_closed_costs_a_read_nothing(tmp_path: Path) 
     def late(request: object, sock: object) -> bool:
         return False  # closes without an answer, as a server does whose idle time-out and our request cross
 
-    clock = ManualClock()
+    clock = StepClock()
     with Scripted((answer(body={}), late, answer(body={"kind": "Pod"}))) as server:
         cluster = cluster_at(tmp_path, server.url, clock=clock)
         cluster.get(POD)
@@ -191,7 +191,7 @@ def test_a_review_is_repeated(tmp_path: Path) -> None:
 
 
 def test_attempts_are_told_what_is_left_and_whether_one_may_have_been_done() -> None:
-    clock, seen = ManualClock(), []
+    clock, seen = StepClock(), []
 
     def attempt(tried: Try) -> str:
         seen.append(tried)
@@ -208,7 +208,7 @@ def test_attempts_are_told_what_is_left_and_whether_one_may_have_been_done() -> 
 
 def test_waits_grow_and_are_spread() -> None:
     def waits() -> list[float]:
-        clock = ManualClock()
+        clock = StepClock()
 
         def attempt(tried: Try) -> None:
             raise Transient(ApiError("no", status=500))

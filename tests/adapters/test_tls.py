@@ -14,11 +14,11 @@ import pytest
 from irkit.adapters import tls
 from irkit.errors import IrkitError, KubeconfigError, UnreachableError
 from irkit.model.kube import PODS, ObjectRef
-from tests.adapters.clocks import ManualClock
 from tests.adapters.pki import Pki, encrypted, served
 from tests.adapters.proxy import Proxy
 from tests.adapters.scripted import Scripted, answer, cluster_at
 from tests.adapters.test_execplugin import program
+from tests.clocks import StepClock
 
 POD = ObjectRef(resource=PODS, name="web", namespace="shop")
 OK = answer(body={"kind": "Pod"})
@@ -33,7 +33,7 @@ def test_the_authority_of_the_kubeconfig_is_believed(tmp_path: Path, pki: Pki) -
 
 
 def refused(directory: Path, server: Scripted, **more: object) -> IrkitError:
-    clock = ManualClock()
+    clock = StepClock()
     with pytest.raises(UnreachableError) as caught:
         cluster_at(directory, server.url, clock=clock, **more).get(POD)  # type: ignore[arg-type]
     assert clock.slept == [], "a certificate does not get better by waiting"
@@ -94,7 +94,7 @@ def test_a_client_certificate_as_data_and_as_file(tmp_path: Path, pki: Pki) -> N
 def test_a_client_certificate_that_is_missing_or_anothers(tmp_path: Path, pki: Pki) -> None:
     with Scripted((OK,), served(pki.server, clients=pki.ours)) as server:
         for user in ({"token": "t"}, pki.others.issue("mallory").user):
-            clock = ManualClock()
+            clock = StepClock()
             with pytest.raises(UnreachableError) as caught:
                 cluster_at(tmp_path, server.url, cluster=pki.ours.cluster, user=user, clock=clock, budget=1).get(POD)
             assert "refuses the client certificate" in caught.value.message or "broke" in caught.value.message
