@@ -10,7 +10,7 @@ class StepClock:
     """Starts at a fixed moment and goes forward only by `sleep`; ``slept`` are the pauses that were asked for."""
 
     def __init__(self, start: datetime | None = None) -> None:
-        self._start = start or datetime(2026, 11, 22, 3, 15, 2, tzinfo=UTC)
+        self._start = start or datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
         self._passed = 0.0
         self._lock = threading.Lock()
         self.slept: list[float] = []
