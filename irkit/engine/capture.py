@@ -54,6 +54,7 @@ class Collection:
     def recover(self) -> None:
         """Put on record the bag of a run that ended between its seal and the line that says so."""
         for bag in self._store.sealed()[len(self._state.bags) :]:
+            self._store.open(self._state.next_bag)  # which clears away what the seal had no time to
             self._record(bag)
 
     def _record(self, bag: SealedBag) -> None:
