@@ -110,7 +110,8 @@ def _passes(patch: Patch, kept: Sequence[Edit], cluster: Cluster) -> bool:
 def denial(change: Change, error: IrkitError) -> IrkitError:
     """What a refused dry run means for the run: the server's sentence, and that nothing was changed."""
     what = f"{type(change).__name__.lower()} {getattr(change, 'ref', '')}"
-    return ForbiddenError(f"the cluster would refuse to {what}: {error.message}. Nothing was changed.", next=error.next)
+    way = "the same command with --keep-workload, which cuts the pod off and leaves the workload running" if change.ends else error.next
+    return ForbiddenError(f"the cluster would refuse to {what}: {error.message}. Nothing was changed.", next=way)
 
 
 def evidence_warning(gaps: Sequence[Permission]) -> str:

@@ -54,7 +54,7 @@ def test_no_file_may_grow_in_the_middle_of_a_collection(tmp_path: Path, calm: Un
 def tiny_disk(where: Path, octets: int) -> Iterator[bool]:
     """A file system of this size at ``where``, or nothing where this user may not mount one."""
     where.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={octets}", "tmpfs", where]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={octets}", "tmpfs", str(where)]
     able = os.geteuid() == 0 and shutil.which("mount") is not None
     mounted = able and subprocess.run(mount, capture_output=True).returncode == 0
     try:

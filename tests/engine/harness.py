@@ -128,4 +128,7 @@ def bench(tmp_path: Path, *, seed: int = 0, scenario: str = "todo-app", **set_: 
         approver, notifier = Script(), Told()
         ports = Ports(cluster=cluster, connection=cluster, clock=SystemClock(), approver=approver, notifier=notifier, settings=configured,
                       evidence=wiring.evidence(configured), listen=events.append)  # fmt: skip
-        yield Bench(box, home, approver, notifier, ports, events)
+        try:
+            yield Bench(box, home, approver, notifier, ports, events)
+        finally:
+            cluster.close()
