@@ -93,11 +93,9 @@ def read_only(where: Path) -> Iterator[None]:
         where.chmod(0o700)
     else:
         with tiny_disk(where, 1 << 20) as mounted:
-            if mounted:
-                subprocess.run(["mount", "-o", "remount,ro", where], check=True)
-            else:
-                where.rmdir()
-                where.write_text("a file in its place\n")
+            if not mounted:
+                pytest.skip("root may write everywhere but on a read-only disk, and none can be mounted here")
+            subprocess.run(["mount", "-o", "remount,ro", where], check=True)
             yield
 
 
