@@ -14,7 +14,8 @@ from typing import Literal
 import msgspec
 
 from irkit import workloads
-from irkit.app.respond import pick, pool_of
+from irkit.app.picking import pick
+from irkit.app.respond import pool_of
 from irkit.engine import preflight, result
 from irkit.engine.apply import MovedError
 from irkit.engine.events import LiftPlanned, Said

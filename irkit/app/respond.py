@@ -6,7 +6,7 @@ may and whether it would accept it, show, ask, open the journal, save what was s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import get_args
@@ -15,6 +15,7 @@ import msgspec
 
 from irkit import __version__
 from irkit.app import binding
+from irkit.app.picking import pick
 from irkit.engine import binder, bindings, handover, library, loader, planner, preflight, result
 from irkit.engine.approvals import Approvals
 from irkit.engine.events import Joined, Planned, Said
@@ -122,7 +123,7 @@ def _open_incident(incident: Incident, ports: Ports) -> State | None:
         same = old.target.pod.uid == incident.target.pod.uid and old.target.pod.name == incident.target.pod.name
         if same and old.cluster.uid == incident.cluster.uid and (old.playbook, old.phase) == (incident.playbook, incident.phase):
             state = home.load(old.id)
-            if not state.over:
+            if not state.over and not (state := handover.caught_up(ports.cluster, state, home)).over:
                 return state
     return None
 
@@ -223,34 +224,6 @@ def _result(state: State, playbook: Playbook, command: str, home: Home) -> RunRe
     bound = planner.bind_steps(playbook.of(state.incident.phase), playbook.target, state.incident)  # of a pod that is gone some fall away
     names = [(s.id, s.spec.step, s.spec.phase) for s in bound]
     return result.finished(state, command, names, home.directory(state.incident.id) / "bags")
-
-
-def pick(ports: Ports, identifier: str | None, *wishes: Callable[[State], bool]) -> State:
-    """The incident that is meant: the newest that meets the first wish, else the next one.
-
-    Raises UsageError where none does, RefusedError where it is another cluster's.
-    """
-    home = Home(ports.settings.home)
-    cluster = ports.connection.identify()
-    if identifier:
-        state = home.load(identifier) if identifier in home.ids() else handover.fetch(ports.cluster, identifier, home)
-        theirs = state.incident.cluster
-        if theirs.uid != cluster.uid:
-            raise RefusedError(f"incident {identifier} is of another cluster ({printable(theirs.context)}, uid {theirs.uid}), "
-                               f"this is {printable(cluster.context)}, uid {cluster.uid}; nothing was changed",
-                               next=f"the same command with --context {printable(theirs.context)}")  # fmt: skip
-        return state
-    states = (home.load(o.incident.id) for o in home.opened() if o.incident.cluster.uid == cluster.uid)
-    fitting: dict[int, State] = {}
-    for state in states:
-        met = next((n for n, wish in enumerate(wishes) if wish(state)), None)
-        if met == 0:
-            return state
-        if met is not None:
-            fitting.setdefault(met, state)
-    if fitting:
-        return fitting[min(fitting)]
-    raise UsageError("no incident of this cluster has anything left for that", next="irkit incident list")
 
 
 def _bound(state: State, *, keep_workload: bool = False) -> tuple[Incident, Playbook, tuple[BoundStep, ...]]:

@@ -7,7 +7,8 @@ import re
 import msgspec
 
 from irkit import checks
-from irkit.app.respond import pick, pool_of
+from irkit.app.picking import pick
+from irkit.app.respond import pool_of
 from irkit.checks.base import CheckResult
 from irkit.engine import binder
 from irkit.engine.events import Judged, Said

@@ -10,12 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from irkit import wiring
+from irkit.app import lift as lifting
 from irkit.app.respond import respond, resume
-from irkit.engine import handover
+from irkit.engine import handover, journal
 from irkit.engine.holder import TargetLease
 from irkit.engine.home import Home
-from irkit.errors import EvidenceError, HeldError
+from irkit.errors import EvidenceError, HeldError, RefusedError, UsageError
 from irkit.model.kube import CONFIGMAPS, LEASES, NAMESPACES, ObjectRef
+from irkit.model.record import Ran
 from tests.engine.harness import Bench, bench
 
 
@@ -83,3 +86,45 @@ def test_a_copy_of_another_incident_writes_nowhere(tmp_path):
         with pytest.raises(EvidenceError, match="of another incident"):
             resume(elsewhere, asked)
         assert Home(tmp_path / "other").ids() == []
+
+
+def elsewhere(b: Bench, tmp_path: Any) -> Any:
+    """The ports of a colleague, whose home is another one."""
+    settings = msgspec.structs.replace(b.ports.settings, home=tmp_path / "colleague")
+    return msgspec.structs.replace(b.ports, settings=settings, evidence=wiring.evidence(settings))
+
+
+def test_what_a_colleague_lifted_is_not_contained_again_here(tmp_path):
+    with bench(tmp_path) as b:
+        shared(b)
+        first = respond(b.ports, b.request())
+        assert lifting.lift(elsewhere(b, tmp_path), first.incident, "keep").exit_code == 0
+        before = [e for e in b.writes() if e["objectRef"].get("namespace") != "irkit-system"]
+        with pytest.raises(UsageError, match="anything left"):
+            resume(b.ports, None)
+        assert resume(b.ports, first.incident).incident == first.incident
+        assert [e for e in b.writes() if e["objectRef"].get("namespace") != "irkit-system"] == before
+        assert b.state().closed, "what the colleague did is in the journal here, too"
+
+
+def test_two_machines_that_both_went_on_are_told_so(tmp_path):
+    with bench(tmp_path) as b:
+        shared(b)
+        first = respond(b.ports, b.request())
+        assert first.incident
+        assert lifting.lift(elsewhere(b, tmp_path), first.incident, "keep").exit_code == 0
+        mine = journal.Journal(Home(b.home).journal(first.incident), b.ports.clock)
+        mine.append(Ran(run="late", event="start", command="resume"))
+        mine.close()
+        with pytest.raises(RefusedError, match="on this machine and on another"):
+            resume(b.ports, first.incident)
+
+
+def test_a_copy_that_is_not_ours_changes_nothing(tmp_path):
+    with bench(tmp_path) as b:
+        shared(b)
+        first = respond(b.ports, b.request())
+        assert first.incident
+        for forged in (b"junk", base64.b64encode(gzip.compress(b"{}\n")), b""):
+            b.ports.cluster.patch(handover.ref_of(first.incident), {"binaryData": {"journal.jsonl.gz": base64.b64encode(forged).decode()}})
+            assert resume(b.ports, first.incident).exit_code == 0
