@@ -42,7 +42,7 @@ def test_undisturbed_is_undisturbed(tmp_path: Path, calm: Undisturbed) -> None:
     again = undisturbed(tmp_path)
     assert not differences(again.final, calm.final)
     assert (again.bag, again.logs, again.lines) == (calm.bag, calm.logs, calm.lines)
-    assert abs(again.requests - calm.requests) <= 3, "but for a few looks while waiting"
+    assert abs(again.requests - calm.requests) < PARTS, "but for looks while waiting: how many depends on how busy the machine is"
 
 
 SOME = [(1, "after"), (2, "before")]
