@@ -43,7 +43,7 @@ contracts: $(VENV)/.dev ## who may import whom
 
 check: lint types contracts test ## all but what is slow
 
-controlplane: ## build Kubernetes for the tests, once (needs Go; 7 minutes)
+controlplane: ## build Kubernetes and two controllers for the tests, once (needs Go; 12 minutes)
 	$(PYTHON) tests/controlplane/cluster.py build
 
 bench: $(VENV)/.dev ## speed, memory and requests, each beside kubectl's (needs `make controlplane`)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane import binaries, node, place
+from tests.controlplane.controllers import controlling
 from tests.controlplane.running import Running, User, running
 
 
@@ -45,6 +46,27 @@ def namespace(control_plane: Running, request: pytest.FixtureRequest) -> Iterato
 def user(control_plane: Running) -> Callable[..., User]:
     """``user(manifests)``: somebody bound to the Roles and ClusterRoles among the manifests, and to nothing else."""
     return control_plane.user
+
+
+def _controller(plane: Running, name: str) -> Iterator[Path]:
+    try:
+        binaries.find(name)
+    except binaries.NotBuilt as missing:
+        pytest.skip(str(missing))
+    with controlling(plane.home, name) as log:
+        yield log
+
+
+@pytest.fixture(scope="session")
+def external_secrets(control_plane: Running) -> Iterator[Path]:
+    """External Secrets Operator on the control plane, with 20 workers. Gives the path of its log."""
+    yield from _controller(control_plane, "external-secrets")
+
+
+@pytest.fixture(scope="session")
+def cert_manager(control_plane: Running) -> Iterator[Path]:
+    """cert-manager on the control plane. Gives the path of its log."""
+    yield from _controller(control_plane, "cert-manager")
 
 
 @pytest.fixture(scope="session")
