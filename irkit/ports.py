@@ -17,6 +17,7 @@ from irkit.errors import NotFoundError
 from irkit.model.kube import Obj, ObjectRef, Permission, Resource
 
 if TYPE_CHECKING:
+    from irkit.model.changes import Change
     from irkit.model.evidence import Artefact, Gap, SealedBag, Stored
     from irkit.model.incident import ClusterIdentity, Operator
     from irkit.settings import Settings
@@ -129,6 +130,54 @@ class BagWriter(Protocol):
         """Write manifests and tag files, then move the bag to its final name. Raises EvidenceError."""
 
 
+class SecretReader(Protocol):
+    """Reads of a Vault-compatible server, by its HTTP API's paths (without ``/v1/``).
+
+    Every method may raise ForbiddenError (403), UnreachableError (sealed, no answer), ApiError. What it answers may hold
+    secret values: it stays within one function of a rotator.
+    """
+
+    @property
+    def where(self) -> str:
+        """Address and namespace, for people."""
+
+    def read(self, path: str, *, params: Mapping[str, str] | None = None) -> Obj:
+        """The whole answer of GET. Raises NotFoundError."""
+
+    def list(self, path: str) -> Sequence[str]:
+        """The keys of LIST; none where there is nothing."""
+
+
+class SecretStore(SecretReader, Protocol):
+    """A Vault-compatible server that may be written to."""
+
+    def write(self, path: str, data: Obj) -> Obj:
+        """The answer of POST; empty where there is none. Raises ConflictError where check-and-set says no, InvalidError (400)."""
+
+    def delete(self, path: str) -> None: ...
+
+
+class Database(Protocol):
+    """One database whose logins irkit may rotate."""
+
+    def login(self, user: str, password: str) -> bool:
+        """Whether the server lets them in; False only where it refused the password itself. Raises UnreachableError."""
+
+    def set_password(self, user: str, password: str) -> None:
+        """``ALTER ROLE … PASSWORD`` as the administrator, over verified TLS. Raises InvalidError, ForbiddenError, UnreachableError."""
+
+
+class Vaults(Protocol):
+    """Everything outside the cluster that makes or keeps credentials. Connects on first use; raises UsageError where it is not set up."""
+
+    def vault(self) -> SecretStore: ...
+
+    def database(self, name: str) -> Database: ...
+
+    def call(self, command: str, request: bytes, timeout: float) -> bytes:
+        """Run the settings' command of that name, ``request`` on its stdin; its stdout. Raises UnreachableError, ApiError."""
+
+
 class Notifier(Protocol):
     def send(self, to: Sequence[str], message: str) -> str:
         """Deliver; returns how it was delivered, for the journal."""
@@ -145,6 +194,12 @@ class Approver(Protocol):
 
     def answer(self, instruction: str) -> str | None:
         """What a human says after doing something; None when declined."""
+
+    def secret(self, name: str, prompt: str) -> str | None:
+        """A value that only a human has, such as a vendor's new API key, from a hidden prompt or a file; None when declined.
+
+        ``name`` as in ``backend-secret/GROQ_API_KEY``. Raises Declined where nobody can be asked.
+        """
 
 
 class Clock(Protocol):
@@ -167,6 +222,7 @@ class Observed(msgspec.Struct, frozen=True):
     step: str = ""  # id of the step that is planned
     run: str = ""  # the invocation of irkit
     captured: frozenset[str] = frozenset()  # uids of pods whose evidence is stored or waived by a human
+    begun: tuple[Change, ...] = ()  # writes of this incident that may be in force, oldest first
 
 
 Listener = Callable[[object], None]  # takes the events of engine/events.py
@@ -180,5 +236,6 @@ class Ports(msgspec.Struct, frozen=True):
     notifier: Notifier
     settings: Settings
     evidence: Callable[[str], EvidenceStore]  # by incident id
+    vaults: Vaults
     listen: Listener = msgspec.field(default=lambda event: None)
     argv: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,18 +21,19 @@ def settings(**flags: object) -> Settings:
     return _settings.load(os.environ, **flags)
 
 
-def ports(configured: Settings, listen: Listener, *, yes: bool = False) -> Ports:
+def ports(configured: Settings, listen: Listener, *, yes: bool = False, values: Mapping[str, Path] | None = None) -> Ports:
     """A real cluster, the machine's clock and disk, and whoever sits at the terminal. Connects with the first request.
 
-    ``yes``: every confirmation is given.
+    ``yes``: every confirmation is given. ``values``: files that hold what only an issuer can make, by credential.
     """
     from irkit.adapters.clock import SystemClock
     from irkit.adapters.kubernetes import connect
+    from irkit.adapters.outside import Outside
     from irkit.adapters.terminal import Console, Terminal
 
     cluster = connect(configured)
-    return Ports(cluster=cluster, connection=cluster, clock=SystemClock(), approver=Terminal(yes=yes), notifier=Console(), settings=configured,
-                 evidence=evidence(configured), listen=listen, argv=tuple(sys.argv))  # fmt: skip
+    return Ports(cluster=cluster, connection=cluster, clock=SystemClock(), approver=Terminal(yes=yes, values=values), notifier=Console(),
+                 settings=configured, evidence=evidence(configured), vaults=Outside(configured), listen=listen, argv=tuple(sys.argv))  # fmt: skip
 
 
 def evidence(configured: Settings) -> Callable[[str], EvidenceStore]:

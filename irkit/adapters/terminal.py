@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TextIO
 
-from irkit.errors import Declined
+from irkit.errors import Declined, UsageError
 from irkit.text import printable
 
 
 class Terminal:
     """Asks on stderr and reads stdin. ``yes``: every confirmation is given; instructions still need a person."""
 
-    def __init__(self, *, yes: bool = False, stdin: TextIO | None = None, stderr: TextIO | None = None) -> None:
-        self._yes = yes
+    def __init__(
+        self, *, yes: bool = False, stdin: TextIO | None = None, stderr: TextIO | None = None, values: Mapping[str, Path] | None = None
+    ) -> None:
+        """``values``: files (``/dev/fd/3`` is one) from which `secret` reads, by name; a name without one is prompted for."""
+        self._yes, self._values = yes, dict(values or {})
         self._in, self._out = stdin or sys.stdin, stderr or sys.stderr
         self.name = "--yes" if yes else "terminal"
         self.interactive = not yes
@@ -32,6 +36,17 @@ class Terminal:
         text = self._read(f"{printable(instruction, 2000)}\nDone? Say what you did, or press Enter to stop here: ").strip()
         return text or None
 
+    def secret(self, name: str, prompt: str) -> str | None:
+        if path := self._values.get(name):
+            return _whole(path)
+        if not self._in.isatty():
+            raise Declined(f"{printable(name)} needs a value from its issuer, and there is no terminal",
+                           next=f"the same command with --value {printable(name)}=FILE")  # fmt: skip
+        from getpass import getpass
+
+        print(printable(prompt, 2000), file=self._out)
+        return getpass(f"New value of {printable(name)} (hidden; Enter leaves it for later): ", self._out) or None
+
     def _read(self, prompt: str) -> str:
         try:
             print(prompt, end="", file=self._out, flush=True)
@@ -43,6 +58,19 @@ class Terminal:
             print(file=self._out)
             raise Declined("no answer: the input ended")
         return line
+
+
+def _whole(path: Path) -> str:
+    """What a file holds, without the newline at its end. Raises UsageError."""
+    try:
+        value = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise UsageError(f"--value: {printable(path)}: {why}") from None
+    value = value.removesuffix("\n").removesuffix("\r")
+    if not value:
+        raise UsageError(f"--value: {printable(path)} is empty")
+    return value
 
 
 class Console:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Literal
 
 from irkit import wiring
@@ -20,11 +21,12 @@ def run(
     *,
     form: Literal["text", "json"] = "text",
     yes: bool = False,
+    values: Mapping[str, Path] | None = None,
     configured: Settings,
 ) -> int:
     """Run one use case at a terminal; its document or its outcome goes to stdout, what happens on the way to stderr."""
     progress = Progress(output.stderr(), quiet=form == "json")
-    ports = wiring.ports(configured, progress, yes=yes)
+    ports = wiring.ports(configured, progress, yes=yes, values=values)
     result = use_case(ports)
     try:
         return tell(result, form, configured)

@@ -13,7 +13,7 @@ from irkit import checks, workloads
 from irkit.engine.events import Judged
 from irkit.engine.journal import stamp
 from irkit.errors import ConflictError, Declined, EndStateError, IrkitError, NotFoundError, RefusedError, UnreachableError
-from irkit.model.changes import Ask, Await, Capture, Change, Check, Create, Delete, Notify, Patch
+from irkit.model.changes import Ask, Await, Capture, Change, Check, Create, Delete, Notify, Patch, Rotate
 from irkit.model.incident import Incident
 from irkit.model.kube import Obj, at, labels_of, owned_by
 from irkit.model.outcome import Done, Outcome, Unchanged
@@ -47,8 +47,8 @@ def apply(change: Change, incident: Incident, ports: Ports, seen: Observed, time
             if answer is None:
                 raise Declined(f"not done: {change.instruction}", next="irkit resume")
             return Done(answer or "done", {"answer": answer})
-        case Capture():
-            raise AssertionError("captures go through engine/capture.py")
+        case Capture() | Rotate():
+            raise AssertionError("captures go through engine/capture.py, credentials through engine/rotation.py")
     assert_never(change)
 
 

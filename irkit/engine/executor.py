@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 
 import msgspec
 
@@ -19,10 +20,11 @@ from irkit.engine.events import ChangeEnded, Said, StepBegan, StepEndedEvent
 from irkit.engine.journal import Journal, stamp
 from irkit.engine.observe import Snapshot
 from irkit.engine.planner import BoundStep, plan_step, uncollected, unsafe
+from irkit.engine.rotation import Rotations, left_open
 from irkit.engine.state import State
 from irkit.errors import ApiError, EndStateError, IrkitError
 from irkit.errors import Declined as DeclinedError
-from irkit.model.changes import Await, Capture, Change, Check, Create, mark_of
+from irkit.model.changes import Await, Capture, Change, Check, Create, Rotate, mark_of
 from irkit.model.incident import Incident
 from irkit.model.kube import DAEMONSETS, NETWORKPOLICIES, PODS, ObjectRef
 from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, Unchanged
@@ -64,7 +66,7 @@ class Executor(msgspec.Struct):
 
     def observed(self, cluster: ClusterReader) -> Observed:
         return Observed(cluster=cluster, now=self.ports.clock.now(), settings=self.ports.settings, marks=self.state.marks,
-                        captured=self.state.captured, run=self.run)  # fmt: skip
+                        captured=self.state.captured, begun=self.state.begun, run=self.run)  # fmt: skip
 
     def run_all(self, steps: Sequence[BoundStep], first: Observed) -> None:
         """Run the steps in order. ``first``: the look from which the run was approved, good for its first step."""
@@ -106,9 +108,14 @@ class Executor(msgspec.Struct):
         for _ in range(_ROUNDS):
             seen = seen or self.look()
             planned = plan_step(step, self.incident, seen)
+            if not planned.changes and (failed := left_open(self.state, step.id, self.run)):
+                return failed
             if not planned.changes:
                 return Done(f"{plural(did, 'change')}") if did else Unchanged("nothing to do")
-            if lost := uncollected(planned, self.state.captured):
+            lost = uncollected(planned, self.state.captured)
+            if lost and planned.waiver:
+                self.note(Waived(pods=tuple(p.uid for p in lost), reason=planned.waiver, by=f"playbook {self.incident.playbook}"))
+            elif lost:
                 self._cover(step, earlier, planned, lost)
                 seen = None
                 continue
@@ -167,12 +174,22 @@ class Executor(msgspec.Struct):
             if failed is not None:
                 return failed
         try:
-            for change in changes:
-                if not isinstance(change, Capture):
+            for rotating, group in groupby((c for c in changes if not isinstance(c, Capture)), key=lambda c: isinstance(c, Rotate)):
+                if rotating:
+                    self._rotate(step, [c for c in group if isinstance(c, Rotate)])
+                    continue
+                for change in group:
                     self._do(step.id, change, seen, step.spec.timeout)
         finally:
             self.flush()
         return None
+
+    def _rotate(self, step: BoundStep, changes: Sequence[Rotate]) -> None:
+        """All of them at the same time. Raises MovedError where one was not done: who is restarted depends on that."""
+        self.flush()
+        rotations = Rotations(self.ports, self.incident, self.state, self.pool, self.run, self.note)
+        if not rotations.apply(step.id, changes, step.spec.timeout):
+            raise MovedError("not every credential was rotated")
 
     def _do(self, step: str, change: Change, seen: Observed, timeout: float, purpose: str = "do") -> None:
         """Write ahead, do, write what became of it.

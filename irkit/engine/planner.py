@@ -59,7 +59,8 @@ def plan_step(bound: BoundStep, incident: Incident, seen: Observed) -> PlannedSt
     seen = msgspec.structs.replace(seen, step=bound.id)
     changes = tuple(bound.step.plan(incident, seen))
     notes = tuple(bound.step.notes(incident, seen))
-    return PlannedStep(bound.id, bound.step.kind, bound.spec.phase, changes, bound.spec.confirm or bound.step.confirm, notes, bound.asks_itself)
+    return PlannedStep(bound.id, bound.step.kind, bound.spec.phase, changes, bound.spec.confirm or bound.step.confirm, notes,
+                       getattr(bound.step, "without_evidence", ""), bound.asks_itself)  # fmt: skip
 
 
 def plan_all(bound: Sequence[BoundStep], incident: Incident, seen: Observed, *, waived: bool = False) -> Plan:
@@ -71,7 +72,7 @@ def plan_all(bound: Sequence[BoundStep], incident: Incident, seen: Observed, *, 
     captured = set(seen.captured)
     for step in planned:
         captured |= {c.pod.uid for c in step.changes if isinstance(c, Capture) and set(VITAL) <= set(c.take)}
-        if not waived and (lost := uncollected(step, captured)):
+        if not (waived or step.waiver) and (lost := uncollected(step, captured)):
             raise unsafe(step.id, lost)
     return Plan(planned)
 

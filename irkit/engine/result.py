@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from irkit.engine import rotated
 from irkit.engine.state import State
 from irkit.errors import IrkitError, worst
 from irkit.model.changes import Change, title
@@ -55,6 +56,7 @@ class RunResult(_Doc):
     steps: list[StepResult] = []
     evidence: Evidence | None = None
     checks: list[dict[str, Any]] = []
+    credentials: list[dict[str, Any]] = []
     next: str = ""
     error: dict[str, Any] | None = None
 
@@ -95,9 +97,11 @@ def finished(state: State, command: str, names: Sequence[tuple[str, str, str]], 
     result.steps = [_step(state, *name) for name in names]
     result.evidence = _evidence(state, bags)
     result.checks = _checks(state)
+    result.credentials = rotated.documents(state)
     codes = [_code(state.steps.get(step)) for step, _, _ in names]
     result.isolation = _isolation(state)
     codes += [5 for check in result.checks if check["holds"] is not True]
+    codes += [5 for credential in result.credentials if credential["outcome"] == "manual"]
     result.exit_code = worst(codes)
     result.outcome = {0: "done", 3: "declined", 5: "incomplete", 6: "incomplete"}.get(result.exit_code, "failed")
     result.next = _next(result, state)

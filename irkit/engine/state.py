@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
-from irkit.model.changes import Capture, Check, Create, Delete, Patch, mark_of
+from irkit.model.changes import Capture, Change, Check, Create, Delete, Patch, Rotate, mark_of
 from irkit.model.evidence import VITAL, SealedBag
 from irkit.model.incident import Incident
 from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, Unchanged
@@ -87,8 +88,22 @@ class State(msgspec.Struct):
 
     @property
     def marks(self) -> frozenset[str]:
-        """Keys of finished changes that leave no other trace."""
-        return frozenset(m for i, _ in self.done() if (m := mark_of(i.change)))
+        """Keys of finished changes that leave no other trace; of credentials that a run could not finish, the key with that run."""
+        done = {m for i, _ in self.done() if (m := mark_of(i.change))}
+        tried = {f"{i.change.mark}@{i.run}" for c, i in self.intents.items()
+                 if isinstance(i.change, Rotate) and isinstance(self.results.get(c), Failed | Skipped)}  # fmt: skip
+        return frozenset(done | tried)
+
+    def before(self, credential: str, step: str) -> dict[str, Any] | None:
+        """The first before-image of a credential in a step: what it was before irkit touched it. None: it was not begun."""
+        found = (i.before for i in self.intents.values() if isinstance(i.change, Rotate) and (i.change.credential.id, i.step) == (credential, step))
+        return next((b for b in found if b), None)
+
+    @property
+    def begun(self) -> tuple[Change, ...]:
+        """Writes that may be in force, and credentials whose rotation was begun, each once, in the order of their intents."""
+        rotations = {i.change.intent: i.change for i in self.intents.values() if isinstance(i.change, Rotate)}
+        return (*(i.change for i, _ in self.undone()), *rotations.values())
 
     @property
     def captured(self) -> frozenset[str]:
@@ -120,9 +135,10 @@ class State(msgspec.Struct):
         found: dict[bytes, tuple[Intent, Outcome | None]] = {}
         for call, intent in self.intents.items():
             change, result = intent.change, self.results.get(call)
-            if intent.purpose == "do" and isinstance(change, Create | Patch) and _may_hold(result):
+            restoring = intent.purpose == "lift" or (isinstance(change, Patch) and change.restores)
+            if not restoring and isinstance(change, Create | Patch) and not getattr(change, "forward", False) and _may_hold(result):
                 found[change.intent] = (intent, result)
-            elif intent.purpose == "lift" and isinstance(change, Delete | Patch) and isinstance(result, Done | Unchanged):
+            elif restoring and isinstance(change, Delete | Patch) and isinstance(result, Done | Unchanged):
                 kinds = (Create, Patch) if isinstance(change, Delete) else (Patch,)
                 lifted = [k for k, (i, _) in found.items() if isinstance(i.change, kinds) and change.ref.same(i.change.ref)]
                 for key in lifted:

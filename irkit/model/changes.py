@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from irkit.model.credential import Credential
 from irkit.model.kube import Obj, ObjectRef, Permission, at, labels_of, permission
 from irkit.text import printable
 
@@ -104,10 +105,12 @@ class Patch(_Change, frozen=True, kw_only=True, tag="patch"):
 
     ref: ObjectRef
     edits: tuple[Edit, ...]
-    action: Literal["patch", "relabel", "scale", "suspend"] = "patch"
+    action: Literal["patch", "relabel", "scale", "suspend", "restart", "redeploy"] = "patch"
     subresource: str = ""
     why: str
     pods: tuple[ObjectRef, ...] = ()  # what `ends` answers; not part of the intent: replacements need no new approval
+    forward: bool = False  # never undone by `lift`: a restart, a new image
+    restores: bool = False  # itself the undoing of an earlier change of this incident, which `lift` then need not undo
 
     @property
     def writes(self) -> bool:
@@ -124,7 +127,10 @@ class Patch(_Change, frozen=True, kw_only=True, tag="patch"):
 
     @property
     def intent(self) -> bytes:
-        return msgspec.json.encode(msgspec.structs.replace(self, pods=()), order="deterministic")
+        meant = msgspec.structs.replace(self, pods=())
+        if self.action == "restart":  # that it restarts is what was approved, not the mark by which that is told
+            meant = msgspec.structs.replace(meant, edits=())
+        return msgspec.json.encode(meant, order="deterministic")
 
     @property
     def inverse(self) -> Patch:
@@ -198,6 +204,41 @@ class Await(_Change, frozen=True, kw_only=True, tag="await"):
         return (permission("get", self.ref.resource, self.ref.namespace),)
 
 
+class Rotate(_Change, frozen=True, kw_only=True, tag="rotate"):
+    """One credential: `renew` puts a new value into its source and into the cluster; `retire` makes the old one useless.
+
+    What the value was and is, nobody but a rotator ever holds. Both are idempotent: the before-image in the journal
+    (keyed HMACs, versions) tells a rotator what an interrupted run did already.
+    """
+
+    credential: Credential
+    rotator: str
+    stage: Literal["renew", "retire"]
+    step: str
+    rights: tuple[Permission, ...] = ()
+    tokens: dict[str, str] = {}  # of `retire`: by workload's uid, what its pods carry that started after the change; not part of the intent
+
+    @property
+    def intent(self) -> bytes:
+        return msgspec.json.encode(msgspec.structs.replace(self, tokens={}), order="deterministic")
+
+    @property
+    def writes(self) -> bool:
+        return True
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        return self.rights
+
+    @property
+    def mark(self) -> str:
+        return f"{self.stage}:{self.step}:{self.credential.id}"
+
+    @property
+    def ref(self) -> ObjectRef:
+        return self.credential.ref
+
+
 class Check(_Change, frozen=True, kw_only=True, tag="check"):
     """Judge whether something holds (``checks/``), and record what was found. Done once by each step of a run."""
 
@@ -234,12 +275,12 @@ class Ask(_Change, frozen=True, kw_only=True, tag="ask"):
         return f"answered:{self.step}"
 
 
-Change: TypeAlias = Create | Patch | Delete | Capture | Await | Check | Notify | Ask
+Change: TypeAlias = Create | Patch | Delete | Rotate | Capture | Await | Check | Notify | Ask
 
 
 def mark_of(change: Change) -> str | None:
     """The journal key of a change that leaves no other trace in the world."""
-    return change.mark if isinstance(change, Capture | Check | Notify | Ask) else None
+    return change.mark if isinstance(change, Rotate | Capture | Check | Notify | Ask) else None
 
 
 def digest(changes: Sequence[Change]) -> str:
@@ -256,6 +297,11 @@ def title(change: Change) -> str:
             return f"{change.action:<7} {change.ref}  {_diff(change)}"
         case Delete():
             return f"delete  {change.ref}"
+        case Rotate():
+            keys = f": {', '.join(change.credential.keys)}" if change.credential.keys else ""
+            return printable(
+                f"{'rotate' if change.stage == 'renew' else 'retire'}  {change.ref}{keys} ({change.credential.cls}, by {change.rotator})", 400
+            )
         case Capture():
             return f"collect {change.pod}: {', '.join(change.take)}"
         case Await():
@@ -272,6 +318,8 @@ def _diff(patch: Patch) -> str:
     if patch.action == "scale":
         (edit,) = patch.edits
         return f"{_shown(edit.before)} → {_shown(edit.after)}"
+    if patch.action == "restart":
+        return ""
     if patch.action == "relabel":
         labels = [e for e in patch.edits if e.path[:2] == ("metadata", "labels")]
         gone = [f"-{e.path[-1]}" for e in labels if e.after == ABSENT]

@@ -35,6 +35,7 @@ class PlannedStep(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
     confirm: Confirm
     notes: tuple[str, ...] = ()  # what people should know before they say yes
+    waiver: str = ""  # why its pods may end without their evidence, as the playbook says
     asks_itself: bool = False  # whether it has a question of its own, right before it
 
     @property

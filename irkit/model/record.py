@@ -50,6 +50,7 @@ class Intent(_Body, frozen=True, kw_only=True, tag="intent"):
     run: str  # the invocation of irkit
     change: Change
     purpose: str = "do"  # do | lift
+    before: dict[str, Any] = {}  # the before-image of what the change itself can't hold: HMACs, versions, serials
 
 
 class Result(_Body, frozen=True, kw_only=True, tag="result"):

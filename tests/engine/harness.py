@@ -13,6 +13,7 @@ import msgspec
 from irkit import settings, wiring
 from irkit.adapters.clock import SystemClock
 from irkit.adapters.kubernetes import connect
+from irkit.adapters.outside import Outside
 from irkit.app.respond import Request
 from irkit.engine import journal
 from irkit.engine.home import Home
@@ -29,6 +30,7 @@ class Script:
     answers: Sequence[bool] = ()
     before: dict[int, Callable[[], None]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    secrets: dict[str, str] = field(default_factory=dict)
     name: str = "script"
     interactive: bool = True
 
@@ -41,6 +43,10 @@ class Script:
     def answer(self, instruction: str) -> str | None:
         self.asked.append(instruction)
         return "done as told"
+
+    def secret(self, name: str, prompt: str) -> str | None:
+        self.asked.append(name)
+        return self.secrets.get(name)
 
 
 class Told:
@@ -127,7 +133,7 @@ def bench(tmp_path: Path, *, seed: int = 0, scenario: str = "todo-app", **set_: 
         cluster = connect(configured, {})
         approver, notifier = Script(), Told()
         ports = Ports(cluster=cluster, connection=cluster, clock=SystemClock(), approver=approver, notifier=notifier, settings=configured,
-                      evidence=wiring.evidence(configured), listen=events.append)  # fmt: skip
+                      evidence=wiring.evidence(configured), vaults=Outside(configured), listen=events.append)  # fmt: skip
         try:
             yield Bench(box, home, approver, notifier, ports, events)
         finally:

@@ -11,6 +11,7 @@ import msgspec
 
 from irkit import yamls
 from irkit.errors import UsageError
+from irkit.settings.rotation import CommandSettings, DatabaseSettings, RotationSettings, VaultSettings
 from irkit.text import nearest, printable
 
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=604800)]
@@ -46,6 +47,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Requests and log streams under way at once."""
     approval_lifetime: Seconds = 3600.0
     """Seconds until a confirmation must be given again."""
+    vault: VaultSettings = VaultSettings()
+    databases: dict[str, DatabaseSettings] = {}
+    """Logins that irkit may rotate, by name; ``irkit.dev/database`` on a Secret names one."""
+    commands: dict[str, CommandSettings] = {}
+    """The user's own rotators, by name."""
+    rotation: RotationSettings = RotationSettings()
 
 
 def load(environ: Mapping[str, str], **flags: object) -> Settings:

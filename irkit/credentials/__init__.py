@@ -1,0 +1,8 @@
+"""Which credentials there are, who can reach them, who uses them: pure functions over the objects of the API."""
+
+from __future__ import annotations
+
+from irkit.credentials.consumers import TEMPLATES, Consumer, Consumers, Count, count
+from irkit.credentials.radius import due, of_namespace, of_pods, of_secrets
+
+__all__ = ["TEMPLATES", "Consumer", "Consumers", "Count", "count", "due", "of_namespace", "of_pods", "of_secrets"]

@@ -1,0 +1,149 @@
+"""Who uses a Secret: every workload and pod of its namespace, found by their specs, not by what some annotation says.
+
+A workload counts as restarted only where every pod of it that runs started after the change: such pods carry the mark
+that the restart put into the pod template. A workload without pods has nothing to restart, and starts with the new value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from irkit.model.changes import Edit, Patch, field_value, present
+from irkit.model.credential import RESTART_ANNOTATION
+from irkit.model.incident import INCIDENT_LABEL, QUARANTINE_LABEL
+from irkit.model.kube import (
+    CRONJOBS,
+    DAEMONSETS,
+    DEPLOYMENTS,
+    JOBS,
+    PODS,
+    REPLICASETS,
+    SERVICEACCOUNTS,
+    STATEFULSETS,
+    Obj,
+    ObjectRef,
+    Resource,
+    Value,
+    annotations_of,
+    at,
+    controller_of,
+    labels_of,
+    ref_of,
+)
+from irkit.model.references import references_of
+from irkit.ports import ClusterReader
+
+TEMPLATES: Mapping[Resource, tuple[str, ...]] = {
+    DEPLOYMENTS: ("spec", "template"), STATEFULSETS: ("spec", "template"), DAEMONSETS: ("spec", "template"),
+    REPLICASETS: ("spec", "template"), JOBS: ("spec", "template"), CRONJOBS: ("spec", "jobTemplate", "spec", "template"),
+}  # fmt: skip
+RESTARTABLE = (DEPLOYMENTS, STATEFULSETS, DAEMONSETS)
+_PATH = ("spec", "template", "metadata", "annotations", RESTART_ANNOTATION)
+
+
+class Consumer(Value, frozen=True):
+    """One that uses a credential. ``pods`` are its pods that run. ``why``: why it can't be restarted; empty: it can."""
+
+    ref: ObjectRef
+    pods: tuple[ObjectRef, ...] = ()
+    restarted: bool = False  # all of its pods started after the change
+    why: str = ""
+
+
+class Count(msgspec.Struct, frozen=True):
+    """``total`` counts those that run; ``left``: those whose pods hold the old value still, with the reason where there is one."""
+
+    total: int
+    restarted: int
+    left: tuple[str, ...]
+
+
+class Consumers:
+    """All that use Secrets or ServiceAccounts in one namespace: six lists, made once."""
+
+    def __init__(self, namespace: str, cluster: ClusterReader) -> None:
+        self.namespace = namespace
+        self._objects = {ref_of(o, r).uid: (ref_of(o, r), o) for r in TEMPLATES for o in cluster.list(r, namespace)}
+        self._pods = [p for p in cluster.list(PODS, namespace) if at(p, ("status", "phase")) not in ("Succeeded", "Failed")]
+        self._tops = [ref for ref, obj in self._objects.values() if not self._owned(obj)]
+        accounts = {at(a, ("metadata", "name")): a for a in cluster.list(SERVICEACCOUNTS, namespace)}
+        self._by_name: dict[tuple[str, str], dict[str, ObjectRef]] = {}
+        for ref in self._tops:
+            self._note(ref, {"metadata": {}, **at(self._objects[ref.uid][1], TEMPLATES[ref.resource], {})}, accounts)
+        for pod in self._pods:
+            if not _kept(pod):
+                self._note(self._top(pod), pod, accounts)
+
+    def of(self, credential: ObjectRef, tokens: Mapping[str, str] | None = None) -> tuple[Consumer, ...]:
+        """Everybody who uses this Secret or ServiceAccount; ``tokens``: by uid, the mark of pods that started after the change."""
+        users = self._by_name.get((credential.kind, credential.name), {})
+        return tuple(self._consumer(ref, (tokens or {}).get(ref.uid, "")) for ref in sorted(users.values(), key=lambda r: (r.kind, r.name)))
+
+    def restart(self, ref: ObjectRef, token: str) -> Patch | None:
+        """The change that starts all its pods anew; None where it has started since, or nothing of it runs."""
+        obj = self._objects[ref.uid][1]
+        if at(obj, _PATH) == token or not (pods := self._pods_of(ref)):
+            return None
+        edit = Edit(path=_PATH, before=field_value(obj, _PATH), after=present(token))
+        ending = tuple(ref_of(p, PODS) for p in pods if annotations_of(p).get(RESTART_ANNOTATION) != token)
+        return Patch(ref=ref, edits=(edit,), action="restart", why="its credentials were changed", pods=ending, forward=True)
+
+    def _note(self, ref: ObjectRef, spec: Obj, accounts: Mapping[str, Obj]) -> None:
+        for kind, name in used_by(spec, accounts):
+            self._by_name.setdefault((kind, name), {})[ref.uid] = ref
+
+    def _consumer(self, ref: ObjectRef, token: str) -> Consumer:
+        pods = self._pods_of(ref)
+        started = bool(token) and all(annotations_of(p).get(RESTART_ANNOTATION) == token for p in pods)
+        return Consumer(ref=ref, pods=tuple(ref_of(p, PODS) for p in pods), restarted=started, why=_why(ref))
+
+    def _pods_of(self, ref: ObjectRef) -> list[Obj]:
+        return [p for p in self._pods if not _kept(p) and self._top(p).uid == ref.uid]
+
+    def _owned(self, obj: Obj) -> bool:
+        return (controller_of(obj) or {}).get("uid") in self._objects
+
+    def _top(self, obj: Obj) -> ObjectRef:
+        """The last owner that is known here; a pod whose owner is of another kind stands for itself."""
+        top = ref_of(obj, PODS)
+        for _ in range(8):
+            owner = self._objects.get((controller_of(obj) or {}).get("uid", ""))
+            if owner is None:
+                break
+            top, obj = owner
+        return top
+
+
+def used_by(spec: Obj, accounts: Mapping[str, Obj]) -> Iterator[tuple[str, str]]:
+    """Kind and name of every Secret and the ServiceAccount that a pod or a pod template uses, pull secrets of its account included."""
+    for reference in references_of(spec):
+        if reference.kind == "Secret":
+            yield "Secret", reference.name
+    account = str(at(spec, ("spec", "serviceAccountName")) or "default")
+    yield "ServiceAccount", account
+    if not at(spec, ("spec", "imagePullSecrets")):  # the admission plugin fills them in only where a pod names none
+        for pull in at(accounts.get(account, {}), ("imagePullSecrets",), ()):
+            yield "Secret", str(pull.get("name") or "")
+
+
+def _kept(pod: Obj) -> bool:
+    """A pod under quarantine stays as it is: it is evidence, and nothing that serves."""
+    return labels_of(pod).get(QUARANTINE_LABEL) == "true" and INCIDENT_LABEL in labels_of(pod)
+
+
+def _why(ref: ObjectRef) -> str:
+    if ref.resource in RESTARTABLE:
+        return ""
+    reasons = {"Pod": "a bare pod, which nothing would start again", "Job": "a Job: its pods run to their end",
+               "ReplicaSet": "a ReplicaSet of its own",
+               "CronJob": "a CronJob: what runs now runs to its end; the next run gets the new value"}  # fmt: skip
+    return reasons.get(ref.kind, f"irkit can't restart a {ref.kind}")
+
+
+def count(ref: ObjectRef, tokens: Mapping[str, str], consumers: Consumers) -> Count:
+    """How many of those that use a credential run with the new value."""
+    running = [c for c in consumers.of(ref, tokens) if c.pods]
+    left: Sequence[str] = [f"{c.ref}" + (f": {c.why}" if c.why else "") for c in running if not c.restarted]
+    return Count(len(running), sum(c.restarted for c in running), tuple(left))

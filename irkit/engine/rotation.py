@@ -1,0 +1,154 @@
+"""Rotating many credentials at the same time: read all, refuse before the first write, write ahead, do, say what became of each."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from typing import Any
+
+import msgspec
+
+from irkit import credentials, rotators
+from irkit.engine.events import ChangeEnded
+from irkit.engine.journal import stamp
+from irkit.engine.observe import Snapshot
+from irkit.engine.state import State
+from irkit.errors import ApiError, Declined, IrkitError, RefusedError, worst
+from irkit.model.changes import Rotate
+from irkit.model.credential import fingerprint
+from irkit.model.incident import Incident
+from irkit.model.outcome import Done, Failed, Outcome, Skipped, Unchanged
+from irkit.model.record import Intent, Result
+from irkit.ports import Ports
+from irkit.rotators.base import Before, Tools
+from irkit.text import plural
+
+_KEY = "key"  # in a before-image: which key its HMACs were made with
+
+
+class _Users:
+    """Who uses what, read once for each namespace, when it is first asked for."""
+
+    def __init__(self, cluster: Snapshot) -> None:
+        self._cluster, self._lock = cluster, threading.Lock()
+        self._found: dict[str, credentials.Consumers] = {}
+
+    def of(self, namespace: str) -> credentials.Consumers:
+        with self._lock:
+            if namespace not in self._found:
+                self._found[namespace] = credentials.Consumers(namespace, self._cluster)
+            return self._found[namespace]
+
+
+class Rotations(msgspec.Struct, frozen=True):
+    """What one run of one incident does with credentials."""
+
+    ports: Ports
+    incident: Incident
+    state: State
+    pool: ThreadPoolExecutor
+    run: str
+    note: Callable[..., None]  # puts lines on record, on disk
+
+    def apply(self, step: str, changes: Sequence[Rotate], timeout: float) -> bool:
+        """Do all of them; whether every one was done. What failed is on record and stops none of the others.
+
+        Raises RefusedError before the first write where one of them must not be touched: a wrong Vault refuses them all.
+        """
+        tools = Tools(self.ports, self.incident, self.ports.evidence(self.incident.id).key, self.ports.clock.monotonic() + timeout)
+        befores = self._befores(changes, tools)
+        calls = {change.mark: secrets.token_hex(6) for change in changes}
+        self.note(*(Intent(call=calls[c.mark], step=step, run=self.run, change=c, before=b if isinstance(b, dict) else {})
+                    for c, b in zip(changes, befores, strict=True)))  # fmt: skip
+        complete = True
+        for change, outcome in self._outcomes(list(zip(changes, befores, strict=True)), tools):
+            self.note(Result(call=calls[change.mark], outcome=outcome))
+            self.ports.listen(ChangeEnded(step, change, outcome, stamp(self.ports.clock)))
+            complete = complete and isinstance(outcome, Done | Unchanged)
+        return complete
+
+    def _befores(self, changes: Sequence[Rotate], tools: Tools) -> list[Before | IrkitError]:
+        check = fingerprint(b"irkit", tools.key)
+
+        def one(change: Rotate) -> Before | IrkitError:
+            kept = self.state.before(change.credential.id, change.step)
+            if kept is not None and kept.get(_KEY) == check:  # else of another machine's run: its HMACs say nothing here
+                return kept
+            try:
+                return {**rotators.find(change.rotator).before(change.credential, tools), _KEY: check}
+            except IrkitError as error:
+                return error
+
+        found = list(self.pool.map(one, changes))
+        if refused := [e for e in found if isinstance(e, RefusedError)]:
+            raise refused[0]
+        return found
+
+    def _outcomes(self, todo: Sequence[tuple[Rotate, Before | IrkitError]], tools: Tools) -> Iterator[tuple[Rotate, Outcome]]:
+        """Each with its outcome, as they end. What is kept in one place goes one after another, and so do questions."""
+        asking = [t for t in todo if rotators.find(t[0].rotator).asks and t[0].stage == "renew"]
+        places: dict[str, list[tuple[Rotate, Before | IrkitError]]] = {}
+        for item in todo:
+            if item not in asking:
+                places.setdefault(_place(item[0]), []).append(item)
+        users = _Users(Snapshot(self.ports.cluster, self.pool))
+        pending: list[Future[list[tuple[Rotate, Outcome]]]] = [
+            self.pool.submit(self._several, items, tools, users) for items in places.values()
+        ]  # fmt: skip
+        for done in as_completed(pending):
+            yield from done.result()
+        for change, before in asking:
+            yield change, self._one(change, before, tools, users)
+
+    def _several(self, items: Sequence[tuple[Rotate, Before | IrkitError]], tools: Tools, users: _Users) -> list[tuple[Rotate, Outcome]]:
+        return [(c, self._one(c, b, tools, users)) for c, b in items]
+
+    def _one(self, change: Rotate, before: Before | IrkitError, tools: Tools, users: _Users) -> Outcome:
+        if isinstance(before, IrkitError):
+            return _failed(before)
+        rotator = rotators.find(change.rotator)
+        try:
+            if change.stage == "renew":
+                return rotator.renew(change.credential, before, tools)
+            return _counted(rotator.retire(change.credential, before, tools), change, users)
+        except Declined as error:
+            return Skipped(error.message)
+        except IrkitError as error:
+            return _failed(error)
+
+
+def _place(change: Rotate) -> str:
+    source = change.credential.source
+    return f"{source.mount}/{source.path}" if source.path else change.credential.id
+
+
+def _failed(error: IrkitError) -> Failed:
+    # a server's own failure (500) says as little about what was done as no answer at all
+    code = 7 if isinstance(error, ApiError) and error.status >= 500 else error.exit_code
+    return Failed(error.message, code, error.next)
+
+
+def _counted(outcome: Outcome, change: Rotate, users: _Users) -> Outcome:
+    """With how many of those that use the credential run with the new value."""
+    if not isinstance(outcome, Done):
+        return outcome
+    count = credentials.count(change.credential.ref, change.tokens, users.of(change.credential.ref.namespace))
+    data: dict[str, Any] = {**outcome.data, "consumers": {"total": count.total, "restarted": count.restarted}, "left": list(count.left)}
+    return msgspec.structs.replace(outcome, data=data)
+
+
+def left_open(state: State, step: str, run: str) -> Failed | None:
+    """What this run of a rotate step ends in where not every credential was rotated, or an old value still works."""
+    latest = [(i, state.results.get(c)) for c, i in state.intents.items() if i.step == step and i.run == run and isinstance(i.change, Rotate)]
+    failed = [o for _, o in latest if isinstance(o, Failed)]
+    manual = [i.change for i, o in latest if isinstance(o, Skipped) and isinstance(i.change, Rotate)]
+    alive = [i.change for i, o in latest if isinstance(o, Done) and o.data.get("oldValue") == "alive" and isinstance(i.change, Rotate)]
+    if not (failed or manual or alive):
+        return None
+    parts = [f"{plural(len(failed), 'credential')} failed: {failed[0].error}"] if failed else []
+    parts += [f"left to a human: {', '.join(c.credential.name for c in manual)}"] if manual else []
+    parts += [f"the old value still works: {', '.join(c.credential.name for c in alive)}"] if alive else []
+    code = worst([*(f.exit_code for f in failed), *([5] if manual or alive else [])])
+    return Failed("; ".join(parts), code, next((f.next for f in failed if f.next), "irkit resume"))

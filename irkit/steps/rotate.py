@@ -1,0 +1,154 @@
+"""Make stolen credentials useless, all of them at the same time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from irkit import credentials, rotators
+from irkit.credentials import Consumer, Consumers
+from irkit.errors import NotFoundError
+from irkit.model import changes
+from irkit.model.arguments import Pods
+from irkit.model.changes import Await, Capture, Change
+from irkit.model.credential import Class, Credential
+from irkit.model.evidence import VITAL
+from irkit.model.incident import Incident
+from irkit.model.kube import Obj, ObjectRef, at
+from irkit.model.plan import Confirm
+from irkit.ports import Observed, exists
+from irkit.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Rotate:
+    """End state: every credential in scope has a new value, all that use it run with that, and the old value is dead.
+
+    Where ``pods`` are given, those are in scope that they could reach; where ``secrets`` are, those of that name in the
+    incident's namespace; else all Secrets of the namespace. What was begun stays in scope, whatever was changed since.
+    The order is renew, restart in waves with a health gate between, retire; ``revoke_first`` retires before it restarts
+    and accepts the outage. Pods that a restart ends are collected first, unless ``without_evidence`` says why not.
+    """
+
+    kind: ClassVar[str] = "rotate"
+    confirm: ClassVar[Confirm] = "ask"
+
+    pods: Pods = ()
+    secrets: tuple[str, ...] = ()
+    classes: tuple[Class, ...] = ()
+    include: tuple[Literal["serviceaccount"], ...] = ()
+    due: bool = False
+    revoke_first: bool = False
+    without_evidence: str = ""
+
+    def plan(self, incident: Incident, seen: Observed) -> Iterator[Change]:
+        scope = self._scope(incident, seen)
+        renewing = [_change(c, "renew", seen) for c in scope]
+        todo = [c for c in renewing if not _tried(c, seen)]
+        yield from todo
+        new = {c.credential.id for c in renewing if c in todo or c.mark in seen.marks}
+        renewed = [c for c in scope if c.id in new]
+        users = _Users(renewed, incident, seen)
+        retiring = [c for c in (_change(r, "retire", seen, users.tokens(r)) for r in renewed) if not _tried(c, seen)]
+        if self.revoke_first:
+            yield from retiring
+        yield from users.restarts(seen, capture=not self.without_evidence)
+        if not self.revoke_first:
+            yield from retiring
+
+    def notes(self, incident: Incident, seen: Observed) -> Iterator[str]:
+        scope = self._scope(incident, seen)
+        for credential in scope:
+            yield from rotators.choose(credential, seen).notes(credential, seen)
+        elsewhere = sorted({c.ref.namespace for c in self._found(incident, seen)} - {incident.target.namespace})
+        if elsewhere:
+            yield printable(f"credentials in other namespaces could be reached too, and are not rotated by this step: {', '.join(elsewhere)}", 600)
+        left = [c for c in _Users(scope, incident, seen).all if c.why and c.pods]
+        for consumer in left:
+            yield f"{consumer.ref} goes on with the old value: {consumer.why}"
+
+    def _scope(self, incident: Incident, seen: Observed) -> list[Credential]:
+        """What is in scope now and what was begun, each once; only in the incident's namespace."""
+        begun = [c.credential for c in seen.begun if isinstance(c, changes.Rotate) and c.step == seen.step]
+        found = [c for c in self._found(incident, seen) if c.ref.namespace == incident.target.namespace and self._wanted(c)]
+        return list({c.id: c for c in [*found, *begun]}.values())
+
+    def _wanted(self, credential: Credential) -> bool:
+        if credential.cls == "token" and "serviceaccount" not in self.include:
+            return False
+        return not self.classes or credential.cls in self.classes
+
+    def _found(self, incident: Incident, seen: Observed) -> list[Credential]:
+        namespace = incident.target.namespace
+        if self.pods:
+            found = credentials.of_pods(_objects(self.pods, incident, seen), seen.cluster, seen.settings, seen.now)
+        elif self.secrets:
+            found = credentials.of_secrets(self.secrets, namespace, seen.cluster, seen.settings, seen.now)
+        else:
+            found = credentials.of_namespace(namespace, seen.cluster, seen.settings, seen.now)
+        return [f.credential for f in found if not self.due or credentials.due(f, seen.settings.rotation)]
+
+
+class _Users:
+    """Who uses the renewed credentials, and the mark by which each tells that its pods started after the change."""
+
+    def __init__(self, renewed: Sequence[Credential], incident: Incident, seen: Observed) -> None:
+        self._consumers = {n: Consumers(n, seen.cluster) for n in sorted({c.ref.namespace for c in renewed})}
+        self._uses: dict[str, tuple[Consumer, list[str]]] = {}
+        self._of: dict[str, list[str]] = {}
+        for credential in renewed:
+            for consumer in self._consumers[credential.ref.namespace].of(credential.ref):
+                self._uses.setdefault(consumer.ref.uid, (consumer, []))[1].append(credential.id)
+                self._of.setdefault(credential.id, []).append(consumer.ref.uid)
+        self._tokens = {uid: _token(incident, ids) for uid, (_, ids) in self._uses.items()}
+
+    @property
+    def all(self) -> list[Consumer]:
+        return [consumer for consumer, _ in self._uses.values()]
+
+    def tokens(self, credential: Credential) -> Mapping[str, str]:
+        return {uid: self._tokens[uid] for uid in self._of.get(credential.id, ())}
+
+    def restarts(self, seen: Observed, *, capture: bool) -> Iterator[Change]:
+        """Captures of all that end, then wave by wave: restart, and wait until they are ready."""
+        found = [p for c in self.all if not c.why and (p := self._consumers[c.ref.namespace].restart(c.ref, self._tokens[c.ref.uid]))]
+        for pod in dict.fromkeys(p for patch in found for p in patch.ends if capture and p.uid not in seen.captured):
+            yield Capture(pod=pod, take=VITAL)
+        size = seen.settings.rotation.wave
+        for start in range(0, len(found), size):
+            wave = found[start : start + size]
+            yield from wave
+            yield from (Await(condition="ready", ref=patch.ref) for patch in wave)
+
+
+def _tried(change: changes.Rotate, seen: Observed) -> bool:
+    """Whether it was done, or this run tried it in vain already."""
+    return change.mark in seen.marks or f"{change.mark}@{seen.run}" in seen.marks
+
+
+def _change(credential: Credential, stage: Literal["renew", "retire"], seen: Observed, tokens: Mapping[str, str] | None = None) -> changes.Rotate:
+    rotator = rotators.choose(credential, seen)
+    return changes.Rotate(credential=credential, rotator=rotator.name, stage=stage, step=seen.step, rights=rotator.permissions(credential),
+                          tokens=dict(tokens or {}))  # fmt: skip
+
+
+def _token(incident: Incident, ids: Sequence[str]) -> str:
+    """Says which credentials a workload's pods have anew: other credentials, another restart."""
+    return f"{incident.short}-{hashlib.sha256(chr(10).join(sorted(ids)).encode()).hexdigest()[:12]}"
+
+
+def _objects(pods: Sequence[ObjectRef], incident: Incident, seen: Observed) -> list[Obj]:
+    """The pods as they are, and what their workload would start: of a pod that is gone, that is what is left."""
+    found = [obj for pod in pods if (obj := exists(seen.cluster, pod))]
+    workload = incident.target.stoppable
+    if workload is not None:
+        try:
+            obj = seen.cluster.get(workload)
+        except NotFoundError:
+            return found
+        template = at(obj, credentials.TEMPLATES.get(workload.resource, ("spec", "template")), {})
+        name = {"name": workload.name, "namespace": workload.namespace, **(template.get("metadata") or {})}
+        found.append({"apiVersion": "v1", "kind": "Pod", "metadata": {**name, "namespace": workload.namespace}, "spec": template.get("spec") or {}})
+    return found
