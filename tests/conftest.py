@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-pytest_plugins = ["tests.controlplane.plugin"]
+pytest_plugins = ["tests.components.plugin", "tests.controlplane.plugin"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
