@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,10 +22,13 @@ from irkit.sandbox.clock import WallClock
 from irkit.sandbox.controllers import node
 from irkit.sandbox.controllers.manager import Manager
 from irkit.sandbox.logs import Logs, Run
+from irkit.sandbox.names import Names
 from irkit.sandbox.rbac import MASTERS, User
 from irkit.sandbox.scenarios import Scenario
 from irkit.sandbox.server import Server
 from irkit.sandbox.store import Store
+from irkit.sandbox.vault import Logins, Vault
+from irkit.sandbox.vault.server import VaultServer
 
 ADMIN = User("oncall@example.com", ("oncall", MASTERS, "system:authenticated"))
 LAG = 0.01
@@ -34,8 +37,8 @@ LAG = 0.01
 class Sandbox:
     """A small Kubernetes on 127.0.0.1, from entering to leaving the ``with`` block.
 
-    Before it is entered, only ``store``, ``logs``, ``scenario`` and ``suspect`` are there. ``kubeconfig`` is the
-    administrator's.
+    Before it is entered, only ``store``, ``logs``, ``vault``, ``database``, ``scenario`` and ``suspect`` are there.
+    ``kubeconfig`` is the administrator's; ``environment`` is how irkit, `bao` and `kubectl` find the cluster and its Vault.
 
     Args:
         scenario: what is in it, one of `scenarios.NAMES`.
@@ -56,29 +59,47 @@ class Sandbox:
         self._home = home
         self.store = Store(self._clock, seed, cluster)
         self.logs = Logs()
+        self.database = Logins()
+        self.vault = Vault(Names(seed), self._clock, self.database)
         self._manager = Manager(self.store, self.logs, self._clock, lag)
         self.scenario: Scenario = scenarios.load(scenario, seed, self.store, self.logs, self._manager.settle)
         self._users: dict[str, User] = {}
         self._audit_log = audit_log
-        self.kubeconfig = Path()
+        self.kubeconfig = self.vault_ca = Path()
+        self.vault_token = ""
 
     def __enter__(self) -> Self:
         self._identity = tls.make()
         self._audit = Audit(self._clock, self.store.names, self._audit_log)
-        self._server = Server(self.store, Router(self.store, self.logs), self._audit, tls.context(self._identity), self._users.get)
+        context = tls.context(self._identity)
+        self._server = Server(self.store, Router(self.store, self.logs), self._audit, context, self._users.get)
+        self._vault_server = VaultServer(self.vault, context)
         self.kubeconfig = self._admit(ADMIN, "kubeconfig")
+        self.vault_ca = self._keep("ca.pem", self._identity.ca)
+        self.vault_token = self.vault.tokens.make(["root"], id=f"s.{secrets.token_urlsafe(24)}").id
         self._manager.start()
         self._server.start()
+        self._vault_server.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._server.stop()
+        self._vault_server.stop()
         self._manager.stop()
         self._audit.close()
 
     @property
     def url(self) -> str:
         return self._server.url
+
+    @property
+    def vault_url(self) -> str:
+        return self._vault_server.url
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Variables for a shell or a process."""
+        return {"KUBECONFIG": str(self.kubeconfig), "VAULT_ADDR": self.vault_url, "VAULT_TOKEN": self.vault_token, "VAULT_CACERT": str(self.vault_ca)}
 
     @property
     def suspect(self) -> tuple[str, str]:
@@ -98,6 +119,12 @@ class Sandbox:
     def token_for(self, user: str, groups: Sequence[str] = ()) -> Path:
         """The kubeconfig of another user, who may do what RBAC grants and nothing else."""
         return self._admit(User(user, (*groups, "system:authenticated")), f"kubeconfig-{len(self._users)}")
+
+    def vault_token_for(self, policy: str) -> str:
+        """The token of another client of the Vault, who may do what the policy (HCL) grants. Raises ValueError for one that is none."""
+        name = f"rehearsal-{len(self.vault.policies)}"
+        self.vault.write(f"sys/policies/acl/{name}", {"policy": policy})
+        return self.vault.tokens.make([name], ttl=3600).id
 
     def settle(self, timeout: float = 5.0) -> bool:
         """Wait until the controllers have done all they want to; False when they have not after ``timeout`` seconds."""
@@ -131,11 +158,14 @@ class Sandbox:
             "users": [{"name": user.name, "user": {"token": token}}],
             "contexts": [{"name": "rehearsal", "context": {"cluster": "rehearsal", "user": user.name, "namespace": namespace}}],
         }  # fmt: skip
+        return self._keep(file, msgspec.json.format(msgspec.json.encode(document)))  # JSON is YAML
+
+    def _keep(self, file: str, data: bytes) -> Path:
         self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._home / file
         path.touch(mode=0o600)
         path.chmod(0o600)
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(document)))  # JSON is YAML
+        path.write_bytes(data)
         return path
 
 

@@ -30,6 +30,11 @@ class Names:
         """What ``generateName`` appends, another one at each call."""
         return letters(self._digest("suffix", *self._numbered("suffix", *parts)), length)
 
+    def text(self, alphabet: str, length: int, *parts: str) -> str:
+        """Characters of ``alphabet``, others at each call: a password that nobody knows beforehand, but the seed."""
+        digest = hashlib.shake_256(self._digest("text", *self._numbered("text", *parts))).digest(4 * length)
+        return "".join(alphabet[int.from_bytes(digest[n : n + 4], "big") % len(alphabet)] for n in range(0, 4 * length, 4))
+
     def number(self, limit: int, *parts: str) -> int:
         """A number below ``limit`` that is always the same for the same parts."""
         return int.from_bytes(self._digest("number", *parts)[:8], "big") % limit

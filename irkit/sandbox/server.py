@@ -1,15 +1,11 @@
-"""HTTPS around the router: one thread a connection, HTTP/1.1 with keep-alive, on loopback alone."""
+"""HTTPS around the router."""
 
 from __future__ import annotations
 
-import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import msgspec
 
@@ -18,6 +14,7 @@ from irkit.sandbox.api.call import Answer, Call, read
 from irkit.sandbox.api.router import Router
 from irkit.sandbox.audit import Audit
 from irkit.sandbox.failures import Failure, unauthorized
+from irkit.sandbox.https import Handler, Loopback, Unreadable
 from irkit.sandbox.rbac import User
 from irkit.sandbox.store import Store
 
@@ -25,69 +22,14 @@ CHUNK = 64 * 1024
 BODY_LIMIT = 3 * 1024 * 1024  # as the API server's
 
 
-class Server(ThreadingHTTPServer):
-    """Serves until `stop`; then open connections are cut, too."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
+class Server(Loopback):
     def __init__(self, store: Store, router: Router, audit: Audit, context: ssl.SSLContext, authenticate: Callable[[str], User | None]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler, context, "sandbox-api")
         self.store, self.router, self.audit, self.authenticate = store, router, audit, authenticate
-        self._context = context
-        self._open: set[socket.socket] = set()
-        self._guard = threading.Lock()
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="sandbox-api", daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self.server_address[1]}"
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self.shutdown()
-        self.server_close()
-        with self._guard:
-            for connection in self._open:
-                try:
-                    connection.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    continue
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """In the connection's own thread, so that a slow handshake keeps nobody else waiting."""
-        request.settimeout(10)
-        try:
-            connection = self._context.wrap_socket(request, server_side=True)
-        except (OSError, ValueError):
-            return
-        connection.settimeout(None)
-        with self._guard:
-            self._open.add(connection)
-        try:
-            super().finish_request(connection, client_address)
-        finally:
-            with self._guard:
-                self._open.discard(connection)
-            connection.close()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    disable_nagle_algorithm = True
+class _Handler(Handler):
     server: Server
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """The audit log says it."""
-
-    def version_string(self) -> str:
-        return "irkit-rehearsal"
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         return format_datetime(self.server.store.now(), usegmt=True)
@@ -101,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
             answer = self.server.router.answer(call)
         except Failure as failure:
             answer = Answer(failure.status(), failure.code)
-        except _Unreadable:
+        except Unreadable:
             self.close_connection = True
             return
         streams = call is not None and call.streams
@@ -117,13 +59,9 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
     def _call(self) -> Call:
-        length = self.headers.get("Content-Length") or "0"
-        if not length.isdecimal() or self.headers.get("Transfer-Encoding"):
-            raise _Unreadable
-        if int(length) > BODY_LIMIT:
-            self.close_connection = True
+        body = self.body(BODY_LIMIT)
+        if body is None:
             raise Failure(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_LIMIT}")
-        body = self.rfile.read(int(length))
         headers = {name.title(): value for name, value in self.headers.items()}
         return read(self.server.store.catalog, self.command, self.path, headers, body, rbac.ANONYMOUS)
 
@@ -171,7 +109,3 @@ class _Handler(BaseHTTPRequestHandler):
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
         self.wfile.flush()
-
-
-class _Unreadable(Exception):
-    """A request whose end can't be found: no answer can be told from the next."""
