@@ -58,11 +58,12 @@ class Request(msgspec.Struct, frozen=True):
     protected: str = ""  # the namespace, typed by whoever means it
     take: tuple[str, ...] = ()  # kinds of evidence instead of the playbook's
     read_only: bool = False  # nothing is written to the cluster: no lease, no question of protected namespaces
+    given: Playbook | None = None  # instead of one that is found by its name
 
 
 def respond(ports: Ports, request: Request) -> RunResult:
     """Run a playbook, or a phase of it, against a target. Joins the open incident of that pod where there is one."""
-    playbook = taking(library.find(request.playbook, ports.settings), request.take)
+    playbook = request.given or taking(library.find(request.playbook, ports.settings), request.take)
     wanted = binder.parse(request.target, request.selector)
     namespace = request.namespace or ports.connection.namespace
     with pool_of(ports) as pool:
@@ -72,7 +73,7 @@ def respond(ports: Ports, request: Request) -> RunResult:
         target = binding.bind(ports, playbook, request.phase, wanted, namespace, snapshot)
         incident = _incident(request, playbook, target, where.result(), who.result(), ports)
         _refuse_protected(request, target, ports)
-        if not request.read_only and (state := _open_incident(incident, ports)) is not None:
+        if not request.read_only and (state := _open_incident(incident, ports, unfinished=request.given is not None)) is not None:
             ports.listen(Joined(state.incident))
             return _joined(ports, request, state, snapshot, pool)
         return _new(ports, request, playbook, incident, snapshot, pool)
@@ -115,14 +116,19 @@ def _refuse_protected(request: Request, target: Target, ports: Ports) -> None:
                            next=f"the same command with --protected {printable(target.namespace)}")  # fmt: skip
 
 
-def _open_incident(incident: Incident, ports: Ports) -> State | None:
-    """The newest incident of this very pod on this cluster and with this playbook that was neither lifted nor closed."""
+def _open_incident(incident: Incident, ports: Ports, *, unfinished: bool) -> State | None:
+    """The newest incident of this very pod on this cluster and with this playbook that was neither lifted nor closed.
+
+    ``unfinished``: only one that has something left to do, with the very same steps: what was rotated can be rotated again.
+    """
     home = Home(ports.settings.home)
     for opened in home.opened():
         old = opened.incident
         same = old.target.pod.uid == incident.target.pod.uid and old.target.pod.name == incident.target.pod.name
         if same and old.cluster.uid == incident.cluster.uid and (old.playbook, old.phase) == (incident.playbook, incident.phase):
             state = home.load(old.id)
+            if unfinished and (old.playbook_digest != incident.playbook_digest or not state.unfinished):
+                continue
             if not state.over and not (state := handover.caught_up(ports.cluster, state, home)).over:
                 return state
     return None
@@ -138,7 +144,7 @@ def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident,
     if request.dry_run:
         return result.planned(incident, plan, request.command)
     with Session(ports, incident, pool, request.command, incident.operator, shared=not request.read_only) as session:
-        if not request.read_only and (meanwhile := _open_incident(incident, ports)) is not None:
+        if not request.read_only and (meanwhile := _open_incident(incident, ports, unfinished=request.given is not None)) is not None:
             raise RefusedError(f"incident {meanwhile.incident.id} was opened on {incident.target.pod} a moment ago; this run changed nothing",
                                next="the same command again: it joins that incident")  # fmt: skip
         covered = [s for s, b in zip(plan.steps, steps, strict=True) if not b.asks_itself]

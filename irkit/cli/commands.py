@@ -5,6 +5,7 @@ from __future__ import annotations
 COMMANDS: dict[str, tuple[str, str]] = {
     "contain": ("irkit.cli.contain", "Cut a pod off, keep its evidence, stop its workload."),
     "collect": ("irkit.cli.collect", "Collect evidence only; writes nothing to the cluster."),
+    "rotate": ("irkit.cli.rotate", "Give stolen credentials new values, restart what uses them, end the old ones."),
     "verify": ("irkit.cli.verify", "Prove that a pod is cut off, or that an incident's end states hold."),
     "respond": ("irkit.cli.respond", "Run a playbook, or one phase of it."),
     "resume": ("irkit.cli.resume", "Go on where a run was interrupted."),

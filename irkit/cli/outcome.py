@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from irkit.cli.output import Out
+from typing import Any
+
+from irkit.cli.output import Out, table
 from irkit.engine.result import RunResult
 from irkit.settings import Settings
 from irkit.text import plural, printable
@@ -10,6 +12,8 @@ from irkit.text import plural, printable
 
 def tell(out: Out, result: RunResult, settings: Settings) -> None:
     """For people. Every outcome ends with exactly one ``next:`` line."""
+    if result.credentials:
+        credentials(out, result.credentials)
     for line in _sentences(result):
         out.line(line, style="" if result.exit_code == 0 else "yellow", hang=3)
     evidence = result.evidence
@@ -23,6 +27,21 @@ def tell(out: Out, result: RunResult, settings: Settings) -> None:
         out.line(f"  tell       {printable(contacts, 1000)}", hang=13)
     if result.next:
         out.line(f"  next:      {result.next}")
+
+
+def credentials(out: Out, found: list[dict[str, Any]]) -> None:
+    """One line for each credential: what became of it, of its old value, and of those that use it."""
+    rows = []
+    for line in found:
+        used = line["consumers"]
+        users = f"{used['restarted']}/{used['total']} restarted" if used["total"] else "none runs"
+        name = line["name"] + (f"/{','.join(line['keys'])}" if line["keys"] else "")
+        done = line["outcome"] in ("rotated", "unchanged")
+        old = f"{line['oldValue']}: {line['how']}" if done or line["outcome"] == "failed" else line["oldValue"]
+        rows.append((name, line["class"], line["outcome"], old, users if done else "waiting for you" if line["outcome"] == "manual" else ""))
+    table(out, ("credential", "class", "result", "old value", "consumers"), rows)
+    for left in dict.fromkeys(item for line in found for item in line["left"]):
+        out.line(f"  ! still runs with the old value: {printable(left, 300)}", style="yellow", hang=4)
 
 
 def _sentences(result: RunResult) -> list[str]:
@@ -44,6 +63,8 @@ def _sentences(result: RunResult) -> list[str]:
     if isolation.get("verdict") == "isolated" and isolation.get("enforcement") == "none":
         plugin = printable(isolation.get("cni") or "the network plugin")
         parts.insert(0, f"5: {name} is not cut off: its policies say so, but {plugin} does not enforce policies")
+    if not failed and (manual := [c["name"] for c in result.credentials if c["outcome"] == "manual"]):
+        parts.append(f"5: left to a human: {printable(', '.join(manual), 400)}")
     return parts or [_good(result, name)]
 
 
@@ -65,6 +86,8 @@ def _good(result: RunResult, name: str) -> str:
         if result.incident is None:
             return f"{name} is gone: nothing is left to cut off."
         return f"{name} is gone; what is left of it was collected" + (", and its workload is stopped." if _stopped(result) else ".")
+    if result.command == "rotate":
+        return f"Rotated. {plural(len(result.credentials), 'credential')}." if result.credentials else "Nothing to rotate: no credential is in scope."
     return "Done."
 
 

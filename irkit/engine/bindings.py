@@ -41,7 +41,8 @@ def arguments(kind: type[Step], written: Mapping[str, Any], bound: Mapping[str, 
     found = {}
     for key, value in written.items():
         field = key.replace("-", "_")
-        found[field] = parameters.substitute(value, bound, text=types[field] in ("str", "tuple[str, ...]"))
+        given = parameters.substitute(value, bound, text=types[field] in ("str", "tuple[str, ...]"))
+        found[field] = (given,) if types[field] == "Pods" and isinstance(given, ObjectRef) else given
     return found
 
 

@@ -69,7 +69,7 @@ def problem(what: str, text: str, takes: str, known: Mapping[str, str]) -> str |
     whole = REFERENCE.fullmatch(text)
     if whole is None:
         return f"{what!r} takes {label(takes)}, not '{printable(text, 80)}'{_instead('', takes, known)}"
-    if (kind := known.get(whole[1], ANY)) not in (takes, ANY):
+    if (kind := known.get(whole[1], ANY)) not in (takes, ANY) and (kind, takes) != ("pod", "pods"):  # one pod is pods, too
         return f"{what!r} takes {label(takes)}, and ${{{whole[1]}}} is {label(kind)}{_instead(whole[1], takes, known)}"
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from irkit.model.changes import Capture, Change, Create, Delete, Patch, title
+from irkit.model.changes import Capture, Change, Create, Delete, Patch, Rotate, title
 from irkit.model.incident import Incident
 from irkit.model.plan import PlannedStep
 from irkit.text import plural, printable
@@ -18,14 +18,14 @@ def for_run(incident: Incident, steps: Sequence[PlannedStep]) -> str:
         parts.append(f"cut off {printable(incident.target.pod.name)}")
     if any(isinstance(c, Capture) for c in changes):
         parts.append("collect evidence")
-    parts += [_phrase(c) for c in changes if isinstance(c, Delete) or (isinstance(c, Patch) and c.action != "relabel")]
+    parts += _phrases([c for c in changes if isinstance(c, Delete | Rotate) or (isinstance(c, Patch) and c.action != "relabel")])
     text = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts) or "go on"
     return text[0].upper() + text[1:] + f" in {printable(incident.target.namespace)} of {printable(incident.cluster.context)}?"
 
 
 def for_step(step: PlannedStep, waived: frozenset[str] = frozenset()) -> str:
     """The question right before one step. ``waived``: uids of pods that may end without their evidence."""
-    text = ", ".join(_phrase(c) for c in step.changes if c.writes) or f"run step {step.id}"
+    text = ", ".join(_phrases(step.changes)) or f"run step {step.id}"
     ended = [p for c in step.changes for p in c.ends]
     lost = sum(p.uid in waived for p in ended)
     kept = f"{lost} of them without their evidence" if lost else "all collected"
@@ -45,6 +45,15 @@ def for_lift(incident: Incident, step: PlannedStep) -> str:
     )
     where = f"{printable(incident.target.namespace)} of {printable(incident.cluster.context)}"
     return f"Lift the containment of {printable(incident.target.pod.name)} in {where}?{after}"
+
+
+def _phrases(changes: Sequence[Change]) -> list[str]:
+    """One phrase a write; of what comes in bulk, which the plan above has listed, one for all."""
+    rotated = [c for c in changes if isinstance(c, Rotate) and c.stage == "renew"]
+    restarted = [c for c in changes if isinstance(c, Patch) and c.action == "restart"]
+    bulk = [f"rotate {plural(len(rotated), 'credential')}"] if rotated else []
+    bulk += [f"restart {plural(len(restarted), 'workload')} wave by wave"] if restarted else []
+    return bulk + [_phrase(c) for c in changes if c.writes and not isinstance(c, Rotate) and c not in restarted]
 
 
 def _phrase(change: Change) -> str:
