@@ -31,7 +31,7 @@ def tell(out: Out, result: RunResult, settings: Settings) -> None:
 
 def credentials(out: Out, found: list[dict[str, Any]]) -> None:
     """One line for each credential: what became of it, of its old value, and of those that use it."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for line in found:
         used = line["consumers"]
         users = f"{used['restarted']}/{used['total']} restarted" if used["total"] else "none runs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any
 
 import msgspec
@@ -63,10 +63,11 @@ class Rotations(msgspec.Struct, frozen=True):
         self.note(*(Intent(call=calls[c.mark], step=step, run=self.run, change=c, before=b if isinstance(b, dict) else {})
                     for c, b in zip(changes, befores, strict=True)))  # fmt: skip
         complete = True
-        for change, outcome in self._outcomes(list(zip(changes, befores, strict=True)), tools):
-            self.note(Result(call=calls[change.mark], outcome=outcome))
-            self.ports.listen(ChangeEnded(step, change, outcome, stamp(self.ports.clock)))
-            complete = complete and isinstance(outcome, Done | Unchanged)
+        for ended in self._outcomes(list(zip(changes, befores, strict=True)), tools):
+            self.note(*(Result(call=calls[change.mark], outcome=outcome) for change, outcome in ended))
+            for change, outcome in ended:
+                self.ports.listen(ChangeEnded(step, change, outcome, stamp(self.ports.clock)))
+                complete = complete and isinstance(outcome, Done | Unchanged)
         return complete
 
     def _befores(self, changes: Sequence[Rotate], tools: Tools) -> list[Before | IrkitError]:
@@ -86,21 +87,23 @@ class Rotations(msgspec.Struct, frozen=True):
             raise refused[0]
         return found
 
-    def _outcomes(self, todo: Sequence[tuple[Rotate, Before | IrkitError]], tools: Tools) -> Iterator[tuple[Rotate, Outcome]]:
-        """Each with its outcome, as they end. What is kept in one place goes one after another, and so do questions."""
+    def _outcomes(self, todo: Sequence[tuple[Rotate, Before | IrkitError]], tools: Tools) -> Iterator[list[tuple[Rotate, Outcome]]]:
+        """Each with its outcome, as they end, with those that ended by then: one fsync for all of them.
+
+        What is kept in one place goes one after another, and so do questions.
+        """
         asking = [t for t in todo if rotators.find(t[0].rotator).asks and t[0].stage == "renew"]
         places: dict[str, list[tuple[Rotate, Before | IrkitError]]] = {}
         for item in todo:
             if item not in asking:
                 places.setdefault(_place(item[0]), []).append(item)
         users = _Users(Snapshot(self.ports.cluster, self.pool))
-        pending: list[Future[list[tuple[Rotate, Outcome]]]] = [
-            self.pool.submit(self._several, items, tools, users) for items in places.values()
-        ]  # fmt: skip
-        for done in as_completed(pending):
-            yield from done.result()
+        pending = {self.pool.submit(self._several, items, tools, users) for items in places.values()}
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            yield [pair for future in done for pair in future.result()]
         for change, before in asking:
-            yield change, self._one(change, before, tools, users)
+            yield [(change, self._one(change, before, tools, users))]
 
     def _several(self, items: Sequence[tuple[Rotate, Before | IrkitError]], tools: Tools, users: _Users) -> list[tuple[Rotate, Outcome]]:
         return [(c, self._one(c, b, tools, users)) for c, b in items]
