@@ -16,7 +16,7 @@ import msgspec
 from irkit import __version__
 from irkit.app import binding
 from irkit.app.picking import pick
-from irkit.engine import binder, bindings, handover, library, loader, planner, preflight, result
+from irkit.engine import binder, bindings, handover, library, loader, planner, preflight, result, rotation
 from irkit.engine.approvals import Approvals
 from irkit.engine.events import Joined, Planned, Said
 from irkit.engine.executor import Executor
@@ -174,6 +174,8 @@ def _prepare(
         if checked.gaps:
             notes.append(preflight.evidence_warning(checked.gaps))
         if not checked.denied:
+            if request.dry_run or request.given is not None:  # elsewhere nothing may stand before the cut
+                notes += rotation.trial(ports, incident, plan, pool)
             return incident, steps, plan, notes
         change, error = checked.denied[0]
         keep = preflight.labels_to_keep(change, ports.cluster) if isinstance(change, Patch) and change.action == "relabel" else None

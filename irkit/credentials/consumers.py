@@ -90,6 +90,12 @@ class Consumers:
         ending = tuple(ref_of(p, PODS) for p in pods if annotations_of(p).get(RESTART_ANNOTATION) != token)
         return Patch(ref=ref, edits=(edit,), action="restart", why="its credentials were changed", pods=ending, forward=True)
 
+    def settling(self, ref: ObjectRef, token: str) -> bool:
+        """Whether it was told to start its pods anew, and has not done so wholly yet."""
+        if at(self._objects[ref.uid][1], _PATH) != token:
+            return False
+        return any(annotations_of(p).get(RESTART_ANNOTATION) != token or not _ready(p) for p in self._pods_of(ref))
+
     def _note(self, ref: ObjectRef, spec: Obj, accounts: Mapping[str, Obj]) -> None:
         for kind, name in used_by(spec, accounts):
             self._by_name.setdefault((kind, name), {})[ref.uid] = ref
@@ -126,6 +132,10 @@ def used_by(spec: Obj, accounts: Mapping[str, Obj]) -> Iterator[tuple[str, str]]
     if not at(spec, ("spec", "imagePullSecrets")):  # the admission plugin fills them in only where a pod names none
         for pull in at(accounts.get(account, {}), ("imagePullSecrets",), ()):
             yield "Secret", str(pull.get("name") or "")
+
+
+def _ready(pod: Obj) -> bool:
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in at(pod, ("status", "conditions"), ()))
 
 
 def _kept(pod: Obj) -> bool:

@@ -20,6 +20,7 @@ from irkit.model.changes import Rotate
 from irkit.model.credential import fingerprint
 from irkit.model.incident import Incident
 from irkit.model.outcome import Done, Failed, Outcome, Skipped, Unchanged
+from irkit.model.plan import Plan
 from irkit.model.record import Intent, Result
 from irkit.ports import Ports
 from irkit.rotators.base import Before, Tools
@@ -40,6 +41,26 @@ class _Users:
             if namespace not in self._found:
                 self._found[namespace] = credentials.Consumers(namespace, self._cluster)
             return self._found[namespace]
+
+
+def trial(ports: Ports, incident: Incident, plan: Plan, pool: ThreadPoolExecutor) -> list[str]:
+    """What a rotation would meet, found by reading alone: a sentence for each credential that could not be rotated now.
+
+    Raises RefusedError where one must not be touched: a wrong Vault.
+    """
+    changes = [c for c in plan.changes if isinstance(c, Rotate) and c.stage == "renew"]
+    tools = Tools(ports, incident, secrets.token_bytes(32), ports.clock.monotonic() + ports.settings.request_timeout)
+    found = list(pool.map(lambda c: _before(c, tools), changes))
+    if refused := next((e for e in found if isinstance(e, RefusedError)), None):
+        raise refused
+    return [f"{c.credential.name} can't be rotated now: {e.message}" for c, e in zip(changes, found, strict=True) if isinstance(e, IrkitError)]
+
+
+def _before(change: Rotate, tools: Tools) -> Before | IrkitError:
+    try:
+        return rotators.find(change.rotator).before(change.credential, tools)
+    except IrkitError as error:
+        return error
 
 
 class Rotations(msgspec.Struct, frozen=True):
@@ -77,10 +98,8 @@ class Rotations(msgspec.Struct, frozen=True):
             kept = self.state.before(change.credential.id, change.step)
             if kept is not None and kept.get(_KEY) == check:  # else of another machine's run: its HMACs say nothing here
                 return kept
-            try:
-                return {**rotators.find(change.rotator).before(change.credential, tools), _KEY: check}
-            except IrkitError as error:
-                return error
+            taken = _before(change, tools)
+            return taken if isinstance(taken, IrkitError) else {**taken, _KEY: check}
 
         found = list(self.pool.map(one, changes))
         if refused := [e for e in found if isinstance(e, RefusedError)]:

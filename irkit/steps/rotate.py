@@ -112,8 +112,10 @@ class _Users:
         return {uid: self._tokens[uid] for uid in self._of.get(credential.id, ())}
 
     def restarts(self, seen: Observed, *, capture: bool) -> Iterator[Change]:
-        """Captures of all that end, then wave by wave: restart, and wait until they are ready."""
-        found = [p for c in self.all if not c.why and (p := self._consumers[c.ref.namespace].restart(c.ref, self._tokens[c.ref.uid]))]
+        """Captures of all that end, then wave by wave: restart, and wait until they are ready; first for those of an interrupted run."""
+        able = [(c.ref, self._consumers[c.ref.namespace], self._tokens[c.ref.uid]) for c in self.all if not c.why]
+        found = [patch for ref, users, token in able if (patch := users.restart(ref, token))]
+        yield from (Await(condition="ready", ref=ref) for ref, users, token in able if users.settling(ref, token))
         for pod in dict.fromkeys(p for patch in found for p in patch.ends if capture and p.uid not in seen.captured):
             yield Capture(pod=pod, take=VITAL)
         size = seen.settings.rotation.wave
