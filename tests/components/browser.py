@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import shutil
 import subprocess
 import tempfile
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+PACKAGES = "chromium fonts-dejavu-core"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # fmt: off
 FLAGS = (
@@ -16,6 +18,9 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--hide-scrollbars",
 )
 # fmt: on
+NARROWEST = 500  # pixels: Chromium makes no narrower window, but crops its picture; a frame can be narrower
+FRAME = """<!doctype html><meta name=color-scheme content="light dark"><style>body {{ margin: 0 }}</style>
+<iframe src="{page}" width={width} height={height} style="border: 0; color-scheme: light dark"></iframe>"""
 
 
 def find() -> Path | None:
@@ -28,15 +33,20 @@ class Browser:
     program: Path
 
     def screenshot(self, page: Path, to: Path, *, width: int = 1200, height: int = 1600, scheme: Literal["light", "dark"] = "light") -> Path:
-        """A PNG of the top of the page. Chromium makes no window narrower than 500 px: give a narrower page a frame."""
-        dark = ["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else ["--blink-settings=preferredColorScheme=1"]
-        self._run(f"--screenshot={to}", f"--window-size={width},{height}", *dark, page.resolve().as_uri())
+        """A PNG of the top of the page, as wide as a screen of that width shows it."""
+        preferred = f"--blink-settings=preferredColorScheme={int(scheme == 'light')}"
+        with tempfile.TemporaryDirectory(prefix="irkit-page-") as directory:
+            shown = page.resolve()
+            if width < NARROWEST:
+                shown = Path(directory) / "frame.html"
+                shown.write_text(FRAME.format(page=html.escape(page.resolve().as_uri()), width=width, height=height))
+            self._run(f"--screenshot={to.resolve()}", f"--window-size={width},{height}", preferred, shown.as_uri())
         assert to.stat().st_size
         return to
 
-    def dom(self, page: Path, *, width: int = 1200) -> str:
+    def dom(self, page: Path) -> str:
         """The document as HTML, after its scripts, if it has any."""
-        return self._run("--dump-dom", f"--window-size={width},1600", page.resolve().as_uri())
+        return self._run("--dump-dom", page.resolve().as_uri())
 
     def _run(self, *arguments: str) -> str:
         with tempfile.TemporaryDirectory(prefix="irkit-chromium-", ignore_cleanup_errors=True) as profile:

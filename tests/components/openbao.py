@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +18,7 @@ import requests
 
 from irkit.sandbox import tls as certificates
 from tests.components.postgres import Postgres
-from tests.components.process import started
+from tests.components.process import directory, started
 from tests.controlplane.cluster import free_ports
 from tests.controlplane.running import Running
 
@@ -174,6 +172,14 @@ class OpenBao:
     def unseal(self) -> None:
         self.admin.sys.submit_unseal_key(self.unseal_key)
 
+    def answers(self) -> bool:
+        """Whether it does at all."""
+        try:
+            self.admin.sys.is_initialized()
+        except requests.ConnectionError:
+            return False
+        return True
+
     def close(self) -> None:
         for session in self._sessions:
             session.close()
@@ -187,7 +193,21 @@ def _name(kind: str) -> str:
 def running(*, tls: bool = False) -> Iterator[OpenBao]:
     """A server of its own for the time of a block, initialized and open. Raises ImportError."""
     bao = program()
-    home = Path(tempfile.mkdtemp(prefix="irkit-openbao-"))
+    with directory("openbao") as home:
+        made = _configure(home, tls=tls)
+        try:
+            with started([bao, "server", f"-config={home / 'config.json'}"], home / "log", made.answers, environ={"HOME": str(home)}) as process:
+                secret = made.admin.sys.initialize(secret_shares=1, secret_threshold=1)
+                made.token, made.unseal_key, made.pid = secret["root_token"], secret["keys"][0], process.pid
+                made.unseal()
+                made.admin.token = made.token
+                made.admin.sys.enable_secrets_engine("kv", path="secret", options={"version": "2"})
+                yield made
+        finally:
+            made.close()
+
+
+def _configure(home: Path, *, tls: bool) -> OpenBao:
     (port,) = free_ports(1)
     address, ca = f"{'https' if tls else 'http'}://127.0.0.1:{port}", home / "ca.pem" if tls else None
     listener: dict[str, object] = {"address": f"127.0.0.1:{port}", "tls_disable": not tls}
@@ -198,23 +218,4 @@ def running(*, tls: bool = False) -> Iterator[OpenBao]:
         listener |= {"tls_cert_file": str(home / "server.pem"), "tls_key_file": str(home / "key.pem")}
     config = {"storage": {"inmem": {}}, "listener": {"tcp": listener}, "api_addr": address, "disable_mlock": True}
     (home / "config.json").write_text(json.dumps(config))
-
-    def answers() -> bool:
-        try:
-            made.admin.sys.is_initialized()
-        except requests.ConnectionError:
-            return False
-        return True
-
-    made = OpenBao(address, "", "", home, 0, ca)
-    try:
-        with started([bao, "server", f"-config={home / 'config.json'}"], home / "log", answers, environ={"HOME": str(home)}) as process:
-            secret = made.admin.sys.initialize(secret_shares=1, secret_threshold=1)
-            made.token, made.unseal_key, made.pid = secret["root_token"], secret["keys"][0], process.pid
-            made.unseal()
-            made.admin.token = made.token
-            made.admin.sys.enable_secrets_engine("kv", path="secret", options={"version": "2"})
-            yield made
-    finally:
-        made.close()
-        shutil.rmtree(home, ignore_errors=True)
+    return OpenBao(address, "", "", home, 0, ca)

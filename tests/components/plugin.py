@@ -73,7 +73,7 @@ def browser() -> Browser:
 
     found = browsers.find()
     if found is None:
-        pytest.skip(f"no browser is on PATH ({', '.join(browsers.NAMES)}): apt-get install chromium")
+        pytest.skip(f"no browser is on PATH ({', '.join(browsers.NAMES)}): apt-get install {browsers.PACKAGES}")
     return browsers.Browser(found)
 
 

@@ -9,7 +9,6 @@ import pwd
 import secrets
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import psycopg
 from psycopg import sql
 
 from irkit.sandbox import tls as certificates
-from tests.components.process import started
+from tests.components.process import directory, started
 from tests.components.serving import serving
 from tests.components.tlsfront import Front
 from tests.controlplane.cluster import free_ports
@@ -79,13 +78,8 @@ class Postgres:
 @contextlib.contextmanager
 def running() -> Iterator[Postgres]:
     """A server for the time of a block. Raises ImportError where the package has no wheel."""
-    # not in $TMPDIR: a socket's path has 107 bytes
-    home = Path(tempfile.mkdtemp(prefix="irkit-pg-", dir="/tmp"))
-    try:
-        with _serving(home) as postgres:
-            yield postgres
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    with directory("pg") as home, _serving(home) as postgres:
+        yield postgres
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Start a program for a test and end it again, whatever happens to the test run."""
+"""Start a program for a test, in a directory of its own, and end it again, whatever happens to the test run."""
 
 from __future__ import annotations
 
@@ -7,9 +7,30 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+from tests.controlplane.cluster import alive
+
+
+@contextlib.contextmanager
+def directory(kind: str) -> Iterator[Path]:
+    """A new directory for the time of a block. It is removed by the next run where this one is killed.
+
+    Not in $TMPDIR: the path of a socket has 107 bytes.
+    """
+    parent = Path("/tmp") / f"irkit-components-{os.getuid()}"
+    parent.mkdir(mode=0o711, exist_ok=True)
+    for left in parent.iterdir():
+        if not alive(int(left.name.split("-")[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    home = Path(tempfile.mkdtemp(prefix=f"{kind}-{os.getpid()}-", dir=parent))
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import hvac
 import psycopg
@@ -239,22 +240,24 @@ def test_a_registry_asks_who_one_is(registry: Callable[..., Registry], auth: str
 
 
 @pytest.mark.slow
-def test_the_browser_sees_width_and_colour_scheme(browser: Browser, tmp_path: Path) -> None:
-    page = tmp_path / "page.html"
-    page.write_text("<style>body{background:#fff}@media (prefers-color-scheme: dark){body{background:#000}}</style><p>a &amp; b</p>")
-    for scheme, first in (("light", 255), ("dark", 0)):
-        shot = browser.screenshot(page, tmp_path / f"{scheme}.png", width=640, height=480, scheme=scheme).read_bytes()  # type: ignore[arg-type]
-        assert struct.unpack("!II", shot[16:24]) == (640, 480)
-        assert _pixels(shot)[1] == first
+@pytest.mark.parametrize("width", [360, 640])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_browser_sees_width_and_colour_scheme(browser: Browser, tmp_path: Path, width: int, scheme: Literal["light", "dark"]) -> None:
+    page = tmp_path / "page's.html"
+    rules = "body{background:#fff} @media (prefers-color-scheme: dark){body{background:#000}} @media (width: 360px){p{background:#777}}"
+    page.write_text(f"<style>*{{margin:0}} {rules}</style><p>a &amp; b</p>")
+    shot = browser.screenshot(page, tmp_path / "shot.png", width=width, height=400, scheme=scheme).read_bytes()
+    assert struct.unpack("!II", shot[16:24]) == (width, 400)
+    assert _first_pixel(shot) == (0x77 if width == 360 else {"light": 0xFF, "dark": 0}[scheme])
     assert "<p>a &amp; b</p>" in browser.dom(page)
 
 
-def _pixels(png: bytes) -> bytes:
-    """The first rows of a PNG, each with its filter byte."""
+def _first_pixel(png: bytes) -> int:
+    """The red of the top left pixel, which no PNG filter changes."""
     at, data = 8, b""
     while at < len(png):
         (length,) = struct.unpack("!I", png[at : at + 4])
         if png[at + 4 : at + 8] == b"IDAT":
             data += png[at + 8 : at + 8 + length]
         at += length + 12
-    return zlib.decompress(data)
+    return zlib.decompress(data)[1]
