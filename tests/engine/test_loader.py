@@ -92,7 +92,10 @@ STEP_MISTAKES = {
         '{id: a, step: quarantine, with: {pod: "${pod.siblings}"}}',
         "8:45: 'pod' takes a pod, and ${pod.siblings} is pods; write ${pod}",
     ),
-    "a pod for pods": ('{id: a, step: collect, with: {pods: "${pod}"}}', "8:43: 'pods' takes pods, and ${pod} is a pod; write ${pod.siblings}"),
+    "a workload for pods": (
+        '{id: a, step: collect, with: {pods: "${pod.workload}"}}',
+        "8:43: 'pods' takes pods, and ${pod.workload} is a workload; write ${pod.siblings}",
+    ),
     "a literal for a pod": ("{id: a, step: quarantine, with: {pod: backend-x}}", "8:45: 'pod' takes a pod, not 'backend-x'; write ${pod}"),
     "a pod in text": ('{id: a, step: notify, with: {message: "see ${pod}"}}', "8:45: 'message' takes text, and ${pod} is a pod; write ${pod.name}"),
     "half a reference": ('{id: a, step: notify, with: {message: "see ${pod"}}', "8:45: 'message' has a '${' without its '}'"),
