@@ -58,6 +58,7 @@ def started(
         yield process
     finally:
         process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGCONT)  # a test may have stopped it
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:

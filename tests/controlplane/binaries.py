@@ -60,7 +60,7 @@ def find(name: str) -> Path:
     component = {"logs.crd.yaml": "kwok", "stages.yaml": "kwok"}.get(name, "controlplane" if name in COMPONENTS else name)
     path = directory(component) / name
     if not path.exists():
-        raise NotBuilt(f"{path.parent.name.rpartition('-')[0]} is not built: run `make controlplane` (needs Go; 12 minutes on 2 cores, once)")
+        raise NotBuilt(f"{name} is not built: run `make controlplane` (needs Go; 12 minutes on 2 cores, once)")
     return path
 
 
