@@ -27,6 +27,7 @@ from irkit.model.incident import Incident
 from irkit.model.kube import Permission
 from irkit.model.outcome import Done, Outcome
 from irkit.ports import Observed, Ports
+from irkit.rotators.shared import Shared
 
 Before: TypeAlias = dict[str, Any]
 """Plain JSON, as it stands in the journal."""
@@ -40,6 +41,7 @@ class Tools(msgspec.Struct, frozen=True):
     key: bytes  # the incident's, for HMACs
     until: float  # on the clock's monotonic time: when waiting ends
     protect: tuple[str, ...] = ()  # fingerprints of old values: for a rotator that must not make the same one again
+    shared: Shared = msgspec.field(default_factory=Shared)  # what one batch asks once
 
     def print(self, value: bytes | str) -> str:
         """The HMAC of a value: what the journal may hold of it."""
