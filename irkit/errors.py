@@ -6,9 +6,11 @@
     │   └── KubeconfigError    2  no usable kubeconfig
     ├── Declined               3  a human said no, or nobody was there to say yes
     ├── ForbiddenError         4  the cluster does not allow it (401, 403)
+    ├── ScannerError           5  a scanner or signature check on this machine failed
     ├── EndStateError          5  acted, but the end state does not hold
     ├── EvidenceError          6  evidence incomplete or a bundle invalid
     ├── UnreachableError       7  no answer, or not in time
+    │   └── UndeliveredError   7  somebody was not told; never the outcome of a run
     ├── RefusedError           8  refused for safety
     │   └── HeldError          8  somebody else works on this target
     ├── InterruptedRun       130  stopped by a signal; the journal is intact
@@ -91,6 +93,13 @@ class EndStateError(IrkitError):
     otherwise = "irkit verify"
 
 
+class ScannerError(IrkitError):
+    """A program that judges images did not: nothing is known about the image."""
+
+    exit_code = 5
+    otherwise = "run that program by hand"
+
+
 class EvidenceError(IrkitError):
     exit_code = 6
     otherwise = "irkit incident list"
@@ -98,6 +107,19 @@ class EvidenceError(IrkitError):
 
 class UnreachableError(IrkitError):
     exit_code = 7
+
+
+class UndeliveredError(UnreachableError):
+    """A message did not get to somebody, who may be told by telephone; `resume` tries again.
+
+    ``down``: the server itself can't be used now, so that others need not be tried there.
+    """
+
+    otherwise = "irkit resume"
+
+    def __init__(self, message: str, *, next: str = "", down: bool = False) -> None:
+        super().__init__(message, next=next)
+        self.down = down
 
 
 class RefusedError(IrkitError):

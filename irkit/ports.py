@@ -19,7 +19,8 @@ from irkit.model.kube import Obj, ObjectRef, Permission, Resource
 if TYPE_CHECKING:
     from irkit.model.changes import Change
     from irkit.model.evidence import Artefact, Gap, SealedBag, Stored
-    from irkit.model.incident import ClusterIdentity, Operator
+    from irkit.model.image import Scan, Signature
+    from irkit.model.incident import ClusterIdentity, Incident, Operator
     from irkit.settings import Settings
 
 
@@ -178,9 +179,31 @@ class Vaults(Protocol):
         """Run the settings' command of that name, ``request`` on its stdin; its stdout. Raises UnreachableError, ApiError."""
 
 
+class Outward(Protocol):
+    """What irkit may look at outside the cluster while it brings an application back. Reads only."""
+
+    def resolve(self, image: str) -> str:
+        """The digest that an image's tag names at its registry now. Raises NotFoundError, ForbiddenError, UnreachableError, ApiError."""
+
+    def scan(self, image: str) -> Scan | None:
+        """What a scanner on this machine finds in it; None where there is none. Raises UnreachableError, ScannerError."""
+
+    def signed(self, image: str) -> Signature | None:
+        """Whether it is signed as the settings want; None where they want nothing. Raises UnreachableError, ScannerError."""
+
+    def http(self, url: str, timeout: float) -> int:
+        """The status of one GET, redirects not followed. Raises UnreachableError."""
+
+    def tcp(self, host: str, port: int, timeout: float) -> None:
+        """Open a connection and close it. Raises UnreachableError."""
+
+
 class Notifier(Protocol):
-    def send(self, to: Sequence[str], message: str) -> str:
-        """Deliver; returns how it was delivered, for the journal."""
+    def send(self, to: Sequence[str], message: str, incident: Incident) -> str:
+        """Deliver to each of ``to`` (contacts by label, role or name; mail addresses); returns how, for the journal.
+
+        Raises UndeliveredError, which says to whom not. The same message of the same incident may come twice.
+        """
 
 
 class Approver(Protocol):
@@ -222,7 +245,11 @@ class Observed(msgspec.Struct, frozen=True):
     step: str = ""  # id of the step that is planned
     run: str = ""  # the invocation of irkit
     captured: frozenset[str] = frozenset()  # uids of pods whose evidence is stored or waived by a human
-    begun: tuple[Change, ...] = ()  # writes of this incident that may be in force, oldest first
+    begun: tuple[Change, ...] = ()  # writes of this incident that may be in force, oldest first; rotations; new images
+    restarts: Mapping[str, int] = {}  # by "uid of the pod/container": the restart counts when the workload was back
+    befores: Mapping[str, Mapping[str, object]] = {}  # by credential's id: its before-image
+    outward: Outward | None = None  # only where a check is judged
+    prints: Callable[[bytes], str] | None = None  # the incident's keyed HMAC, in hex; only where a check is judged
 
 
 Listener = Callable[[object], None]  # takes the events of engine/events.py
@@ -237,5 +264,6 @@ class Ports(msgspec.Struct, frozen=True):
     settings: Settings
     evidence: Callable[[str], EvidenceStore]  # by incident id
     vaults: Vaults
+    outward: Outward | None = None
     listen: Listener = msgspec.field(default=lambda event: None)
     argv: tuple[str, ...] = ()

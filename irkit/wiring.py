@@ -21,19 +21,23 @@ def settings(**flags: object) -> Settings:
     return _settings.load(os.environ, **flags)
 
 
-def ports(configured: Settings, listen: Listener, *, yes: bool = False, values: Mapping[str, Path] | None = None) -> Ports:
+def ports(configured: Settings, listen: Listener, *, yes: bool = False, values: Mapping[str, Path] | None = None, rehearsal: bool = False
+) -> Ports:  # fmt: skip
     """A real cluster, the machine's clock and disk, and whoever sits at the terminal. Connects with the first request.
 
     ``yes``: every confirmation is given. ``values``: files that hold what only an issuer can make, by credential.
+    ``rehearsal``: nobody outside is told anything.
     """
     from irkit.adapters.clock import SystemClock
     from irkit.adapters.kubernetes import connect
+    from irkit.adapters.notifier import Messenger
     from irkit.adapters.outside import Outside
-    from irkit.adapters.terminal import Console, Terminal
+    from irkit.adapters.terminal import Terminal
 
-    cluster = connect(configured)
-    return Ports(cluster=cluster, connection=cluster, clock=SystemClock(), approver=Terminal(yes=yes, values=values), notifier=Console(),
-                 settings=configured, evidence=evidence(configured), vaults=Outside(configured), listen=listen, argv=tuple(sys.argv))  # fmt: skip
+    cluster, clock = connect(configured), SystemClock()
+    approver, notifier = Terminal(yes=yes, values=values), Messenger(configured, clock, rehearsal=rehearsal)
+    return Ports(cluster=cluster, connection=cluster, clock=clock, approver=approver, notifier=notifier, settings=configured,
+                 evidence=evidence(configured), vaults=Outside(configured), listen=listen, argv=tuple(sys.argv))  # fmt: skip
 
 
 def evidence(configured: Settings) -> Callable[[str], EvidenceStore]:

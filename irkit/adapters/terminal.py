@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -71,10 +71,3 @@ def _whole(path: Path) -> str:
     if not value:
         raise UsageError(f"--value: {printable(path)} is empty")
     return value
-
-
-class Console:
-    """Tells people what to tell whom: nothing is sent yet, and the journal says so."""
-
-    def send(self, to: Sequence[str], message: str) -> str:
-        return f"shown here, not sent: {printable(message, 2000)}"

@@ -31,14 +31,16 @@ from irkit.engine.session import Session
 from irkit.engine.state import State
 from irkit.errors import Declined, RefusedError, UsageError
 from irkit.model.changes import Patch
-from irkit.model.incident import ClusterIdentity, Incident, Operator, Target
+from irkit.model.incident import ClusterIdentity, Incident, Operator, Reported, Target
+from irkit.model.kube import NAMESPACES
 from irkit.model.plan import Plan
 from irkit.model.playbook import Playbook
-from irkit.model.record import Opened, Waived
+from irkit.model.record import Opened, Told, Waived
 from irkit.ports import Observed, Ports
 from irkit.steps.collect import Kind
 from irkit.text import nearest, printable
 
+_NOTHING = Reported()
 KINDS_OF_EVIDENCE: tuple[str, ...] = get_args(Kind)
 
 
@@ -57,6 +59,7 @@ class Request(msgspec.Struct, frozen=True):
     without_evidence: str = ""  # why pods may end without their evidence
     protected: str = ""  # the namespace, typed by whoever means it
     take: tuple[str, ...] = ()  # kinds of evidence instead of the playbook's
+    reported: Reported = Reported()  # what whoever noticed it says; the time as it was typed
     read_only: bool = False  # nothing is written to the cluster: no lease, no question of protected namespaces
     given: Playbook | None = None  # instead of one that is found by its name
 
@@ -64,12 +67,16 @@ class Request(msgspec.Struct, frozen=True):
 def respond(ports: Ports, request: Request) -> RunResult:
     """Run a playbook, or a phase of it, against a target. Joins the open incident of that pod where there is one."""
     playbook = request.given or taking(library.find(request.playbook, ports.settings), request.take)
-    wanted = binder.parse(request.target, request.selector)
+    if request.reported != _NOTHING:
+        request = msgspec.structs.replace(request, reported=_reported(request.reported, ports))
+    wanted = binder.parse(request.target, request.selector, playbook.target.type if playbook.target else "pod")
     namespace = request.namespace or ports.connection.namespace
+    if wanted.resource == NAMESPACES and wanted.name and request.namespace not in ("", wanted.name):
+        raise UsageError(f"two namespaces are named: {wanted.name}, and -n {printable(request.namespace)}")
     with pool_of(ports) as pool:
         snapshot = Snapshot(ports.cluster, pool)
         who, where = pool.submit(ports.connection.whoami), pool.submit(ports.connection.identify)
-        snapshot.warm(binder.asks(namespace))
+        snapshot.warm(binder.asks(namespace, wanted.resource))
         target = binding.bind(ports, playbook, request.phase, wanted, namespace, snapshot)
         incident = _incident(request, playbook, target, where.result(), who.result(), ports)
         _refuse_protected(request, target, ports)
@@ -106,8 +113,14 @@ def _incident(request: Request, playbook: Playbook, target: Target, where: Clust
     return Incident(
         id=binder.new_id(target, ports.clock), opened=stamp(ports.clock), operator=who, cluster=where, target=target, playbook=playbook.name,
         playbook_digest=playbook.digest, phase=request.phase, parameters=bindings.given(playbook, request.parameters),
-        keep_workload=request.keep_workload,
+        keep_workload=request.keep_workload, reported=request.reported, playbook_severity=playbook.severity,
     )  # fmt: skip
+
+
+def _reported(said: Reported, ports: Ports) -> Reported:
+    from irkit.app import detection  # who says nothing of it does not wait for it
+
+    return detection.checked(said, ports.clock.now())
 
 
 def _refuse_protected(request: Request, target: Target, ports: Ports) -> None:
@@ -150,7 +163,7 @@ def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident,
         covered = [s for s, b in zip(plan.steps, steps, strict=True) if not b.asks_itself]
         asked = any(s.writes and s.confirm == "ask" for s in covered)
         if asked and not ports.approver.confirm(for_run(incident, covered)):
-            raise Declined("nothing was changed", next=f"irkit {request.command} {incident.target.pod.name} -n {incident.target.namespace}")
+            raise Declined("nothing was changed", next=result.again(incident, request.command))
         session.begin(Opened(incident=incident, playbook_source=playbook.source.decode(), argv=ports.argv, tool_version=__version__))
         executor = session.executor(for_step)
         executor.approvals.record(covered, yes=True)
@@ -188,7 +201,8 @@ def _prepare(
 def _joined(ports: Ports, request: Request, state: State, snapshot: Snapshot, pool: ThreadPoolExecutor) -> RunResult:
     """Go on with an open incident as this request wants it; of a dry run, show what that would do."""
     if not request.dry_run:
-        return _go_on(ports, state, request.command, pool, keep_workload=request.keep_workload, without_evidence=request.without_evidence)
+        return _go_on(ports, state, request.command, pool, keep_workload=request.keep_workload, without_evidence=request.without_evidence,
+                      reported=request.reported)  # fmt: skip
     incident, _, steps = _bound(state, keep_workload=request.keep_workload)
     seen = Observed(cluster=snapshot, now=ports.clock.now(), settings=ports.settings, marks=state.marks, captured=state.captured)
     plan = planner.plan_all(steps, incident, seen, waived=bool(request.without_evidence or state.waiver))
@@ -243,8 +257,9 @@ def _bound(state: State, *, keep_workload: bool = False) -> tuple[Incident, Play
 
 
 def _go_on(
-    ports: Ports, state: State, command: str, pool: ThreadPoolExecutor, *, keep_workload: bool = False, without_evidence: str = ""
-) -> RunResult:
+    ports: Ports, state: State, command: str, pool: ThreadPoolExecutor, *, keep_workload: bool = False, without_evidence: str = "",
+    reported: Reported = _NOTHING,
+) -> RunResult:  # fmt: skip
     """Plan again from the bound names and do what is missing."""
     incident, playbook, steps = _bound(state, keep_workload=keep_workload)
     who = ports.connection.whoami()
@@ -252,8 +267,10 @@ def _go_on(
     with Session(ports, incident, pool, command, who, shared=writes) as session:
         session.begin()
         executor = session.executor(for_step)
+        if reported != _NOTHING:
+            executor.note(Told(run=session.run, reported=reported, by=who.name))
         snapshot = Snapshot(ports.cluster, pool)
-        snapshot.warm(binder.asks(incident.target.namespace))
+        snapshot.warm(binder.asks(incident.target.namespace, incident.target.pod.resource))
         seen = executor.observed(snapshot)
         plan = planner.plan_all(steps, incident, seen, waived=bool(without_evidence or state.waiver))
         missing = preflight.run(plan, incident, ports.cluster, seen.cluster, pool, evidence=False).missing

@@ -23,6 +23,10 @@ def contain(
     keep_workload: options.KeepWorkload = False,
     protected: options.Protected = "",
     without_evidence: options.WithoutEvidence = "",
+    reported_by: options.ReportedBy = "",
+    summary: options.Summary = "",
+    severity: options.Severity = "",
+    started_at: options.StartedAt = "",
     playbooks: options.Playbooks = None,
 ) -> int:
     """Cut a pod off the network, keep its evidence, and stop its workload without ending the pod.
@@ -33,10 +37,12 @@ def contain(
     from irkit import wiring
     from irkit.app import respond as cases
     from irkit.cli.running import run
+    from irkit.model.incident import Reported
 
     request = cases.Request(
         command="contain", playbook="compromised-pod", phase="containment", target=target, selector=selector, namespace=namespace,
         dry_run=dry_run, keep_workload=keep_workload, protected=protected, without_evidence=without_evidence,
+        reported=Reported(by=reported_by, summary=summary, severity=severity, started_at=started_at),
     )  # fmt: skip
     configured = wiring.settings(context=context, kubeconfig=kubeconfig, playbooks=playbooks)
     return run(lambda ports: cases.respond(ports, request), form=output, yes=yes, configured=configured)

@@ -18,4 +18,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan, let the 
 Playbooks = Annotated[Path | None, typer.Option("--playbooks", help="Directory of playbooks that override the built-in ones")]
 Protected = Annotated[str, typer.Option("--protected", metavar="NAMESPACE", help="Name a protected namespace once more to act in it")]
 WithoutEvidence = Annotated[str, typer.Option("--without-evidence", metavar="REASON", help="Why pods may end before anything of them is collected")]
+ReportedBy = Annotated[str, typer.Option("--reported-by", metavar="WHO", help="Who noticed it; goes into the journal and the report")]
+Summary = Annotated[str, typer.Option("--summary", metavar="TEXT", help="What was noticed, in a sentence")]
+Severity = Annotated[str, typer.Option("--severity", metavar="LEVEL", help="critical, high, medium or low; without it, the playbook's")]
+StartedAt = Annotated[str, typer.Option("--started-at", metavar="TIME", help="Since when: 2026-11-22T03:15:00Z, or '2h ago'")]
 KeepWorkload = Annotated[bool, typer.Option("--keep-workload", help="Leave the workload running; only cut the pod off and collect")]

@@ -42,7 +42,7 @@ def rehearse(
             err.line(f"A rehearsal: scenario {scenario}, seed {seed}, on a cluster inside this process. {box.scenario.title}.")
             err.line(f"$ irkit contain {pod} -n {namespace}" + ("   (no terminal: every question is answered yes)" if alone else ""))
             err.line()
-        ports = wiring.ports(configured, Progress(err, quiet=output == "json"), yes=alone)
+        ports = wiring.ports(configured, Progress(err, quiet=output == "json"), yes=alone, rehearsal=True)
         request = cases.Request(
             command="contain", playbook="compromised-pod", phase="containment", target=pod, namespace=namespace, keep_workload=keep_workload
         )

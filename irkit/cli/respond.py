@@ -31,16 +31,22 @@ def respond(
     keep_workload: options.KeepWorkload = False,
     protected: options.Protected = "",
     without_evidence: options.WithoutEvidence = "",
+    reported_by: options.ReportedBy = "",
+    summary: options.Summary = "",
+    severity: options.Severity = "",
+    started_at: options.StartedAt = "",
     playbooks: options.Playbooks = None,
 ) -> int:
     """Run a playbook, or one phase of it, against a target."""
     from irkit import wiring
     from irkit.app import respond as cases
     from irkit.cli.running import run
+    from irkit.model.incident import Reported
 
     request = cases.Request(
         command="respond", playbook=playbook, phase=phase, target=target, selector=selector, namespace=namespace, parameters=pairs(param or []),
         dry_run=dry_run, keep_workload=keep_workload, protected=protected, without_evidence=without_evidence,
+        reported=Reported(by=reported_by, summary=summary, severity=severity, started_at=started_at),
     )  # fmt: skip
     configured = wiring.settings(context=context, kubeconfig=kubeconfig, playbooks=playbooks)
     return run(lambda ports: cases.respond(ports, request), form=output, yes=yes, configured=configured)

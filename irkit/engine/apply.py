@@ -12,12 +12,14 @@ import msgspec
 from irkit import checks, workloads
 from irkit.engine.events import Judged
 from irkit.engine.journal import stamp
-from irkit.errors import ConflictError, Declined, EndStateError, IrkitError, NotFoundError, RefusedError, UnreachableError
+from irkit.errors import ConflictError, Declined, EndStateError, IrkitError, NotFoundError, RefusedError, UndeliveredError, UnreachableError
+from irkit.model.credential import fingerprint
 from irkit.model.changes import Ask, Await, Capture, Change, Check, Create, Delete, Notify, Patch, Rotate
 from irkit.model.incident import Incident
 from irkit.model.kube import Obj, at, labels_of, owned_by
-from irkit.model.outcome import Done, Outcome, Unchanged
+from irkit.model.outcome import Done, Outcome, Skipped, Unchanged
 from irkit.ports import ClusterReader, Observed, Ports, exists
+from irkit.workloads.shared import finished
 
 _TRIES = 6  # of one patch against writers that do not touch our fields, such as the kubelet's status updates
 _POLL = (0.02, 0.5)  # seconds between looks, from and to
@@ -41,7 +43,7 @@ def apply(change: Change, incident: Incident, ports: Ports, seen: Observed, time
         case Check():
             return _check(change, incident, ports, seen)
         case Notify():
-            return Done(ports.notifier.send(change.to, change.message))
+            return _notify(change, incident, ports)
         case Ask():
             answer = ports.approver.answer(change.instruction)
             if answer is None:
@@ -50,6 +52,14 @@ def apply(change: Change, incident: Incident, ports: Ports, seen: Observed, time
         case Capture() | Rotate():
             raise AssertionError("captures go through engine/capture.py, credentials through engine/rotation.py")
     assert_never(change)
+
+
+def _notify(change: Notify, incident: Incident, ports: Ports) -> Outcome:
+    """Whoever can't be told stops nothing: containment goes on, the outcome says it, and `resume` tries again."""
+    try:
+        return Done(ports.notifier.send(change.to, change.message, incident))
+    except UndeliveredError as error:
+        return Skipped(error.message)
 
 
 def _create(change: Create, ports: Ports) -> Outcome:
@@ -110,18 +120,49 @@ def _delete(change: Delete, ports: Ports) -> Outcome:
 
 
 def _await(change: Await, incident: Incident, ports: Ports, timeout: float) -> Outcome:
-    until, pause = ports.clock.monotonic() + timeout, _POLL[0]
+    if change.condition == "held":
+        return _held(change, ports)
+    until, pause, told = ports.clock.monotonic() + timeout, _POLL[0], ""
     while True:
         try:
             if why := _met(change, incident, ports.cluster):
                 return Done(why)
+            if change.condition == "ready":
+                told = _progress(change, ports, told)
         except UnreachableError:
             if ports.clock.monotonic() >= until:
                 raise
         if ports.clock.monotonic() >= until:
-            raise EndStateError(f"{change.ref}: not {change.condition} within {timeout:g} s", next="irkit resume")
+            reasons = workloads.why_not_ready(change.ref, ports.cluster) if change.condition == "ready" else ()
+            because = f": {'; '.join(reasons[:5])}" if reasons else ""
+            raise EndStateError(f"{change.ref}: not {change.condition} within {timeout:g} s{because}", next="irkit resume")
         ports.clock.sleep(pause)
         pause = min(pause * 1.5, _POLL[1])
+
+
+def _progress(change: Await, ports: Ports, told: str) -> str:
+    """Say how far a workload is, where that has changed. Raises EndStateError where its controller has given up."""
+    found = workloads.observe(change.ref, ports.cluster)
+    if given_up := workloads.given_up(found):
+        raise EndStateError(f"{change.ref}: {given_up}: {'; '.join(workloads.why_not_ready(change.ref, ports.cluster)[:5])}", next="irkit resume")
+    text = workloads.progress(found)
+    if text and text != told:
+        ports.listen(Said(f"{change.ref}: {text}"))
+    return text
+
+
+def _held(change: Await, ports: Ports) -> Outcome:
+    """Look again after a while: what undoes a stop does so in seconds. Raises EndStateError with the name of who did."""
+    seconds = ports.settings.recovery.settle
+    ports.clock.sleep(seconds)
+    try:
+        found = workloads.observe(change.ref, ports.cluster)
+    except NotFoundError:
+        return Done("gone")
+    if not found.stopped:
+        who = workloads.who_starts(found)
+        raise EndStateError(f"{change.ref} was stopped and started again{f' by {who}' if who else ''}", next=f"stop {who or 'what starts it'} first, then: irkit resume")
+    return Done(f"held: still stopped {seconds:g} s later")
 
 
 def _met(change: Await, incident: Incident, cluster: ClusterReader) -> str:
@@ -148,13 +189,39 @@ def _met(change: Await, incident: Incident, cluster: ClusterReader) -> str:
             return "adopted" if back and len(pods) <= at(workload.object, ("spec", "replicas"), 1) else ""
         case "gone":
             return "" if exists(cluster, change.ref) else "gone"
+        case "held":
+            raise AssertionError("looked at once, by _held")
+        case "finished":
+            job = exists(cluster, change.ref)
+            return "gone" if job is None else "finished" if finished(job) else ""
         case "ready":
             return "ready" if workloads.observe(change.ref, cluster).ready() else ""
     assert_never(change.condition)
 
 
 def _check(change: Check, incident: Incident, ports: Ports, seen: Observed) -> Outcome:
-    result = checks.find(change.check).judge(incident, change.ref, seen)
+    result = judged(change, incident, ports, seen)
     ports.listen(Judged(result, stamp(ports.clock)))
+    if change.stops and result.holds is not True:
+        result = _in_spite(change, result, ports)
     data = {**result.data, "holds": result.holds, "findings": list(result.findings)}
     return Done(result.summary, msgspec.to_builtins(data))
+
+
+def judged(change: Check, incident: Incident, ports: Ports, seen: Observed) -> checks.CheckResult:
+    """What a check finds, with all that a check may look at."""
+    key = ports.evidence(incident.id).key if change.check == "rotated" else b""
+    seen = msgspec.structs.replace(seen, outward=ports.outward, prints=(lambda value: fingerprint(value, key)) if key else None)
+    return checks.find(change.check, change.given).judge(incident, change.ref, seen)
+
+
+def _in_spite(change: Check, result: checks.CheckResult, ports: Ports) -> checks.CheckResult:
+    """Whether to go on though a check does not hold. Raises RefusedError; what is not known, a human may decide."""
+    rule = ports.settings.recovery.unknown
+    if result.holds is None and rule == "allow":
+        return msgspec.structs.replace(result, holds=True, summary=f"{result.summary}; the settings allow that")
+    if result.holds is None and rule == "ask" and ports.approver.confirm(f"{result.summary[0].upper()}{result.summary[1:]}. Go on?"):
+        return msgspec.structs.replace(result, holds=True, summary=f"{result.summary}; {ports.approver.name} said to go on")
+    if result.holds is None and rule == "ask":
+        raise Declined(f"not done: {result.summary}", next="the same command again")
+    raise RefusedError(result.summary, next=str(result.data.get("next") or "another image, or change the rule in the settings (recovery)"))

@@ -165,11 +165,18 @@ class Collection:
             "Bagging-Date": self._ports.clock.now().date().isoformat(), "External-Identifier": incident.id, "Bag-Group-Identifier": incident.id,
             "External-Description": f"Evidence of {incident.target.pod}",
             "Irkit-Operator": incident.operator.name, "Irkit-Operator-Groups": ", ".join(incident.operator.groups),
+            **self._reported(),
             "Irkit-Command": " ".join(self._ports.argv), "Irkit-Version": __version__, "Irkit-Run": self._run,
             "Irkit-Playbook": incident.playbook, "Irkit-Playbook-SHA256": incident.playbook_digest,
             "Irkit-Cluster-UID": cluster.uid, "Irkit-Cluster-Server": cluster.server, "Irkit-Cluster-Version": cluster.version,
             "Irkit-Clock-Skew": skew, "Irkit-Journal-Last-SHA256": self._journal.last,
         }  # fmt: skip
+
+    def _reported(self) -> dict[str, str]:
+        """What people said of it, as far as they did."""
+        said = self._state.reported
+        words = {"Reported-By": said.by, "Summary": said.summary, "Severity": self._state.severity, "Started-At": said.started_at}
+        return {f"Irkit-{name}": value for name, value in words.items() if value}
 
 
 def _owners(pod: Obj, bound: Sequence[ObjectRef]) -> tuple[ObjectRef, ...]:

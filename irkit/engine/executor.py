@@ -24,7 +24,7 @@ from irkit.engine.rotation import Rotations, left_open
 from irkit.engine.state import State
 from irkit.errors import ApiError, EndStateError, IrkitError
 from irkit.errors import Declined as DeclinedError
-from irkit.model.changes import Await, Capture, Change, Check, Create, Rotate, mark_of
+from irkit.model.changes import Await, Capture, Change, Check, Create, Notify, Rotate, mark_of
 from irkit.model.incident import Incident
 from irkit.model.kube import DAEMONSETS, NETWORKPOLICIES, PODS, ObjectRef
 from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, Unchanged
@@ -66,7 +66,8 @@ class Executor(msgspec.Struct):
 
     def observed(self, cluster: ClusterReader) -> Observed:
         return Observed(cluster=cluster, now=self.ports.clock.now(), settings=self.ports.settings, marks=self.state.marks,
-                        captured=self.state.captured, begun=self.state.begun, run=self.run)  # fmt: skip
+                        captured=self.state.captured, begun=self.state.begun, run=self.run, restarts=self.state.restarts,
+                        befores=self.state.befores)  # fmt: skip
 
     def run_all(self, steps: Sequence[BoundStep], first: Observed) -> None:
         """Run the steps in order. ``first``: the look from which the run was approved, good for its first step."""
@@ -100,8 +101,23 @@ class Executor(msgspec.Struct):
         except DeclinedError as error:
             outcome = Declined(self.ports.approver.name, error.message)
         except IrkitError as error:
-            outcome = Failed(error.message, error.exit_code, error.next)
+            outcome = self._fallen_back(step, Failed(error.message, error.exit_code, error.next))
         return self._end(step, outcome)
+
+    def _fallen_back(self, step: BoundStep, failed: Failed) -> Failed:
+        """What a step knows to do, and to say, where its end state was not reached (steps/base.py)."""
+        fallback = getattr(step.step, "fallback", None)
+        if fallback is None or failed.exit_code != EndStateError.exit_code:
+            return failed
+        try:
+            seen = msgspec.structs.replace(self.look(), step=step.id)
+            changes, following = fallback(self.incident, seen)
+            planned = PlannedStep(step.id, step.step.kind, step.spec.phase, tuple(changes), "ask")
+            if planned.changes and self.approvals.ask(self.question(planned, self.state.unkept), [planned]):
+                self._changes(step, planned.changes, seen)
+        except IrkitError as error:
+            return Failed(f"{failed.error}; then: {error.message}", failed.exit_code, failed.next)
+        return msgspec.structs.replace(failed, next=following or failed.next)
 
     def _converge(self, step: BoundStep, earlier: Sequence[BoundStep], seen: Observed | None) -> Outcome:
         did = 0
@@ -134,8 +150,15 @@ class Executor(msgspec.Struct):
             did += len(planned.changes)
             seen = None
             if not planned.writes:
-                return Done(f"{plural(did, 'change')}")
+                return self._undelivered(step) or Done(f"{plural(did, 'change')}")
         raise EndStateError(f"step {step.id} does not converge: something undoes it", next="irkit verify")
+
+    def _undelivered(self, step: BoundStep) -> Skipped | None:
+        """Who was not told in this run: it stops nothing, and is left for `resume`."""
+        tried = [self.state.results.get(c) for c, i in self.state.intents.items()
+                 if i.step == step.id and i.run == self.run and isinstance(i.change, Notify)]  # fmt: skip
+        lost = [o.why for o in tried if isinstance(o, Skipped)]
+        return Skipped("; ".join(lost)) if lost else None
 
     def _waived(self, step: BoundStep) -> bool:
         """Whether a human said why the run may go on without the evidence of this step."""

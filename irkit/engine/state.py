@@ -9,7 +9,7 @@ import msgspec
 
 from irkit.model.changes import Capture, Change, Check, Create, Delete, Patch, Rotate, mark_of
 from irkit.model.evidence import VITAL, SealedBag
-from irkit.model.incident import Incident
+from irkit.model.incident import Incident, Reported
 from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, Unchanged
 from irkit.model.record import (
     Approved,
@@ -22,6 +22,7 @@ from irkit.model.record import (
     Result,
     Sealed,
     StepEnded,
+    Told,
     Waived,
 )
 
@@ -40,6 +41,7 @@ class State(msgspec.Struct):
     waived: set[str] = msgspec.field(default_factory=set)
     waiver: Waived | None = None  # the last reason that a human gave
     runs: list[Ran] = msgspec.field(default_factory=list)
+    told: list[Told] = msgspec.field(default_factory=list)
     closed: str = ""
 
     @classmethod
@@ -73,6 +75,8 @@ class State(msgspec.Struct):
                 self.waiver = body
             case Ran():
                 self.runs.append(body)
+            case Told():
+                self.told.append(body)
             case Closed():
                 self.closed = body.how
 
@@ -80,6 +84,18 @@ class State(msgspec.Struct):
     def incident(self) -> Incident:
         assert self.opened is not None, "a journal begins with its incident"
         return self.opened.incident
+
+    @property
+    def reported(self) -> Reported:
+        """What people said of it, the last word of each."""
+        found = self.incident.reported
+        for told in self.told:
+            found = told.reported.over(found)
+        return found
+
+    @property
+    def severity(self) -> str:
+        return self.reported.severity or self.incident.playbook_severity
 
     def done(self, purpose: str = "do") -> list[tuple[Intent, Outcome]]:
         """What was done, or found done already, in the order of its intents."""
@@ -101,9 +117,28 @@ class State(msgspec.Struct):
 
     @property
     def begun(self) -> tuple[Change, ...]:
-        """Writes that may be in force, and credentials whose rotation was begun, each once, in the order of their intents."""
+        """Writes that may be in force, credentials whose rotation was begun, and new images: each once, in the order of their intents."""
         rotations = {i.change.intent: i.change for i in self.intents.values() if isinstance(i.change, Rotate)}
-        return (*(i.change for i, _ in self.undone()), *rotations.values())
+        images = {i.change.intent: i.change for c, i in self.intents.items() if _redeploys(i.change) and _may_hold(self.results.get(c))}
+        return (*(i.change for i, _ in self.undone()), *rotations.values(), *images.values())
+
+    @property
+    def befores(self) -> dict[str, dict[str, Any]]:
+        """By the credential's id, what it was before irkit touched it; of those alone that were rotated."""
+        done = [i for i, r in self.done() if isinstance(i.change, Rotate) and i.change.stage == "renew" and isinstance(r, Done)]
+        return {i.change.credential.id: b for i in done if isinstance(i.change, Rotate) and (b := self.before(i.change.credential.id, i.step))}
+
+    @property
+    def restarts(self) -> dict[str, int]:
+        """By ``uid of the pod/container``, its restart count when its workload was back with its new image."""
+        found: dict[str, int] = {}
+        for call, intent in self.intents.items():
+            outcome = self.results.get(call)
+            if _redeploys(intent.change):
+                found = {}
+            elif isinstance(intent.change, Check) and intent.change.check == "steady" and isinstance(outcome, Done):
+                found = {**outcome.data.get("restarts", {}), **found}
+        return found
 
     @property
     def captured(self) -> frozenset[str]:
@@ -172,6 +207,10 @@ class State(msgspec.Struct):
     def unfinished(self) -> bool:
         """Whether there is something to go on with."""
         return self.status in ("interrupted", "open")
+
+
+def _redeploys(change: Change) -> bool:
+    return isinstance(change, Patch) and change.action == "redeploy"
 
 
 def _may_hold(outcome: Outcome | None) -> bool:

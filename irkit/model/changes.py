@@ -81,6 +81,7 @@ class Create(_Change, frozen=True, kw_only=True, tag="create"):
     ref: ObjectRef
     object: Obj
     why: str
+    forward: bool = False  # goes by itself, as a probe's Job does: `lift` need not remove it
 
     @property
     def writes(self) -> bool:
@@ -193,9 +194,10 @@ class Capture(_Change, frozen=True, kw_only=True, tag="capture"):
 
 class Await(_Change, frozen=True, kw_only=True, tag="await"):
     """Wait until a condition holds: the pod is let go of by its controller or is gone, the workload has no pods or is
-    ready, or it owns the pod again and has deleted what was too many."""
+    ready, it owns the pod again and has deleted what was too many, a Job is over; or look once more after a while whether
+    the workload is still stopped (`held`)."""
 
-    condition: Literal["detached", "no-pods", "ready", "gone", "adopted"]
+    condition: Literal["detached", "no-pods", "ready", "gone", "adopted", "finished", "held"]
     ref: ObjectRef
     owner: ObjectRef | None = None  # for `detached`: the controller that lets go; for `adopted`: the workload
 
@@ -240,16 +242,27 @@ class Rotate(_Change, frozen=True, kw_only=True, tag="rotate"):
 
 
 class Check(_Change, frozen=True, kw_only=True, tag="check"):
-    """Judge whether something holds (``checks/``), and record what was found. Done once by each step of a run."""
+    """Judge whether something holds (``checks/``), and record what was found. Done once by each step of a run.
+
+    ``given`` is what the check is told besides the object; ``about`` says it in a word where a step has several of a kind.
+    ``stops``: what comes after it is not done unless it holds; where that is not known, a human is asked.
+    """
 
     check: str
     ref: ObjectRef
     step: str
     run: str
+    about: str = ""
+    given: dict[str, Any] = {}
+    stops: bool = False
+
+    @property
+    def name(self) -> str:
+        return printable(f"{self.check} {self.about}".strip(), 200)
 
     @property
     def mark(self) -> str:
-        return f"checked:{self.step}:{self.check}:{self.run}"
+        return f"checked:{self.step}:{self.check}:{self.run}" + (f":{self.about}" if self.about else "")
 
 
 class Notify(_Change, frozen=True, kw_only=True, tag="notify"):
@@ -261,7 +274,7 @@ class Notify(_Change, frozen=True, kw_only=True, tag="notify"):
 
     @property
     def mark(self) -> str:
-        return f"notified:{self.step}"
+        return f"notified:{self.step}:{','.join(self.to)}"
 
 
 class Ask(_Change, frozen=True, kw_only=True, tag="ask"):
@@ -307,7 +320,7 @@ def title(change: Change) -> str:
         case Await():
             return f"await   {change.ref} {change.condition}"
         case Check():
-            return f"check   {change.check} of {change.ref}"
+            return f"check   {change.name} of {change.ref}"
         case Notify():
             return f"notify  {printable(', '.join(change.to))}"
         case Ask():
@@ -320,12 +333,24 @@ def _diff(patch: Patch) -> str:
         return f"{_shown(edit.before)} → {_shown(edit.after)}"
     if patch.action == "restart":
         return ""
+    if patch.action == "redeploy":
+        return printable("; ".join(f"{name}: {old} → {new}" for name, old, new in images(patch)), 600)
     if patch.action == "relabel":
         labels = [e for e in patch.edits if e.path[:2] == ("metadata", "labels")]
         gone = [f"-{e.path[-1]}" for e in labels if e.after == ABSENT]
         come = [f"+{e.path[-1]}={_shown(e.after)}" for e in labels if e.after != ABSENT]
         return printable(" ".join([*gone, *come]), 400)
     return printable("; ".join(f"{'.'.join(e.path)}: {_shown(e.before)} → {_shown(e.after)}" for e in patch.edits), 400)
+
+
+def images(patch: Patch) -> list[tuple[str, str, str]]:
+    """Of a new image: container, image before, image after."""
+    found = []
+    for edit in patch.edits:
+        before, after = ((v.value if isinstance(v, _Present) else ()) for v in (edit.before, edit.after))
+        old = {c.get("name"): c.get("image", "") for c in before}
+        found += [(c["name"], old.get(c["name"], ""), c["image"]) for c in after if c.get("image") != old.get(c["name"])]
+    return found
 
 
 def _shown(value: FieldValue) -> str:

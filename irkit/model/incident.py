@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from irkit.model.kube import PODS, Obj, ObjectRef, Value, controller_of
+from irkit.model.kube import NAMESPACES, PODS, Obj, ObjectRef, Value, controller_of
+from irkit.text import printable
 
 INCIDENT_LABEL = "irkit.dev/incident"
 QUARANTINE_LABEL = "quarantine"  # the label of the documented procedure; its value is "true"
@@ -38,14 +39,18 @@ class Container(Value, frozen=True):
 
 
 class Target(Value, frozen=True):
-    """The suspect, as it was found. ``gone``: the pod had ended before irkit came, and only its owner is left."""
+    """What an incident is about, as it was found. ``gone``: it had ended before irkit came, and only traces are left.
+
+    ``pod`` is the pod under suspicion. An incident about a Secret, a ServiceAccount, a namespace or a node has that
+    object in its place, and in ``siblings`` the pods that use it, or run there.
+    """
 
     pod: ObjectRef
     gone: bool = False
     labels: dict[str, str] = {}
     owners: tuple[ObjectRef, ...] = ()  # nearest first, as in ReplicaSet, Deployment
     workload: ObjectRef | None = None  # the last owner that irkit can stop; None for a bare pod
-    siblings: tuple[ObjectRef, ...] = ()  # the suspect first, then all pods of the workload
+    siblings: tuple[ObjectRef, ...] = ()  # the suspect first, then all pods of the workload; of no pod: those that use it
     node: str = ""
     service_account: str = ""
     containers: tuple[Container, ...] = ()
@@ -58,7 +63,19 @@ class Target(Value, frozen=True):
 
     @property
     def namespace(self) -> str:
-        return self.pod.namespace
+        """Where everything happens; empty for a node, whose pods are in many."""
+        return self.pod.name if self.pod.resource == NAMESPACES else self.pod.namespace
+
+    @property
+    def is_pod(self) -> bool:
+        """Whether it is about a pod, or a workload by one of its pods."""
+        return self.pod.resource == PODS
+
+    @property
+    def words(self) -> str:
+        """As on the command line: ``backend-7c7c-x2 -n todo-app``, ``node-1``, ``-n todo-app``."""
+        name = "" if self.pod.resource == NAMESPACES else self.pod.name
+        return printable(" ".join(part for part in (name, f"-n {self.namespace}" if self.namespace else "") if part), 600)
 
     @property
     def stoppable(self) -> ObjectRef | None:
@@ -75,6 +92,20 @@ class Target(Value, frozen=True):
         return next((o for o in self.owners if controller and o.uid == controller.get("uid")), None)
 
 
+class Reported(Value, frozen=True):
+    """What people said that irkit can't know: who noticed it, what, and since when (RFC 3339, UTC)."""
+
+    by: str = ""
+    summary: str = ""
+    severity: str = ""  # critical | high | medium | low
+    started_at: str = ""
+
+    def over(self, earlier: Reported) -> Reported:
+        """With what only the earlier report says."""
+        return Reported(by=self.by or earlier.by, summary=self.summary or earlier.summary, severity=self.severity or earlier.severity,
+                        started_at=self.started_at or earlier.started_at)  # fmt: skip
+
+
 class Incident(Value, frozen=True):
     """Everything that later steps need to know of the beginning."""
 
@@ -88,6 +119,13 @@ class Incident(Value, frozen=True):
     phase: str = ""  # empty: all phases of the playbook
     parameters: dict[str, Any] = {}
     keep_workload: bool = False  # the operator asked to leave the workload running
+    reported: Reported = Reported()  # as it was opened with; `State.reported` has what was said since
+    playbook_severity: str = ""
+
+    @property
+    def severity(self) -> str:
+        """As reported, else the playbook's."""
+        return self.reported.severity or self.playbook_severity
 
     @property
     def short(self) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from irkit.model.changes import Change
 from irkit.model.evidence import SealedBag
-from irkit.model.incident import Incident
+from irkit.model.incident import Incident, Reported
 from irkit.model.outcome import Outcome
 
 
@@ -89,14 +89,25 @@ class Ran(_Body, frozen=True, kw_only=True, tag="ran"):
     data: dict[str, Any] = {}
 
 
+class Told(_Body, frozen=True, kw_only=True, tag="told"):
+    """What people reported after the incident was opened. What it does not say stays as it was."""
+
+    run: str
+    reported: Reported
+    by: str
+
+
 class Closed(_Body, frozen=True, kw_only=True, tag="closed"):
-    """Lifted or closed: nothing is left to resume."""
+    """Lifted or closed: nothing is left to resume. ``left`` and ``reason``: closed though that was left, and why."""
 
     run: str
     how: str
+    by: str = ""
+    reason: str = ""
+    left: tuple[str, ...] = ()
 
 
-Body: TypeAlias = Opened | Approved | Refused | Intent | Result | StepEnded | Sealed | Waived | Ran | Closed
+Body: TypeAlias = Opened | Approved | Refused | Intent | Result | StepEnded | Sealed | Waived | Ran | Told | Closed
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,19 +11,13 @@ import msgspec
 
 from irkit import yamls
 from irkit.errors import UsageError
+from irkit.settings.notify import Contact as Contact
+from irkit.settings.notify import NotifySettings
+from irkit.settings.recovery import RecoverySettings
 from irkit.settings.rotation import CommandSettings, DatabaseSettings, RotationSettings, VaultSettings
 from irkit.text import nearest, printable
 
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=604800)]
-
-
-class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Somebody to tell."""
-
-    name: str
-    """Role or name, as shown: ``security``."""
-    address: str
-    """Mail address, phone number or channel, as shown."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
@@ -37,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """A context of the kubeconfig; empty: its current one."""
     contacts: tuple[Contact, ...] = ()
     """Who is told at the end of a containment."""
+    notify: NotifySettings = NotifySettings()
+    """How they are told: mail server and webhooks ([notify](notify.md)); without it, it is shown whom to tell."""
     protected_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease", "irkit-system")
     """Namespaces that are refused without a typed override."""
     request_timeout: Seconds = 10.0
@@ -53,6 +49,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     commands: dict[str, CommandSettings] = {}
     """The user's own rotators, by name."""
     rotation: RotationSettings = RotationSettings()
+    recovery: RecoverySettings = RecoverySettings()
+    """What an image must be to be deployed, and how recovery is watched ([recovery](recovery.md))."""
+
+    def __post_init__(self) -> None:
+        if unknown := next((c.webhook for c in self.contacts if c.webhook and c.webhook not in self.notify.webhooks), ""):
+            raise ValueError(f"a contact names webhook {printable(unknown, 60)!r}, which notify.webhooks does not have")
 
 
 def load(environ: Mapping[str, str], **flags: object) -> Settings:

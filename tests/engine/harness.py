@@ -18,6 +18,7 @@ from irkit.app.respond import Request
 from irkit.engine import journal
 from irkit.engine.home import Home
 from irkit.engine.state import State
+from irkit.model.incident import Incident
 from irkit.model.kube import Obj, ObjectRef, Resource
 from irkit.ports import Cluster, Ports
 from irkit.sandbox import Sandbox
@@ -55,7 +56,7 @@ class Told:
     def __init__(self) -> None:
         self.messages: list[tuple[tuple[str, ...], str]] = []
 
-    def send(self, to: Sequence[str], message: str) -> str:
+    def send(self, to: Sequence[str], message: str, incident: Incident) -> str:
         self.messages.append((tuple(to), message))
         return "shown"
 

@@ -1,0 +1,134 @@
+"""Whom irkit tells, and how. Words of a playbook (`to: [security-lead]`) become contacts here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=300)]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+    pass
+
+
+class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody to tell."""
+
+    name: str
+    """Role or name, as shown: ``security``."""
+    address: str
+    """Mail address, phone number or channel, as shown."""
+    roles: tuple[str, ...] = ()
+    """What playbooks call them: ``security-lead``, ``platform``, ``management``."""
+    webhook: str = ""
+    """Name in ``notify.webhooks``: told there, not by mail."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} <{self.address}>"
+
+
+class SmtpSettings(_Section, frozen=True):
+    """A mail server that takes irkit's messages (RFC 6409)."""
+
+    host: str
+    sender: str = msgspec.field(name="from")
+    """The address that mails come from."""
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """``starttls`` (RFC 3207) and ``tls`` (RFC 8314) verify the certificate; ``none`` only to this machine."""
+    user: str = ""
+    """Who irkit logs in as; empty: without a login."""
+    password_file: Path | None = None
+    """A file that holds the password."""
+    ca_file: Path | None = None
+    """A PEM file of authorities; without it, the system's."""
+    timeout: Seconds = 10.0
+    """Seconds for one mail, from connecting to the end."""
+
+    def __post_init__(self) -> None:
+        if self.security == "none" and not loopback(self.host):
+            raise ValueError("security none is only for a mail server on this machine")
+        if bool(self.user) != bool(self.password_file):
+            raise ValueError("user and password-file go together")
+        if not mailable(self.sender):
+            raise ValueError("from is no mail address")
+
+
+class WebhookSettings(_Section, frozen=True):
+    """Where a message is posted as JSON (docs/reference/notify.md)."""
+
+    url: str = ""
+    """``https://…``; ``http://`` only to this machine."""
+    url_file: Path | None = None
+    """A file that holds the URL: that of a chat room is a secret."""
+    secret_file: Path | None = None
+    """A file that holds the key of the signature (HMAC-SHA-256); without it, none is sent."""
+    ca_file: Path | None = None
+    """A PEM file of authorities; without it, the system's."""
+    timeout: Seconds = 10.0
+    """Seconds for one request, from connecting to the end."""
+
+    def __post_init__(self) -> None:
+        if bool(self.url) == bool(self.url_file):
+            raise ValueError("a webhook has either url or url-file")
+        if self.url and (why := refused(self.url)):
+            raise ValueError(why)
+
+
+class NotifySettings(_Section, frozen=True):
+    smtp: SmtpSettings | None = None
+    """The mail server; without it, mail addresses are only shown."""
+    webhooks: dict[str, WebhookSettings] = {}
+    """By the name that contacts give."""
+
+
+def loopback(host: str) -> bool:
+    """Whether that is this machine, by its name or address; no name is looked up."""
+    import ipaddress
+
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def refused(url: str) -> str:
+    """Why nothing may be posted to that URL; empty where it may. Says nothing of what is in it."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return "the url is none"
+    if not parts.hostname or parts.username or not url.isascii() or not url.isprintable() or " " in url:
+        return "the url is none, or has a user in it"
+    if parts.scheme != "https" and not (parts.scheme == "http" and loopback(parts.hostname)):
+        return "the url must be https, or http to this machine"
+    return ""
+
+
+def mailable(address: str) -> bool:
+    """Whether that is one mail address, without a name, a comment or anything that would end a header."""
+    local, at, domain = address.rpartition("@")
+    odd = set(' \t"(),:;<>[]\\@')
+    return bool(local and at and domain) and address.isprintable() and len(address) < 255 and not odd & set(local + domain)
+
+
+def meant(words: Sequence[str], contacts: Iterable[Contact]) -> list[tuple[str, Contact | None]]:
+    """Who is told, each once: contacts by name, role or label; a word that fits none stays a word. No words: all contacts."""
+    known = list(contacts)
+    if not words:
+        return [(c.label, c) for c in known]
+    found: dict[str, Contact | None] = {}
+    for word in words:
+        fitting = [c for c in known if word in (c.name, c.label, *c.roles)]
+        found.update({c.label: c for c in fitting})
+        if not fitting:
+            found[word] = None
+    return list(found.items())
