@@ -7,9 +7,11 @@ that the restart put into the pod template. A workload without pods has nothing 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
+from irkit.credentials.reach import account_of, uses
 from irkit.model.changes import Edit, Patch, field_value, present
 from irkit.model.credential import RESTART_ANNOTATION
 from irkit.model.incident import INCIDENT_LABEL, QUARANTINE_LABEL
@@ -32,8 +34,6 @@ from irkit.model.kube import (
     labels_of,
     ref_of,
 )
-from irkit.model.references import references_of
-from irkit.ports import ClusterReader
 
 TEMPLATES: Mapping[Resource, tuple[str, ...]] = {
     DEPLOYMENTS: ("spec", "template"), STATEFULSETS: ("spec", "template"), DAEMONSETS: ("spec", "template"),
@@ -60,31 +60,48 @@ class Count(msgspec.Struct, frozen=True):
     left: tuple[str, ...]
 
 
-class Consumers:
-    """All that use Secrets or ServiceAccounts in one namespace: six lists, made once."""
+class Lister(Protocol):
+    """What can list: a cluster, or a look at one."""
 
-    def __init__(self, namespace: str, cluster: ClusterReader) -> None:
+    def list(self, resource: Resource, namespace: str) -> Sequence[Obj]: ...
+
+
+class Consumers:
+    """All that use Secrets or ServiceAccounts in one namespace: eight lists, made once."""
+
+    def __init__(self, namespace: str, cluster: Lister) -> None:
         self.namespace = namespace
         self._objects = {ref_of(o, r).uid: (ref_of(o, r), o) for r in TEMPLATES for o in cluster.list(r, namespace)}
         self._pods = [p for p in cluster.list(PODS, namespace) if at(p, ("status", "phase")) not in ("Succeeded", "Failed")]
         self._tops = [ref for ref, obj in self._objects.values() if not self._owned(obj)]
         accounts = {at(a, ("metadata", "name")): a for a in cluster.list(SERVICEACCOUNTS, namespace)}
         self._by_name: dict[tuple[str, str], dict[str, ObjectRef]] = {}
+        self._running: dict[str, list[Obj]] = {}
         for ref in self._tops:
             self._note(ref, {"metadata": {}, **at(self._objects[ref.uid][1], TEMPLATES[ref.resource], {})}, accounts)
         for pod in self._pods:
             if not _kept(pod):
-                self._note(self._top(pod), pod, accounts)
+                top = self._top(pod)
+                self._running.setdefault(top.uid, []).append(pod)
+                self._note(top, pod, accounts)
 
     def of(self, credential: ObjectRef, tokens: Mapping[str, str] | None = None) -> tuple[Consumer, ...]:
         """Everybody who uses this Secret or ServiceAccount; ``tokens``: by uid, the mark of pods that started after the change."""
-        users = self._by_name.get((credential.kind, credential.name), {})
+        return self.named(credential.kind, credential.name, tokens)
+
+    def named(self, kind: str, name: str, tokens: Mapping[str, str] | None = None) -> tuple[Consumer, ...]:
+        """As `of`, by kind and name."""
+        users = self._by_name.get((kind, name), {})
         return tuple(self._consumer(ref, (tokens or {}).get(ref.uid, "")) for ref in sorted(users.values(), key=lambda r: (r.kind, r.name)))
+
+    def owning(self, pod: Obj) -> ObjectRef:
+        """Whom a pod's use counts for: its workload, or itself."""
+        return self._top(pod)
 
     def restart(self, ref: ObjectRef, token: str) -> Patch | None:
         """The change that starts all its pods anew; None where it has started since, or nothing of it runs."""
         obj = self._objects[ref.uid][1]
-        if at(obj, _PATH) == token or not (pods := self._pods_of(ref)):
+        if at(obj, _PATH) == token or not (pods := self._running.get(ref.uid)):
             return None
         edit = Edit(path=_PATH, before=field_value(obj, _PATH), after=present(token))
         ending = tuple(ref_of(p, PODS) for p in pods if annotations_of(p).get(RESTART_ANNOTATION) != token)
@@ -94,19 +111,16 @@ class Consumers:
         """Whether it was told to start its pods anew, and has not done so wholly yet."""
         if at(self._objects[ref.uid][1], _PATH) != token:
             return False
-        return any(annotations_of(p).get(RESTART_ANNOTATION) != token or not _ready(p) for p in self._pods_of(ref))
+        return any(annotations_of(p).get(RESTART_ANNOTATION) != token or not _ready(p) for p in self._running.get(ref.uid, ()))
 
     def _note(self, ref: ObjectRef, spec: Obj, accounts: Mapping[str, Obj]) -> None:
         for kind, name in used_by(spec, accounts):
             self._by_name.setdefault((kind, name), {})[ref.uid] = ref
 
     def _consumer(self, ref: ObjectRef, token: str) -> Consumer:
-        pods = self._pods_of(ref)
+        pods = self._running.get(ref.uid, [])
         started = bool(token) and all(annotations_of(p).get(RESTART_ANNOTATION) == token for p in pods)
         return Consumer(ref=ref, pods=tuple(ref_of(p, PODS) for p in pods), restarted=started, why=_why(ref))
-
-    def _pods_of(self, ref: ObjectRef) -> list[Obj]:
-        return [p for p in self._pods if not _kept(p) and self._top(p).uid == ref.uid]
 
     def _owned(self, obj: Obj) -> bool:
         return (controller_of(obj) or {}).get("uid") in self._objects
@@ -123,15 +137,9 @@ class Consumers:
 
 
 def used_by(spec: Obj, accounts: Mapping[str, Obj]) -> Iterator[tuple[str, str]]:
-    """Kind and name of every Secret and the ServiceAccount that a pod or a pod template uses, pull secrets of its account included."""
-    for reference in references_of(spec):
-        if reference.kind == "Secret":
-            yield "Secret", reference.name
-    account = str(at(spec, ("spec", "serviceAccountName")) or "default")
-    yield "ServiceAccount", account
-    if not at(spec, ("spec", "imagePullSecrets")):  # the admission plugin fills them in only where a pod names none
-        for pull in at(accounts.get(account, {}), ("imagePullSecrets",), ()):
-            yield "Secret", str(pull.get("name") or "")
+    """Kind and name of everything secret that a pod or a pod template is given, and of its ServiceAccount, token or not."""
+    yield from dict.fromkeys((use.kind, use.name) for use in uses(spec, accounts))
+    yield "ServiceAccount", account_of(spec)
 
 
 def _ready(pod: Obj) -> bool:

@@ -42,6 +42,7 @@ class Source(Value, frozen=True):
     certificate: ObjectRef | None = None  # cert-manager's Certificate
     issuer: str = ""  # of a certificate or an API key, as far as it is written down
     database: str = ""  # name in the settings' databases
+    command: str = ""  # name in the settings' commands: that one rotates it, whatever its class
     owner: str = ""  # who else writes this Secret, and would undo a change: "Helm release shop", "Argo CD", "Flux"
     notes: tuple[str, ...] = ()  # what will stand in the way: CreatedOnce, refreshInterval 0, immutable target
 
@@ -60,8 +61,11 @@ class Credential(Value, frozen=True):
     @property
     def id(self) -> str:
         """Names it within an incident. Not its uid: an immutable Secret's consumers may be moved to another one."""
-        place = f"{self.source.mount}/{self.source.path}" if self.source.path else ""
-        return f"{self.ref.kind}:{self.ref.namespace}/{self.ref.name}:{self.cls}:{self.source.kind}:{place}"
+        source = self.source
+        store = f"{source.store.kind}/{source.store.name}" if source.store else f"{source.server}{source.namespace}"
+        place = f"{store}/{source.mount}/{source.path}" if source.path else ""
+        by = f":{source.database}:{source.command}" if source.database or source.command else ""
+        return f"{self.ref.kind}:{self.ref.namespace}/{self.ref.name}:{self.cls}:{source.kind}:{place}{by}"
 
     @property
     def name(self) -> str:
@@ -83,6 +87,7 @@ class Finding(Value, frozen=True):
     credential: Credential
     age: float | None = None  # days since the value last changed; None: not known
     age_from: str = ""  # where the age was read
+    expires: float | None = None  # days until a certificate ends
     shared_with: tuple[str, ...] = ()  # who else uses it: "Deployment todo-app/frontend"
     reasons: tuple[Reason, ...] = ()
 

@@ -1,0 +1,169 @@
+"""What an ExternalSecret reads: which key of its Secret is which property of which entry, behind which store (external-secrets.io)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from irkit.credentials.look import CLUSTERSECRETSTORES, EXTERNALSECRETS, SECRETSTORES, Look
+from irkit.credentials.reach import _dicts, _text
+from irkit.model.credential import Source
+from irkit.model.kube import Obj, ObjectRef, at, ref_of
+from irkit.text import printable
+
+_USED = re.compile(r"\.\s*([A-Za-z_][A-Za-z0-9_]*)|index\s+\.\s+\"([^\"]{1,253})\"")  # how a template names a value
+
+
+class Entry(NamedTuple):
+    """Where one value comes from. ``prop`` empty: the whole entry, as JSON."""
+
+    store: Obj  # its reference: kind and name
+    key: str
+    prop: str = ""
+    generator: str = ""
+
+
+class Stores:
+    """SecretStores and ClusterSecretStores, by name."""
+
+    def __init__(self, look: Look, namespaces: frozenset[str]) -> None:
+        self._look = look
+        self._local = {(at(s, ("metadata", "namespace")), at(s, ("metadata", "name"))): s for s in look.within(SECRETSTORES, namespaces)}
+        shared = look.cluster_wide(CLUSTERSECRETSTORES)
+        if shared is None:
+            look.gap("ClusterSecretStores", "you may not list them")
+        self._shared = {at(s, ("metadata", "name")): s for s in shared or ()}
+
+    def find(self, reference: Obj, namespace: str) -> tuple[ObjectRef, Obj | None]:
+        name = _text(reference.get("name"))
+        if reference.get("kind") == "ClusterSecretStore":
+            versions, found, where = CLUSTERSECRETSTORES, self._shared.get(name), ""
+        else:
+            versions, found, where = SECRETSTORES, self._local.get((namespace, name)), namespace
+        if found is None:
+            return ObjectRef(resource=versions[0], name=name, namespace=where), None
+        return ref_of(found, self._look.version(versions, found)), found
+
+
+def target_of(external: Obj) -> str:
+    """The Secret that it writes; empty where it writes none."""
+    if at(external, ("spec", "target", "creationPolicy")) == "None":
+        return ""
+    return _text(at(external, ("spec", "target", "name"))) or _text(at(external, ("metadata", "name")))
+
+
+def source_of(external: Obj, key: str, stores: Stores, look: Look) -> Source:
+    """The source of one key of its Secret; kind kubernetes where the ExternalSecret does not write that key."""
+    ref = ref_of(external, look.version(EXTERNALSECRETS, external))
+    entries, notes = _entries_of(external, key)
+    if not entries:
+        merges = at(external, ("spec", "target", "creationPolicy")) == "Merge"
+        unnamed = Source(kind="external-secret", external_secret=ref, notes=(*notes, f"nothing in {ref} names where this comes from"))
+        return Source() if merges else unnamed
+    first = entries[0]
+    whole = first.prop == "*"
+    if len({e[:2] for e in map(_plain, entries)}) > 1 or len({e.prop for e in entries}) > 1:
+        used = ", ".join(sorted({printable(f"{e.key}#{e.prop}", 80) for e in entries}))
+        return Source(kind="external-secret", external_secret=ref, notes=(*notes, f"made of several values: {used}", *_stands(external)))
+    if first.generator:
+        return Source(kind="other", external_secret=ref, provider=first.generator, notes=(*notes, *_stands(external)))
+    store, found = stores.find(first.store, ref.namespace)
+    properties = {} if whole or not first.prop else {key: first.prop}
+    if not whole and not first.prop:
+        notes = (*notes, "the whole entry as JSON is one key")
+    base = Source(kind="external-secret", external_secret=ref, store=store, path=first.key, properties=properties, whole=whole,
+                  notes=(*notes, *_stands(external)))  # fmt: skip
+    return _placed(base, found)
+
+
+def _plain(entry: Entry) -> tuple[str, str, str]:
+    return f"{entry.store.get('kind')}/{entry.store.get('name')}", entry.key, entry.generator
+
+
+def _entries_of(external: Obj, key: str) -> tuple[list[Entry], tuple[str, ...]]:
+    """Where the value of ``key`` comes from, and what is to be known about that."""
+    template = at(external, ("spec", "target", "template"), {})
+    rendered = at(template, ("data",), {})
+    if key in rendered:
+        names = [a or b for a, b in _USED.findall(str(rendered[key])[:65536])]
+        found = [e for name in dict.fromkeys(names) for e in _read(external, name)]
+        return found, ("rendered by a template",)
+    if template.get("templateFrom"):
+        return [], ("rendered by templates of another object",)
+    if rendered and template.get("mergePolicy") != "Merge":
+        return [], ()
+    found = _read(external, key)
+    notes = tuple(f"found by {n}" for e in found if (n := e.generator))
+    return found, notes
+
+
+def _read(external: Obj, name: str) -> list[Entry]:
+    """What ESO's ``data`` and ``dataFrom`` fetch under a name. A later one wins (``data`` over ``dataFrom``), so it is the only one."""
+    default = at(external, ("spec", "secretStoreRef"), {})
+    for item in reversed(_dicts(at(external, ("spec", "data")))):
+        if item.get("secretKey") == name:
+            remote = item.get("remoteRef") if isinstance(item.get("remoteRef"), dict) else {}
+            generator = at(item, ("sourceRef", "generatorRef"))
+            return [Entry(at(item, ("sourceRef", "storeRef"), default), _text(at(remote, ("key",))), _text(at(remote, ("property",))),
+                          _generator(generator))]  # fmt: skip
+    return [_bulk(part, default) for part in _dicts(at(external, ("spec", "dataFrom")))]
+
+
+def _bulk(part: Obj, default: Obj) -> Entry:
+    """A part that brings many keys; which ones only its store knows."""
+    store = at(part, ("sourceRef", "storeRef"), default)
+    if isinstance(generator := at(part, ("sourceRef", "generatorRef")), dict):
+        return Entry(store, "", "*", _generator(generator))
+    if isinstance(extract := part.get("extract"), dict):
+        inner = _text(extract.get("property"))
+        prop = "*" if not inner and not part.get("rewrite") else f"*{inner}"
+        return Entry(store, _text(extract.get("key")), "*" if prop == "*" else f"(all below {inner or 'other names'})")
+    return Entry(store, _text(at(part, ("find", "path"))), f"(found by {printable(at(part, ('find',)), 120)})")
+
+
+def _generator(reference: Any) -> str:
+    return f"generator {_text(reference.get('kind'))} {_text(reference.get('name'))}" if isinstance(reference, dict) else ""
+
+
+def _placed(source: Source, store: Obj | None) -> Source:
+    """With what the store says of itself; provider vault in full, others by name."""
+    import msgspec
+
+    if store is None:
+        return msgspec.structs.replace(source, notes=(*source.notes, f"{source.store} could not be read"))
+    provider = at(store, ("spec", "provider"), {})
+    name = next(iter(provider), "")
+    vault = provider.get("vault")
+    if not isinstance(vault, dict):
+        return msgspec.structs.replace(source, provider=name)
+    version = _text(vault.get("version")) or "v2"  # the default of ESO
+    mount, path = vault_place(_text(vault.get("path")), source.path, version)
+    return msgspec.structs.replace(source, provider="vault", server=_text(vault.get("server")), namespace=_text(vault.get("namespace")),
+                                   mount=mount, path=path, version=version)  # fmt: skip
+
+
+def vault_place(mount: str, key: str, version: str) -> tuple[str, str]:
+    """Mount and path below it, as ESO builds the URL: a key may repeat the mount, and ``data/`` after it (provider vault, `buildPath`)."""
+    key, mount = key.strip("/"), mount.strip("/")
+    if mount:
+        path = key[len(mount) + 1 :] if key.startswith(f"{mount}/") else key
+        return mount, path.removeprefix("data/") if path != key and version == "v2" else path
+    before, data, after = key.partition("/data/")
+    if data and version == "v2":
+        return before, after
+    first, _, rest = key.partition("/")
+    return first, rest
+
+
+def _stands(external: Obj) -> tuple[str, ...]:
+    """What will stand in the way of a sync."""
+    spec: Mapping[str, Any] = at(external, ("spec",), {})
+    found = []
+    if spec.get("refreshPolicy") == "CreatedOnce":
+        found.append("refreshPolicy CreatedOnce: it is read once, and not again")
+    elif spec.get("refreshPolicy") != "OnChange" and re.fullmatch(r"0[a-z]*", str(spec.get("refreshInterval", ""))):
+        found.append("refreshInterval 0: it is read once, and not again")
+    if at(spec, ("target", "immutable")) is True:
+        found.append("its target is immutable: the Secret keeps the old value though its status says synced")
+    return tuple(found)
