@@ -21,10 +21,11 @@ def summaries(settings: Settings) -> list[dict[str, Any]]:
         try:
             state = home.load(identifier)
         except EvidenceError as error:
-            found.append({"id": identifier, "status": f"unreadable: {error.message}", "pod": "", "namespace": "", "context": "", "bags": 0})
+            found.append({"id": identifier, "status": f"unreadable: {error.message}", "kind": "", "pod": "", "namespace": "", "context": "",
+                          "bags": 0})  # fmt: skip
             continue
-        pod = state.incident.target.pod
-        found.append({"id": identifier, "status": state.status, "pod": pod.name, "namespace": pod.namespace,
+        target = state.incident.target
+        found.append({"id": identifier, "status": state.status, "kind": target.pod.kind, "pod": target.pod.name, "namespace": target.namespace,
                       "context": state.incident.cluster.context, "bags": len(state.bags)})  # fmt: skip
     return found
 

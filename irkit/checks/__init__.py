@@ -5,12 +5,13 @@ from __future__ import annotations
 from irkit.checks.alive import Alive
 from irkit.checks.base import CheckResult, PostureCheck
 from irkit.checks.isolated import Isolated
+from irkit.checks.pods_isolated import PodsIsolated
 from irkit.checks.stopped import Stopped
 from irkit.checks.untampered import Untampered
 from irkit.errors import UsageError
 from irkit.text import nearest, printable
 
-CHECKS: tuple[PostureCheck, ...] = (Isolated(), Stopped(), Alive(), Untampered())
+CHECKS: tuple[PostureCheck, ...] = (Isolated(), PodsIsolated(), Stopped(), Alive(), Untampered())
 
 __all__ = ["CHECKS", "CheckResult", "PostureCheck", "find"]
 

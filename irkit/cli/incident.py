@@ -29,10 +29,18 @@ def list_(output: options.Output = "text") -> int:
         out.line("no incidents yet")
         out.line("  next:      irkit contain POD -n NAMESPACE")
         return 0
-    streams.table(out, ("incident", "status", "pod", "context", "bags"),
-                  [(i["id"], i["status"], f"{i['namespace']}/{i['pod']}", i["context"], str(i["bags"])) for i in items])  # fmt: skip
+    streams.table(out, ("incident", "status", "target", "context", "bags"),
+                  [(i["id"], i["status"], _target(i), i["context"], str(i["bags"])) for i in items])  # fmt: skip
     out.line(f"  next:      irkit incident show {items[0]['id']}")
     return 0
+
+
+def _target(item: dict[str, Any]) -> str:
+    """``todo-app/backend-7c7c-x2`` for a pod, ``Node node-1`` for anything else."""
+    kind, name = item["kind"], item["pod"]
+    if kind in ("", "Pod"):
+        return f"{item['namespace']}/{name}"
+    return f"{kind} {name}" if kind in ("Node", "Namespace") else f"{kind} {item['namespace']}/{name}"
 
 
 @app.command()

@@ -22,7 +22,7 @@ def header(out: Out, head: Header, now: datetime) -> None:
     cluster, who = incident.cluster, incident.operator
     _field(out, "cluster", f"{printable(cluster.context) or '(no context)'} ({printable(cluster.server)})  uid {cluster.uid or 'not known'}")
     _field(out, "you", printable(who.name) + (f" (groups: {printable(', '.join(who.groups))})" if who.groups else ""))
-    _field(out, "pod", _pod(target, now))
+    _field(out, target.pod.kind.lower()[:10], _pod(target, now) if target.is_pod else _subject(target))
     for container in target.containers:
         digest = f"  {printable(container.image_id.rpartition('@')[2])}" if "@" in container.image_id else ""
         kind = "" if container.kind == "container" else f" ({container.kind})"
@@ -32,9 +32,9 @@ def header(out: Out, head: Header, now: datetime) -> None:
         _field(out, "owner", chain + (f" ({head.workload})" if head.workload else ""))
     elif target.workload is not None and target.workload.resource == PODS:
         _field(out, "owner", "none: a bare pod")
-    if target.service_account:
+    if target.service_account and target.is_pod:
         _field(out, "account", printable(target.service_account))
-    if not target.gone:
+    if target.is_pod and not target.gone:
         _field(out, "policies", f"{len(head.policies)} select it" + (f": {printable(', '.join(head.policies))}" if head.policies else ""))
     for warning in head.warnings:
         out.line(f"  ! {warning}", style="yellow", hang=4)
@@ -56,6 +56,13 @@ def _pod(target: Target, now: datetime) -> str:
         f"{printable(target.phase) or 'phase not known'}, {plural(restarts, 'restart')}",
     ]
     return "   ".join(parts) + (f", {age(target.created, now)}" if target.created else "")
+
+
+def _subject(target: Target) -> str:
+    """An object that is no pod, and how many pods it concerns."""
+    where = f"{target.pod.namespace}/" if target.pod.namespace else ""
+    word = {"Node": "on it", "Namespace": "in it"}.get(target.pod.kind, "using it")
+    return printable(f"{where}{target.pod.name}{'   gone' if target.gone else ''}   {plural(len(target.siblings), 'pod')} {word}", 600)
 
 
 def age(created: str, now: datetime) -> str:
@@ -132,7 +139,7 @@ class Progress:
                 plan(self.out, event.plan)
             case events.Joined():
                 self._incident = event.incident.id
-                self.out.line(f"Incident {event.incident.id} is open on this pod; going on with it.")
+                self.out.line(f"Incident {event.incident.id} is open on this {event.incident.target.pod.kind.lower()}; going on with it.")
                 self.out.line()
             case events.Judged():
                 self._judged(event)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from irkit import workloads
+from irkit.engine import subjects
 from irkit.errors import ForbiddenError, InvalidError, NotFoundError, UsageError
 from irkit.model.evidence import event_time
 from irkit.model.incident import Container, Target
@@ -20,6 +21,7 @@ from irkit.model.kube import (
     HPAS,
     JOBS,
     KNOWN,
+    NAMESPACES,
     NETWORKPOLICIES,
     PODS,
     REPLICASETS,
@@ -41,7 +43,7 @@ _ALPHABET = "bcdfghjkmnpqrstvwxz23456789"  # no vowels, nothing that looks like 
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """A TARGET as typed: a pod, ``kind/name``, or a label selector."""
+    """A TARGET as typed: a pod, ``kind/name``, a label selector; or an object of the kind that the playbook is about."""
 
     resource: Resource
     name: str = ""
@@ -51,8 +53,10 @@ class Wanted(msgspec.Struct, frozen=True):
         return printable(f"-l {self.selector}" if self.selector else f"{self.resource.kind} {self.name}")
 
 
-def parse(target: str | None, selector: str | None = None) -> Wanted:
-    """Raises UsageError for what can't name an object (RFC 1123 subdomain, at most 253 characters)."""
+def parse(target: str | None, selector: str | None = None, takes: str = "pod") -> Wanted:
+    """``takes``: the type of the playbook's target. Raises UsageError for what can't name an object (RFC 1123 subdomain)."""
+    if (resource := subjects.RESOURCES.get(takes)) is not None:
+        return _subject(target, selector, resource)
     if bool(target) == bool(selector):
         raise UsageError("name one target: POD, kind/name, or -l SELECTOR")
     if selector:
@@ -66,18 +70,36 @@ def parse(target: str | None, selector: str | None = None) -> Wanted:
         near = nearest(kind.lower(), [r.kind.lower() for r in _OWNERS])
         hint = f"; did you mean {near[0]}/{printable(name)}?" if near else "; one of " + ", ".join(r.kind.lower() for r in _OWNERS)
         raise UsageError(f"'{printable(kind, 60)}' is no kind that can be contained{hint}")
+    return Wanted(resource, _name(name, resource))
+
+
+def _subject(target: str | None, selector: str | None, resource: Resource) -> Wanted:
+    """``NAME`` or ``kind/NAME`` of the one kind that the playbook is about; a namespace may also be given by ``-n`` alone."""
+    what = resource.kind.lower()
+    if selector or (not target and resource != NAMESPACES):
+        raise UsageError(f"this playbook is about a {resource.kind}: name one, as in {what}/NAME" + ("; it takes no -l" if selector else ""))
+    kind, slash, name = (target or "").rpartition("/")
+    if slash and kind.lower() not in (what, resource.plural, _SHORT_SUBJECTS[what]):
+        raise UsageError(f"this playbook is about a {resource.kind}, not about '{printable(kind, 60)}'; did you mean {what}/{printable(name)}?")
+    return Wanted(resource, _name(name, resource) if target else "")
+
+
+def _name(name: str, resource: Resource) -> str:
     if len(name) > 253 or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
         raise UsageError(
             f"'{printable(name, 60)}' can't be the name of a {resource.kind}: lower-case letters, digits, '-' and '.', at most 253 characters"
         )
-    return Wanted(resource, name)
+    return name
 
 
+_SHORT_SUBJECTS = {"secret": "secrets", "serviceaccount": "sa", "namespace": "ns", "node": "no"}
 _OWNERS = (PODS, DEPLOYMENTS, REPLICASETS, STATEFULSETS, DAEMONSETS, JOBS, CRONJOBS)
 
 
-def asks(namespace: str) -> list[Callable[[ClusterReader], object]]:
-    """The reads that a containment is going to need, for `Snapshot.warm`: the sooner first."""
+def asks(namespace: str, about: Resource = PODS) -> list[Callable[[ClusterReader], object]]:
+    """The reads that a run is going to need, for `Snapshot.warm`: the sooner first. ``about``: what its target is."""
+    if about in subjects.RESOURCES.values():
+        return subjects.asks(about, namespace)
     lists = (PODS, NETWORKPOLICIES, REPLICASETS, DEPLOYMENTS, SERVICES, HPAS)
     found: list[Callable[[ClusterReader], object]] = [lambda c, r=r: c.list(r, namespace) for r in lists]  # type: ignore[misc]
     found.append(lambda c: c.list(DAEMONSETS))
@@ -86,6 +108,8 @@ def asks(namespace: str) -> list[Callable[[ClusterReader], object]]:
 
 def bind(wanted: Wanted, namespace: str, cluster: ClusterReader, *, any_pod: bool = False) -> Target:
     """The target as it is now. Raises UsageError where it is unknown or not one pod; ``any_pod``: one of them will do."""
+    if wanted.resource in subjects.RESOURCES.values():
+        return subjects.bind(wanted.resource, wanted.name, namespace, cluster)
     pods = cluster.list(PODS, namespace)
     found = _matching(wanted, pods, namespace, cluster)
     if len(found) == 1 or (found and any_pod):

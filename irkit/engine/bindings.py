@@ -28,6 +28,8 @@ def names(parameter: Parameter | None, incident: Incident) -> dict[str, Any]:
     if parameter.type == "workload":
         kind = target.workload.kind if target.workload else None
         return bound | _object(name, target.workload) | {f"{name}.kind": kind, f"{name}.pods": target.siblings}
+    if parameter.type != "pod":
+        return bound | _object(name, target.pod) | {f"{name}.pods": target.siblings}
     return bound | _object(name, target.pod) | {f"{name}.node": target.node, f"{name}.siblings": target.siblings, f"{name}.workload": target.workload}
 
 

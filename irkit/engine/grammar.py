@@ -93,7 +93,7 @@ def _needs_with(record: Record) -> dict[str, Any]:
 def shape_of(hint: Any, where: str) -> Shape:
     """The shape of a step's field of type ``hint``. Raises TypeError for a type that no playbook can write."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Annotated and hint.__metadata__[0] in ("pod", "pods", "workload"):
+    if origin is typing.Annotated and hint.__metadata__[0] in ("pod", "pods", "workload", "node"):
         return Reference(hint.__metadata__[0])
     if origin is typing.Literal:
         return Choice(args)

@@ -27,7 +27,7 @@ def header(incident: Incident, seen: Observed, notes: Sequence[str]) -> Header:
     target = incident.target
     warnings = [*_of_target(target), *dict.fromkeys(notes)]
     policies: tuple[str, ...] = ()
-    pod = exists(seen.cluster, target.pod) if not target.gone else None
+    pod = exists(seen.cluster, target.pod) if target.is_pod and not target.gone else None
     if pod is not None:
         found = verdict.selecting(pod, seen.cluster.list(NETWORKPOLICIES, target.namespace))
         policies = tuple(p["metadata"]["name"] for p in found)
@@ -37,7 +37,9 @@ def header(incident: Incident, seen: Observed, notes: Sequence[str]) -> Header:
 
 def _of_target(target: Target) -> list[str]:
     found = []
-    if target.gone:
+    if target.gone and not target.is_pod:
+        found.append(f"{target.pod} is gone; this incident is on what is left of it: {plural(len(target.siblings), 'pod')}")
+    elif target.gone:
         found.append(f"the pod has ended; this incident is on its {target.workload.kind if target.workload else 'namespace'}")
     if target.phase in ("Succeeded", "Failed"):
         found.append(f"the pod has ended already (phase {target.phase}); only its records are left")

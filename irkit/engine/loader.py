@@ -11,7 +11,7 @@ from irkit.engine.positions import MAX_BYTES, Fields, Mistakes, Node, Scalar, co
 from irkit.engine.shapes import REFUSED, Context, known
 from irkit.errors import Mistake, PlaybookError
 from irkit.model.plan import StepSpec
-from irkit.model.playbook import PHASES, Parameter, Playbook
+from irkit.model.playbook import PHASES, TARGETS, Parameter, Playbook
 from irkit.text import printable
 
 
@@ -68,7 +68,7 @@ def _declared(root: Node) -> Iterator[tuple[str, str]]:
     for key, value in node.entries if isinstance(node, Fields) else ():
         kind = value.get("type") if isinstance(value, Fields) else None
         named = kind.value if isinstance(kind, Scalar) and isinstance(kind.value, str) else ""
-        yield str(key.value), named if named in (*grammar.DEFAULTS, "pod", "workload") else parameters.ANY
+        yield str(key.value), named if named in (*grammar.DEFAULTS, *TARGETS) else parameters.ANY
 
 
 def _parameters(root: Fields, read: Mapping[str, Any], context: Context) -> Iterator[Parameter]:
@@ -79,7 +79,7 @@ def _parameters(root: Fields, read: Mapping[str, Any], context: Context) -> Iter
         if values is REFUSED or "type" not in values:
             continue
         name, kind, default = str(key.value), values["type"], values.get("default")
-        if kind in ("pod", "workload"):
+        if kind in TARGETS:
             if target is not None:
                 context.mistakes.at(key, f"a playbook has one target, and {str(target.value)!r} on line {target.line} is it already")
             target = key

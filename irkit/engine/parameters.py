@@ -24,8 +24,13 @@ _OBJECT = {"name": "string", "namespace": "string", "uid": "string"}
 _PARTS: dict[str, dict[str, str]] = {
     "pod": {**_OBJECT, "node": "string", "siblings": "pods", "workload": "workload"},
     "workload": {**_OBJECT, "kind": "string", "pods": "pods"},
+    "secret": {**_OBJECT, "pods": "pods"},
+    "serviceaccount": {**_OBJECT, "pods": "pods"},
+    "namespace": {"name": "string", "uid": "string", "pods": "pods"},
+    "node": {"name": "string", "uid": "string", "pods": "pods"},
 }
-"""What a bound target knows besides itself. ``siblings``: the suspect first, then all pods of its workload."""
+"""What a bound target knows besides itself. ``siblings``: the suspect first, then all pods of its workload; ``pods``: the
+workload's, those that use the Secret or the ServiceAccount, those in the namespace, those on the node."""
 
 _OF_INCIDENT = {"incident.id": "string", "incident.operator": "string", "incident.cluster": "string"}
 """Names that every playbook has: the id, the user as the API server sees it, the context."""
@@ -34,7 +39,8 @@ SCALARS = frozenset({"string", "image", "integer", "duration", "boolean"})
 ANY = "any"  # the type of a parameter whose type is a mistake: fits everywhere, so that one mistake is said once
 
 _LABELS = {
-    "pod": "a pod", "pods": "pods", "workload": "a workload", "image": "an image", "string": "text", "integer": "a whole number",
+    "pod": "a pod", "pods": "pods", "workload": "a workload", "secret": "a Secret", "serviceaccount": "a ServiceAccount",
+    "namespace": "a namespace", "node": "a node", "image": "an image", "string": "text", "integer": "a whole number",
     "duration": "a duration", "boolean": "true or false",
 }  # fmt: skip
 

@@ -15,12 +15,13 @@ def for_run(incident: Incident, steps: Sequence[PlannedStep]) -> str:
     parts = []
     changes = [c for s in steps for c in s.changes]
     if any(isinstance(c, Create) or (isinstance(c, Patch) and c.action == "relabel") for c in changes):
-        parts.append(f"cut off {printable(incident.target.pod.name)}")
+        cut = [c for c in changes if isinstance(c, Patch) and c.action == "relabel"]
+        parts.append(f"cut off {printable(incident.target.pod.name) if incident.target.is_pod else plural(len(cut), 'pod')}")
     if any(isinstance(c, Capture) for c in changes):
         parts.append("collect evidence")
     parts += _phrases([c for c in changes if isinstance(c, Delete | Rotate) or (isinstance(c, Patch) and c.action != "relabel")])
     text = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts) or "go on"
-    return text[0].upper() + text[1:] + f" in {printable(incident.target.namespace)} of {printable(incident.cluster.context)}?"
+    return text[0].upper() + text[1:] + f" in {_where(incident)}?"
 
 
 def for_step(step: PlannedStep, waived: frozenset[str] = frozenset()) -> str:
@@ -43,8 +44,11 @@ def for_lift(incident: Incident, step: PlannedStep) -> str:
         if ended
         else ""
     )
-    where = f"{printable(incident.target.namespace)} of {printable(incident.cluster.context)}"
-    return f"Lift the containment of {printable(incident.target.pod.name)} in {where}?{after}"
+    return f"Lift the containment of {printable(incident.target.pod.name)} in {_where(incident)}?{after}"
+
+
+def _where(incident: Incident) -> str:
+    return f"{printable(incident.target.namespace) or 'all namespaces'} of {printable(incident.cluster.context)}"
 
 
 def _phrases(changes: Sequence[Change]) -> list[str]:

@@ -84,10 +84,15 @@ def planned(incident: Incident, plan: Plan, command: str) -> RunResult:
     """A dry run: the plan and nothing else."""
     steps = [StepResult(id=s.id, step=s.step, phase=s.phase, outcome="planned", why="; ".join(s.notes), changes=[change_doc(c) for c in s.changes])
              for s in plan.steps]  # fmt: skip
-    pod, lifting = incident.target.pod, command == "lift"
-    words = {"lift": f"lift {incident.id}", "respond": f"respond {incident.playbook} {pod.name} -n {pod.namespace}"}
-    return RunResult(incident=incident.id if lifting else None, outcome="planned", command=command, cluster=_cluster(incident), target=describe(pod),
-                     steps=steps, next=f"irkit {words.get(command, f'{command} {pod.name} -n {pod.namespace}')}")  # fmt: skip
+    following = f"irkit lift {incident.id}" if command == "lift" else again(incident, command)
+    return RunResult(incident=incident.id if command == "lift" else None, outcome="planned", command=command, cluster=_cluster(incident),
+                     target=describe(incident.target.pod), steps=steps, next=following)  # fmt: skip
+
+
+def again(incident: Incident, command: str) -> str:
+    """The command that starts the same once more."""
+    name = f"respond {incident.playbook}" if command == "respond" else command
+    return f"irkit {name} {incident.target.words}"
 
 
 def finished(state: State, command: str, names: Sequence[tuple[str, str, str]], bags: Path) -> RunResult:
@@ -153,7 +158,7 @@ def _checks(state: State) -> list[dict[str, Any]]:
     for call, intent in state.intents.items():
         outcome = state.results.get(call)
         if _is_check(intent) and outcome is not None and hasattr(outcome, "data"):
-            name = intent.change.check  # type: ignore[union-attr]
+            name = intent.change.name  # type: ignore[union-attr]
             found[name] = {
                 "check": name,
                 "holds": outcome.data.get("holds"),

@@ -152,7 +152,7 @@ _REFERENCE: dict[str, Any] = {"type": "string", "pattern": r"^\$\{[^}]+\}$"}
 class Reference(msgspec.Struct, frozen=True):
     """``${…}`` of something bound; for ``pods`` also a list of pods."""
 
-    takes: str  # pod | pods | workload
+    takes: str  # pod | pods | workload | node
 
     def read(self, node: Node, what: str, context: Context) -> Any:
         if isinstance(node, Items) and self.takes == "pods":

@@ -13,15 +13,19 @@ from irkit.text import nearest, printable
 
 Severity = Literal["critical", "high", "medium", "low"]
 Phase = Literal["detection", "containment", "investigation", "eradication", "recovery", "post-mortem"]
-ParameterType: TypeAlias = Literal["pod", "workload", "image", "string", "integer", "duration", "boolean"]
+ParameterType: TypeAlias = Literal[
+    "pod", "workload", "secret", "serviceaccount", "namespace", "node", "image", "string", "integer", "duration", "boolean"
+]
 
 API_VERSION = "irkit.dev/v1"
 PHASES: tuple[str, ...] = get_args(Phase)
 """The documented six, in the order in which they run."""
+TARGETS: tuple[str, ...] = ("pod", "workload", "secret", "serviceaccount", "namespace", "node")
+"""The types of a parameter that the TARGET of the command line fills."""
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """What a playbook asks for when it is run: its TARGET (type pod or workload), or a ``-p name=value``."""
+    """What a playbook asks for when it is run: its TARGET (a type of `TARGETS`), or a ``-p name=value``."""
 
     name: str
     type: ParameterType
@@ -51,7 +55,7 @@ class Playbook(msgspec.Struct, frozen=True):
     @property
     def target(self) -> Parameter | None:
         """The parameter that the TARGET of the command line fills; a playbook has at most one."""
-        return next((p for p in self.parameters if p.type in ("pod", "workload")), None)
+        return next((p for p in self.parameters if p.type in TARGETS), None)
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -60,9 +64,19 @@ class Playbook(msgspec.Struct, frozen=True):
         return tuple(p for p in PHASES if p in used)
 
     def of(self, phase: str) -> tuple[StepSpec, ...]:
-        """The steps of one phase; of all phases where ``phase`` is empty. Raises UsageError where it has no such phase."""
-        if phase and phase not in self.phases:
-            near = nearest(phase, self.phases)
-            hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(self.phases)}"
-            raise UsageError(f"playbook {printable(self.name)} has no phase {printable(phase, 60)!r}{hint}")
-        return tuple(s for s in self.steps if not phase or s.phase == phase)
+        """The steps of one phase, or of several joined by commas; of all where ``phase`` is empty.
+
+        Raises UsageError where it has no such phase.
+        """
+        wanted = phase.split(",") if phase else self.phases
+        for name in wanted:
+            if name not in self.phases:
+                near = nearest(name, self.phases)
+                hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(self.phases)}"
+                raise UsageError(f"playbook {printable(self.name)} has no phase {printable(name, 60)!r}{hint}")
+        return tuple(s for s in self.steps if s.phase in wanted)
+
+    def both(self, phase: str, other: str) -> str:
+        """The phases of two runs together, in order; empty: all."""
+        wanted = {*phase.split(","), *other.split(",")}
+        return "" if "" in wanted or wanted >= set(self.phases) else ",".join(p for p in PHASES if p in wanted)

@@ -21,9 +21,9 @@ def policy_name(incident: Incident) -> str:
     return f"irkit-{incident.short}"
 
 
-def policy_ref(incident: Incident) -> ObjectRef:
-    """The policy's name, without uid: that is known once it is created."""
-    return ObjectRef(resource=NETWORKPOLICIES, name=policy_name(incident), namespace=incident.target.namespace)
+def policy_ref(incident: Incident, namespace: str = "") -> ObjectRef:
+    """The policy's name, without uid: that is known once it is created. ``namespace``: default, the incident's."""
+    return ObjectRef(resource=NETWORKPOLICIES, name=policy_name(incident), namespace=namespace or incident.target.namespace)
 
 
 def quarantine_labels(incident: Incident) -> dict[str, str]:
@@ -46,14 +46,14 @@ def kept_labels(incident: Incident) -> tuple[str, ...]:
     return (*target.kept_labels, *(k for k in _REVISION if k in target.labels and k not in target.kept_labels))
 
 
-def deny_policy(incident: Incident) -> Obj:
+def deny_policy(incident: Incident, namespace: str = "") -> Obj:
     """The policy that restricts both directions of this incident's pod and allows nothing, DNS neither: it is an exfiltration channel."""
     return {
         "apiVersion": NETWORKPOLICIES.api_version,
         "kind": NETWORKPOLICIES.kind,
         "metadata": {
             "name": policy_name(incident),
-            "namespace": incident.target.namespace,
+            "namespace": namespace or incident.target.namespace,
             "labels": policy_labels(incident),
             "annotations": {INCIDENT_ANNOTATION: incident.id},
         },

@@ -49,7 +49,7 @@ class Collect:
         workload = incident.target.workload
         if not {p.uid for p in incident.target.siblings} <= {p.uid for p in self.pods}:
             return sorted(found.values(), key=lambda pod: not incident.target.is_suspect(pod))
-        if incident.target.gone:  # what is left of it: its events, its owners and their history, its node
+        if incident.target.gone and incident.target.is_pod:  # what is left of it: its events, its owners and their history, its node
             found.setdefault(incident.target.pod.uid or incident.target.pod.name, incident.target.pod)
         if workload is not None:
             try:

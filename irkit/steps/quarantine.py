@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from irkit.errors import NotFoundError, RefusedError
 from irkit.model.arguments import Pod
 from irkit.model.changes import ABSENT, Await, Change, Check, Create, Edit, FieldValue, Patch, field_value, present
 from irkit.model.incident import LABELS_ANNOTATION, Incident
-from irkit.model.kube import NETWORKPOLICIES, Obj, at, labels_of
+from irkit.model.kube import NETWORKPOLICIES, Obj, ObjectRef, at, labels_of
 from irkit.model.plan import Confirm
 from irkit.network import deny, verdict
 from irkit.ports import Observed, exists
@@ -40,9 +40,9 @@ class Quarantine:
             yield from _judged(self, seen)
             return
         policy = deny.deny_policy(incident)
-        if not _in_force(policy, incident, seen):
+        if not in_force(policy, deny.policy_ref(incident), seen):
             yield Create(ref=deny.policy_ref(incident), object=policy, why="denies all traffic of this incident's pod")
-        if edits := tuple(_label_edits(pod, incident)):
+        if edits := tuple(label_edits(pod, incident.target.labels, incident)):
             yield Patch(ref=self.pod, edits=edits, action="relabel", why="only the incident's policy selects it")
         yield from _judged(self, seen)
         owner = incident.target.controller(pod)
@@ -84,9 +84,8 @@ def _detaching(incident: Incident, seen: Observed) -> Iterator[str]:
     yield from workload.on_detach(incident.target.pod)
 
 
-def _in_force(policy: Obj, incident: Incident, seen: Observed) -> bool:
+def in_force(policy: Obj, ref: ObjectRef, seen: Observed) -> bool:
     """Whether the policy is there as irkit made it. Raises RefusedError where another object has its name, or it was changed."""
-    ref = deny.policy_ref(incident)
     found = next((p for p in seen.cluster.list(NETWORKPOLICIES, ref.namespace) if p["metadata"]["name"] == ref.name), None)
     if found is None:
         return False
@@ -101,17 +100,18 @@ def _in_force(policy: Obj, incident: Incident, seen: Observed) -> bool:
     return True
 
 
-def _label_edits(pod: Obj, incident: Incident) -> Iterator[Edit]:
+def label_edits(pod: Obj, before: Mapping[str, str], incident: Incident) -> Iterator[Edit]:
+    """What makes its labels the quarantine's; ``before``: the labels that are noted on it for people."""
     current, wanted = labels_of(pod), deny.quarantine_labels(incident)
     keep = set(deny.kept_labels(incident))
     for key in sorted(current.keys() - wanted.keys() - keep):
         yield Edit(("metadata", "labels", key), present(current[key]), ABSENT)
     for key, value in wanted.items():
         if current.get(key) != value:
-            before: FieldValue = present(current[key]) if key in current else ABSENT
-            yield Edit(("metadata", "labels", key), before, present(value))
+            was: FieldValue = present(current[key]) if key in current else ABSENT
+            yield Edit(("metadata", "labels", key), was, present(value))
     path = ("metadata", "annotations", LABELS_ANNOTATION)
-    original = msgspec.json.encode(incident.target.labels, order="sorted").decode()
+    original = msgspec.json.encode(before, order="sorted").decode()
     if field_value(pod, path) != present(original) and any(k not in wanted for k in current):
         yield Edit(path, field_value(pod, path), present(original))
 

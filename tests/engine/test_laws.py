@@ -16,7 +16,7 @@ import pytest
 import irkit
 from irkit import steps
 from irkit.app import lift as lifting
-from irkit.app.respond import respond, resume
+from irkit.app.respond import Request, respond, resume
 from irkit.engine import binder, journal, loader, planner
 from irkit.engine.home import Home
 from irkit.errors import RefusedError
@@ -36,13 +36,17 @@ from tests.engine.harness import Bench, Witness, bench
 # One case a step kind: what a playbook would write. `collect` goes before what ends pods.
 CASES: dict[str, dict[str, Any]] = {
     "quarantine": {"pod": "${pod}"},
+    "quarantine-pods": {"pods": "${node.pods}"},
+    "cordon": {"node": "${node}"},
     "collect": {"pods": "${pod.siblings}"},
     "scale-down": {"workload": "${pod.workload}"},
+    "rotate": {"secrets": ("backend-secret",)},
     "verify": {"pod": "${pod}"},
     "notify": {"message": "look at ${pod.name}", "to": ("security",)},
     "manual": {"instruction": "phone the owner of ${pod.namespace}"},
 }
-BEFORE = {"scale-down": ("quarantine", "collect"), "verify": ("quarantine", "collect", "scale-down")}
+TARGETS = {"quarantine-pods": ("node", "node-1"), "cordon": ("node", "node-1")}  # what the case is about, where it is not the suspect
+BEFORE = {"scale-down": ("quarantine", "collect"), "rotate": ("quarantine",), "verify": ("quarantine", "collect", "scale-down")}
 PLAYBOOKS = ("compromised-pod", "isolate-only", "collect-only")
 CLOCKS = {("time", "time"), ("time", "sleep"), ("time", "monotonic"), ("datetime", "now"), ("datetime", "utcnow")}
 KINDS = [kind.kind for kind in steps.KINDS]
@@ -51,7 +55,7 @@ KINDS = [kind.kind for kind in steps.KINDS]
 def playbook_of(kind: str) -> str:
     """A playbook with this step, after those that it needs."""
     lines = ["apiVersion: irkit.dev/v1", "kind: Playbook", "metadata: {name: case, title: Case, severity: low, runbook: case.md}",
-             "parameters: {pod: {type: pod, required: true}}", "phases:", "  containment:"]  # fmt: skip
+             "parameters: {%s: {type: %s, required: true}}" % (2 * TARGETS.get(kind, ("pod",))[:1]), "phases:", "  containment:"]  # fmt: skip
     for step in (*BEFORE.get(kind, ()), kind):
         given = "{" + ", ".join(f"{k}: {_yaml(v)}" for k, v in CASES[step].items()) + "}"
         lines.append(f"    - {{id: do-{step}, step: {step}, with: {given}}}")
@@ -60,6 +64,11 @@ def playbook_of(kind: str) -> str:
 
 def _yaml(value: Any) -> str:
     return "[" + ", ".join(value) + "]" if isinstance(value, tuple) else f'"{value}"'
+
+
+def case_of(b: Bench, tmp_path: Path, kind: str, **changes: Any) -> Request:
+    """The request that runs the case of this kind."""
+    return b.request(playbook=case_file(tmp_path, kind), phase="", target=TARGETS.get(kind, ("", b.box.suspect[1]))[1], **changes)
 
 
 def case_file(tmp_path: Path, kind: str) -> str:
@@ -88,7 +97,7 @@ def test_every_kind_has_a_case():
 @pytest.mark.parametrize("kind", KINDS)
 def test_law_1_converge_apply_the_plan_and_the_plan_is_empty(tmp_path, kind):
     with bench(tmp_path) as b:
-        result = respond(b.ports, b.request(playbook=case_file(tmp_path, kind), phase=""))
+        result = respond(b.ports, case_of(b, tmp_path, kind))
         assert result.exit_code == 0, result
         assert b.events, "somebody is told what happens"
         assert again(b).changes == ()
@@ -111,7 +120,7 @@ def test_law_1_holds_for_every_playbook_and_a_second_run_writes_nothing(tmp_path
 @pytest.mark.parametrize("kind", KINDS)
 def test_law_2_a_dry_run_reads_only(tmp_path, kind):
     with bench(tmp_path) as b:
-        result = respond(b.ports, b.request(playbook=case_file(tmp_path, kind), phase="", dry_run=True))
+        result = respond(b.ports, case_of(b, tmp_path, kind, dry_run=True))
         assert result.outcome == "planned"
         assert b.writes() == []
         assert not b.home.exists() or Home(b.home).ids() == []
@@ -132,7 +141,7 @@ def test_law_3_intent_and_before_image_are_on_disk_before_the_write(tmp_path, ki
             seen.append(verb)
 
         ports = msgspec.structs.replace(b.ports, cluster=Witness(b.ports.cluster, before, lambda *_: None))
-        respond(ports, b.request(playbook=case_file(tmp_path, kind), phase=""))
+        respond(ports, case_of(b, tmp_path, kind))
         intents = {line.body.call: line.body for line in b.lines() if isinstance(line.body, Intent)}
         results = {line.body.call for line in b.lines() if isinstance(line.body, Result)}
         assert results == intents.keys()
