@@ -24,7 +24,7 @@ class Messenger:
 
     def send(self, to: Sequence[str], message: str, incident: Incident) -> str:
         how, lost = [], []
-        for word, contact in meant(to, self._settings.contacts) if to else []:
+        for word, contact in meant(to, self._settings.contacts):
             try:
                 how.append(self._told(word, contact, message, incident))
             except UndeliveredError as error:
