@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from irkit.errors import UsageError
+from irkit.text import printable
+
 Target = Annotated[str | None, typer.Argument(metavar="TARGET", help="POD or kind/name", show_default=False)]
 Selector = Annotated[str | None, typer.Option("-l", "--selector", help="Label selector instead of TARGET")]
 Namespace = Annotated[str, typer.Option("-n", "--namespace", help="Namespace; without it, the context's")]
@@ -23,3 +26,18 @@ Summary = Annotated[str, typer.Option("--summary", metavar="TEXT", help="What wa
 Severity = Annotated[str, typer.Option("--severity", metavar="LEVEL", help="critical, high, medium or low; without it, the playbook's")]
 StartedAt = Annotated[str, typer.Option("--started-at", metavar="TIME", help="Since when: 2026-11-22T03:15:00Z, or '2h ago'")]
 KeepWorkload = Annotated[bool, typer.Option("--keep-workload", help="Leave the workload running; only cut the pod off and collect")]
+Value = Annotated[
+    list[str] | None,
+    typer.Option("--value", metavar="SECRET/KEY=FILE", help="File, or /dev/fd/N, with the value that only its issuer can make; may be given again"),
+]
+
+
+def files(words: list[str] | None) -> dict[str, Path]:
+    """The words of `Value`: files by credential. Raises UsageError; the value itself is never one of the words."""
+    found = {}
+    for word in words or ():
+        name, equals, path = word.partition("=")
+        if not equals or "/" not in name or not path:
+            raise UsageError(f"--value takes SECRET/KEY=FILE, not {printable(name, 80)!r}; the value itself is never given as an argument")
+        found[name] = Path(path)
+    return found

@@ -35,6 +35,7 @@ def respond(
     summary: options.Summary = "",
     severity: options.Severity = "",
     started_at: options.StartedAt = "",
+    value: options.Value = None,
     playbooks: options.Playbooks = None,
 ) -> int:
     """Run a playbook, or one phase of it, against a target."""
@@ -49,7 +50,7 @@ def respond(
         reported=Reported(by=reported_by, summary=summary, severity=severity, started_at=started_at),
     )  # fmt: skip
     configured = wiring.settings(context=context, kubeconfig=kubeconfig, playbooks=playbooks)
-    return run(lambda ports: cases.respond(ports, request), form=output, yes=yes, configured=configured)
+    return run(lambda ports: cases.respond(ports, request), form=output, yes=yes, values=options.files(value), configured=configured)
 
 
 def pairs(words: list[str]) -> dict[str, str]:

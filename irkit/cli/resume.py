@@ -20,6 +20,7 @@ def resume(
     kubeconfig: options.Kubeconfig = None,
     output: options.Output = "text",
     yes: options.Yes = False,
+    value: options.Value = None,
 ) -> int:
     """Go on where a run ended: plan again from what was bound when the incident opened, and do what is missing."""
     from irkit import wiring
@@ -27,4 +28,4 @@ def resume(
     from irkit.cli.running import run
 
     configured = wiring.settings(context=context, kubeconfig=kubeconfig)
-    return run(lambda ports: cases.resume(ports, identifier), form=output, yes=yes, configured=configured)
+    return run(lambda ports: cases.resume(ports, identifier), form=output, yes=yes, values=options.files(value), configured=configured)

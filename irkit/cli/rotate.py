@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from irkit.cli import options
 from irkit.cli.main import SETTINGS
-from irkit.errors import UsageError
-from irkit.text import printable
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)
 Scope = Annotated[
@@ -21,10 +18,6 @@ Due = Annotated[bool, typer.Option("--due", help="Only say what the policy finds
 RevokeFirst = Annotated[bool, typer.Option("--revoke-first", help="End the old values before the restarts, and accept the outage")]
 Include = Annotated[list[Literal["serviceaccount"]] | None, typer.Option("--include", help="Also the ServiceAccount's tokens")]
 Secret = Annotated[list[str] | None, typer.Option("--secret", metavar="NAME", help="Only this Secret, with --scope namespace; may be given again")]
-Value = Annotated[
-    list[str] | None,
-    typer.Option("--value", metavar="SECRET/KEY=FILE", help="File, or /dev/fd/N, with the value that only its issuer can make; may be given again"),
-]
 
 
 @app.command()
@@ -37,7 +30,7 @@ def rotate(
     revoke_first: RevokeFirst = False,
     include: Include = None,
     secret: Secret = None,
-    value: Value = None,
+    value: options.Value = None,
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
     output: options.Output = "text",
@@ -68,15 +61,4 @@ def rotate(
         command="rotate", playbook="rotate", target=target, selector=selector, namespace=namespace, dry_run=dry_run, protected=protected,
         without_evidence=without_evidence,
     )  # fmt: skip
-    return run(lambda ports: rotations.rotate(ports, wish, request), form=output, yes=yes, values=files(value or []), configured=configured)
-
-
-def files(words: list[str]) -> dict[str, Path]:
-    """``SECRET/KEY=FILE`` words. Raises UsageError; the value itself is never one of the words."""
-    found = {}
-    for word in words:
-        name, equals, path = word.partition("=")
-        if not equals or "/" not in name or not path:
-            raise UsageError(f"--value takes SECRET/KEY=FILE, not {printable(name, 80)!r}; the value itself is never given as an argument")
-        found[name] = Path(path)
-    return found
+    return run(lambda ports: rotations.rotate(ports, wish, request), form=output, yes=yes, values=options.files(value), configured=configured)
