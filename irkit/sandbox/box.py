@@ -15,12 +15,15 @@ import msgspec
 from irkit.model.kube import Obj
 from irkit.ports import Clock
 from irkit.sandbox import scenarios, tls
+from irkit.sandbox.accounts import ISSUER, Accounts, Invalid
 from irkit.sandbox.api.router import Router
 from irkit.sandbox.audit import Audit
-from irkit.sandbox.catalog import PODS
+from irkit.sandbox.catalog import PODS, SERVICEACCOUNTS
 from irkit.sandbox.clock import WallClock
 from irkit.sandbox.controllers import node
+from irkit.sandbox.controllers.external_secrets import ExternalSecrets
 from irkit.sandbox.controllers.manager import Manager
+from irkit.sandbox.controllers.providers import IN_CLUSTER
 from irkit.sandbox.logs import Logs, Run
 from irkit.sandbox.names import Names
 from irkit.sandbox.rbac import MASTERS, User
@@ -61,19 +64,23 @@ class Sandbox:
         self.logs = Logs()
         self.database = Logins()
         self.vault = Vault(Names(seed), self._clock, self.database)
-        self._manager = Manager(self.store, self.logs, self._clock, lag)
+        operator = ExternalSecrets(self.vault, self._is_vault)
+        self._accounts = Accounts(self.store, secrets.token_bytes(32))
+        self._manager = Manager(self.store, self.logs, self._clock, lag, (operator.reconcile, self._accounts.reconcile))
         self.scenario: Scenario = scenarios.load(scenario, seed, self.store, self.logs, self._manager.settle)
         self._users: dict[str, User] = {}
         self._audit_log = audit_log
         self.kubeconfig = self.vault_ca = Path()
-        self.vault_token = ""
+        self.vault_token = self._vault_url = ""
 
     def __enter__(self) -> Self:
         self._identity = tls.make()
+        self._accounts.authority = self._identity.ca
         self._audit = Audit(self._clock, self.store.names, self._audit_log)
         context = tls.context(self._identity)
-        self._server = Server(self.store, Router(self.store, self.logs), self._audit, context, self._users.get)
+        self._server = Server(self.store, Router(self.store, self.logs, self._accounts), self._audit, context, self._authenticate)
         self._vault_server = VaultServer(self.vault, context)
+        self._vault_url = self._vault_server.url
         self.kubeconfig = self._admit(ADMIN, "kubeconfig")
         self.vault_ca = self._keep("ca.pem", self._identity.ca)
         self.vault_token = self.vault.tokens.make(["root"], id=f"s.{secrets.token_urlsafe(24)}").id
@@ -94,7 +101,10 @@ class Sandbox:
 
     @property
     def vault_url(self) -> str:
-        return self._vault_server.url
+        return self._vault_url
+
+    def _is_vault(self, server: str) -> bool:
+        return server == IN_CLUSTER or server == self._vault_url
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -148,15 +158,34 @@ class Sandbox:
         """The container crashes and starts again. Raises KeyError where it is not there."""
         node.restart(self.store, self.logs, namespace, pod, container)
 
+    def account(self, namespace: str, name: str) -> Path:
+        """The kubeconfig of a ServiceAccount, with a token that `TokenRequest` gave. Raises KeyError where it is not there."""
+        found = self.store.get(SERVICEACCOUNTS, namespace, name)
+        if found is None:
+            raise KeyError(f"{namespace}/{name}")
+        user = f"system:serviceaccount:{namespace}:{name}"
+        return self._kubeconfig(user, self._accounts.mint(found, [ISSUER], 3600), f"kubeconfig-{namespace}-{name}")
+
+    def _authenticate(self, token: str) -> User | None:
+        if (user := self._users.get(token)) is not None:
+            return user
+        try:
+            return self._accounts.owner(token)
+        except Invalid:
+            return None
+
     def _admit(self, user: User, file: str) -> Path:
         token = secrets.token_urlsafe(24)
         self._users[token] = user
+        return self._kubeconfig(user.name, token, file)
+
+    def _kubeconfig(self, user: str, token: str, file: str) -> Path:
         namespace, authority = self.suspect[0], base64.b64encode(self._identity.ca).decode()
         document = {
             "apiVersion": "v1", "kind": "Config", "current-context": "rehearsal",
             "clusters": [{"name": "rehearsal", "cluster": {"server": self.url, "certificate-authority-data": authority}}],
-            "users": [{"name": user.name, "user": {"token": token}}],
-            "contexts": [{"name": "rehearsal", "context": {"cluster": "rehearsal", "user": user.name, "namespace": namespace}}],
+            "users": [{"name": user, "user": {"token": token}}],
+            "contexts": [{"name": "rehearsal", "context": {"cluster": "rehearsal", "user": user, "namespace": namespace}}],
         }  # fmt: skip
         return self._keep(file, msgspec.json.format(msgspec.json.encode(document)))  # JSON is YAML
 

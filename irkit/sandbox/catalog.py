@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from irkit.model import kube
-from irkit.model.kube import Resource
+from irkit.model.kube import Obj, Resource
 
 READ_WRITE = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -38,6 +38,11 @@ class Served:
     def singular(self) -> str:
         return self.resource.kind.lower()
 
+    def shown(self, obj: Obj) -> Obj:
+        """An object of this kind in the version that was asked for."""
+        version = self.resource.api_version
+        return obj if obj.get("apiVersion") == version else {**obj, "apiVersion": version}
+
     @property
     def verbs(self) -> tuple[str, ...]:
         return ("create",) if self.virtual else READ_WRITE
@@ -49,7 +54,7 @@ NODES = Served(kube.NODES, ("no",), ("status", "proxy"))
 SECRETS = Served(kube.SECRETS)
 CONFIGMAPS = Served(kube.CONFIGMAPS, ("cm",))
 SERVICES = Served(kube.SERVICES, ("svc",), ("status",), ("all",))
-SERVICEACCOUNTS = Served(kube.SERVICEACCOUNTS, ("sa",))
+SERVICEACCOUNTS = Served(kube.SERVICEACCOUNTS, ("sa",), ("token",))
 EVENTS = Served(kube.EVENTS, ("ev",))
 PVCS = Served(kube.PVCS, ("pvc",), ("status",))
 DEPLOYMENTS = Served(kube.DEPLOYMENTS, ("deploy",), ("scale", "status"), ("all",))
@@ -67,6 +72,18 @@ LEASES = Served(kube.LEASES)
 ACCESS_REVIEWS = Served(Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", False), virtual=True)
 RULES_REVIEWS = Served(Resource("authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", False), virtual=True)
 SELF_REVIEWS = Served(Resource("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", False), virtual=True)
+TOKEN_REVIEWS = Served(Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", False), virtual=True)
+OTHERS_REVIEWS = Served(Resource("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", False), virtual=True)
+LOCAL_REVIEWS = Served(Resource("authorization.k8s.io", "v1", "localsubjectaccessreviews", "LocalSubjectAccessReview"), virtual=True)
+
+
+def _external(plural: str, kind: str, short: str, *, namespaced: bool = True) -> Served:
+    return Served(Resource("external-secrets.io", "v1", plural, kind, namespaced), (short,), ("status",), ("external-secrets",))
+
+
+EXTERNAL_SECRETS = _external("externalsecrets", "ExternalSecret", "es")
+SECRET_STORES = _external("secretstores", "SecretStore", "ss")
+CLUSTER_SECRET_STORES = _external("clustersecretstores", "ClusterSecretStore", "css", namespaced=False)
 
 BUILT_IN: tuple[Served, ...] = (
     PODS, NAMESPACES, NODES, SECRETS, CONFIGMAPS, SERVICES, SERVICEACCOUNTS, EVENTS, PVCS,
@@ -83,7 +100,7 @@ BUILT_IN: tuple[Served, ...] = (
     LEASES, Served(kube.PDBS, ("pdb",), ("status",)),
     Served(Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", False), ("sc",)),
     Served(Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", False), ("pc",)),
-    ACCESS_REVIEWS, RULES_REVIEWS, SELF_REVIEWS,
+    ACCESS_REVIEWS, RULES_REVIEWS, SELF_REVIEWS, TOKEN_REVIEWS, OTHERS_REVIEWS, LOCAL_REVIEWS,
 )  # fmt: skip
 
 

@@ -153,9 +153,23 @@ def _event(obj: Obj) -> Obj:
     return {**empty, **obj}
 
 
+def _external_secret(obj: Obj) -> Obj:
+    """The defaults of the operator's CRD."""
+    spec = _with(obj.get("spec") or {}, refreshInterval="1h")
+    remote = {"conversionStrategy": "Default", "decodingStrategy": "None", "metadataPolicy": "None"}
+    spec["target"] = _with(spec.get("target") or {}, creationPolicy="Owner", deletionPolicy="Retain")
+    if spec.get("data"):
+        spec["data"] = [{**item, "remoteRef": _with(item.get("remoteRef") or {}, **remote)} for item in spec["data"]]
+    if spec.get("dataFrom"):
+        spec["dataFrom"] = [{**item, "extract": _with(item["extract"], **remote)} if item.get("extract") else item for item in spec["dataFrom"]]
+    if isinstance(spec.get("secretStoreRef"), dict):
+        spec["secretStoreRef"] = _with(spec["secretStoreRef"], kind="SecretStore")
+    return {**obj, "spec": spec}
+
+
 _KINDS = {
     "Event": _event,
     "Pod": _pod, "Deployment": _deployment, "ReplicaSet": lambda o: _templated(o, replicas=1), "StatefulSet": _stateful_set,
     "DaemonSet": _daemon_set, "Job": _job, "CronJob": _cron_job, "NetworkPolicy": _network_policy, "Secret": _secret,
-    "Service": _service, "Namespace": _namespace,
+    "Service": _service, "ExternalSecret": _external_secret, "Namespace": _namespace,
 }  # fmt: skip

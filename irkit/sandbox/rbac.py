@@ -18,11 +18,12 @@ _DISCOVERY = ("/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/r
 class User:
     name: str
     groups: tuple[str, ...] = ()
+    uid: str = ""
 
     @property
     def info(self) -> Obj:
         """``UserInfo`` as reviews and audit events show it."""
-        return {"username": self.name, "uid": self.name, "groups": list(self.groups)}
+        return {"username": self.name, "uid": self.uid or self.name, "groups": list(self.groups)}
 
 
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
 
 from irkit.model import kube
-from tests.contracts.client import MERGE, Api
+from tests.contracts.client import MERGE, Api, until
 from tests.contracts.conftest import Cluster
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -123,3 +124,123 @@ def test_a_token_that_nobody_has(cluster: Cluster) -> None:
     reply = stranger.send("GET", cluster.path(kube.PODS))
     assert reply.json == {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "Unauthorized",
                           "reason": "Unauthorized", "code": 401}  # fmt: skip
+
+
+# ServiceAccounts and their tokens
+
+
+def account(cluster: Cluster, name: str = "robot") -> dict[str, Any]:
+    """A ServiceAccount that may read pods, by a role that another is aggregated into."""
+    made = cluster.admin.create(cluster.path(kube.SERVICEACCOUNTS), {"metadata": {"name": name}})
+    where, rbac = cluster.namespace, "rbac.authorization.k8s.io"
+    part: dict[str, Any] = {"metadata": {"name": f"part-{where}", "labels": {"of": where}}, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]}
+    whole = {"metadata": {"name": f"whole-{where}"}, "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"of": where}}]}, "rules": []}
+    for role in (part, whole):
+        cluster.admin.create(kube.CLUSTERROLES.path(), role)
+    binding = {"metadata": {"name": "robots"}, "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": f"whole-{where}"},
+               "subjects": [{"kind": "Group", "apiGroup": rbac, "name": f"system:serviceaccounts:{where}"}]}  # fmt: skip
+    cluster.admin.create(cluster.path(kube.ROLEBINDINGS), binding)
+    return made
+
+
+def bearer(cluster: Cluster, token: str) -> Api:
+    api = Api(cluster.kubeconfig, cluster.scratch)
+    api._headers["Authorization"] = f"Bearer {token}"
+    return api
+
+
+def request_token(cluster: Cluster, name: str = "robot", **spec: Any) -> dict[str, Any]:
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+    return cluster.admin.create(cluster.path(kube.SERVICEACCOUNTS, name, "token"), body)
+
+
+def review(cluster: Cluster, token: str) -> dict[str, Any]:
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+    status: dict[str, Any] = cluster.admin.create("/apis/authentication.k8s.io/v1/tokenreviews", body)["status"]
+    return status
+
+
+def test_a_token_is_its_accounts(cluster: Cluster) -> None:
+    made = account(cluster)
+    name, where = f"system:serviceaccount:{cluster.namespace}:robot", cluster.namespace
+    answer = request_token(cluster)
+    assert (answer["kind"], answer["metadata"]["name"], answer["spec"]["expirationSeconds"]) == ("TokenRequest", "robot", 3600)
+    assert answer["status"]["expirationTimestamp"].endswith("Z")
+    token = answer["status"]["token"]
+    assert token.count(".") == 2
+    api = bearer(cluster, token)
+    groups = {"system:serviceaccounts", f"system:serviceaccounts:{where}", "system:authenticated"}
+    user = api.create(WHO, {})["status"]["userInfo"]
+    assert (user["username"], user["uid"], set(user["groups"])) == (name, made["metadata"]["uid"], groups)
+    status = review(cluster, token)
+    assert (status["authenticated"], status["user"]["username"], set(status["user"]["groups"])) == (True, name, groups)
+    until(lambda: api.send("GET", cluster.path(kube.PODS)).status == 200, "the aggregated role is filled")
+    assert api.send("GET", cluster.path(kube.SECRETS)).status == 403
+    asked: dict[str, Any] = {"user": name, "groups": sorted(groups), "resourceAttributes": {"verb": "list", "resource": "pods", "namespace": where}}
+    other: dict[str, Any] = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked}
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    assert cluster.admin.create(path, other)["status"]["allowed"] is True
+    other["spec"] = {**asked, "resourceAttributes": {**asked["resourceAttributes"], "verb": "delete"}}
+    assert cluster.admin.create(path, other)["status"]["allowed"] is False
+    assert api.send("POST", path, other).status == 403  # only who may ask of others
+
+
+def test_a_token_ends_with_its_account(cluster: Cluster) -> None:
+    account(cluster)
+    token = request_token(cluster)["status"]["token"]
+    api, path = bearer(cluster, token), cluster.path(kube.SERVICEACCOUNTS, "robot")
+    assert api.send("POST", WHO, {}).status == 201
+    cluster.admin.send("DELETE", path).ok()
+    assert until(lambda: api.send("POST", WHO, {}).status == 401, "the token is refused", 30)
+    status = review(cluster, token)
+    assert (status.get("authenticated", False), status["user"]) == (False, {})
+    assert "invalid" in status["error"]
+    cluster.admin.create(cluster.path(kube.SERVICEACCOUNTS), {"metadata": {"name": "robot"}})
+    assert api.send("POST", WHO, {}).status == 401  # another uid
+    assert bearer(cluster, request_token(cluster)["status"]["token"]).send("POST", WHO, {}).status == 201
+    assert cluster.admin.send("POST", cluster.path(kube.SERVICEACCOUNTS, "nobody", "token"), {"spec": {}}).status in (400, 404)
+
+
+def test_a_token_ends_with_its_pod(cluster: Cluster) -> None:
+    account(cluster)
+    pod = cluster.pod("p", {"a": "b"}, serviceAccountName="robot")
+    bound = {"kind": "Pod", "apiVersion": "v1", "name": "p", "uid": pod["metadata"]["uid"]}
+    api = bearer(cluster, request_token(cluster, boundObjectRef=bound)["status"]["token"])
+    assert api.send("POST", WHO, {}).status == 201
+    cluster.admin.send("DELETE", cluster.path(kube.PODS, "p"), {"gracePeriodSeconds": 0}).ok()
+    until(lambda: api.send("POST", WHO, {}).status == 401, "the token is refused", 30)
+
+
+def test_a_token_that_is_too_short_lived(cluster: Cluster) -> None:
+    account(cluster)
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 60}}
+    reply = cluster.admin.send("POST", cluster.path(kube.SERVICEACCOUNTS, "robot", "token"), body)
+    assert (reply.status, reply.json["details"]["causes"][0]["field"]) == (422, "spec.expirationSeconds")
+    assert "may not specify a duration less than 10 minutes" in reply.json["message"]
+
+
+def test_a_token_in_a_secret_of_old(cluster: Cluster) -> None:
+    made = account(cluster)
+    annotations = {"kubernetes.io/service-account.name": "robot"}
+    body = {"metadata": {"name": "old", "annotations": annotations}, "type": "kubernetes.io/service-account-token"}
+    cluster.admin.create(cluster.path(kube.SECRETS), body)
+
+    def filled() -> dict[str, str] | None:
+        found: dict[str, Any] = cluster.admin.get(cluster.path(kube.SECRETS, "old"))
+        return found["data"] if "token" in found.get("data", {}) else None
+
+    data = until(filled, "the Secret has its token")
+    assert set(data) == {"token", "ca.crt", "namespace"}
+    assert (
+        cluster.admin.get(cluster.path(kube.SECRETS, "old"))["metadata"]["annotations"]["kubernetes.io/service-account.uid"]
+        == made["metadata"]["uid"]
+    )
+    api = bearer(cluster, base64.b64decode(data["token"]).decode())
+    assert api.send("POST", WHO, {}).status == 201
+    cluster.admin.send("DELETE", cluster.path(kube.SECRETS, "old")).ok()
+    until(lambda: api.send("POST", WHO, {}).status == 401, "the token is refused", 30)
+    cluster.admin.create(cluster.path(kube.SECRETS), body)
+    api = bearer(cluster, base64.b64decode(until(filled, "another token")["token"]).decode())
+    cluster.admin.send("DELETE", cluster.path(kube.SERVICEACCOUNTS, "robot")).ok()
+    until(lambda: api.send("POST", WHO, {}).status == 401, "the token is refused", 30)
+    until(lambda: cluster.admin.send("GET", cluster.path(kube.SECRETS, "old")).status == 404, "its Secret goes with it", 30)

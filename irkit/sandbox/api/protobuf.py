@@ -31,10 +31,15 @@ _MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
     "ConfigMap": {1: ("metadata", "ObjectMeta"), 2: ("data", "map"), 3: ("binaryData", "bytemap"), 4: ("immutable", "flag")},
     "DeleteOptions": {1: ("gracePeriodSeconds", "number"), 2: ("preconditions", "Preconditions"), 4: ("propagationPolicy", "text"),
                       5: ("dryRun", "texts")},
+    "ServiceAccount": {1: ("metadata", "ObjectMeta")},
+    "TokenRequest": {1: ("metadata", "ObjectMeta"), 2: ("spec", "TokenSpec")},
+    "TokenSpec": {1: ("audiences", "texts"), 3: ("boundObjectRef", "BoundObject"), 4: ("expirationSeconds", "number")},
+    "BoundObject": {1: ("kind", "text"), 2: ("apiVersion", "text"), 3: ("name", "text"), 4: ("uid", "text")},
     "Eviction": {1: ("metadata", "ObjectMeta"), 2: ("deleteOptions", "DeleteOptions")},
     "Preconditions": {1: ("uid", "text"), 2: ("resourceVersion", "text")},
 }  # fmt: skip
-_INNER = {"Unknown", "TypeMeta", "ObjectMeta", "AccessSpec", "ResourceAttributes", "NonResourceAttributes", "RulesSpec", "Preconditions"}
+_INNER = {"Unknown", "TypeMeta", "ObjectMeta", "AccessSpec", "ResourceAttributes", "NonResourceAttributes", "RulesSpec", "Preconditions",
+          "TokenSpec", "BoundObject"}  # fmt: skip
 
 
 def decode(body: bytes) -> Obj | None:

@@ -42,7 +42,7 @@ class Reads:
             return Answer(
                 table(served, [found], self._store.now(), {"resourceVersion": found["metadata"]["resourceVersion"]}, include=_include(call))
             )
-        return Answer(found)
+        return Answer(served.shown(found))
 
     def page(self, served: Served, call: Call) -> Answer:
         limit = call.number("limit") or 0
@@ -132,7 +132,7 @@ class Reads:
                 return
 
     def _event(self, served: Served, call: Call, kind: str, obj: Obj) -> bytes:
-        shown: Any = obj
+        shown: Any = served.shown(obj)
         if _as_table(call):
             shown = table(served, [obj], self._store.now(), {"resourceVersion": obj["metadata"]["resourceVersion"]}, include=_include(call))
         return msgspec.json.encode({"type": kind, "object": shown}) + b"\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from irkit.sandbox import rbac
+from irkit.sandbox.accounts import Accounts
 from irkit.sandbox.api import discovery, reads, reviews, subresources, writes
 from irkit.sandbox.api.call import Answer, Call
 from irkit.sandbox.catalog import NODES, PODS, Served
@@ -12,8 +13,8 @@ from irkit.sandbox.store import Store
 
 
 class Router:
-    def __init__(self, store: Store, logs: Logs) -> None:
-        self._store, self._logs = store, logs
+    def __init__(self, store: Store, logs: Logs, accounts: Accounts) -> None:
+        self._store, self._logs, self._accounts = store, logs, accounts
         self._reads = reads.Reads(store)
 
     def answer(self, call: Call) -> Answer:
@@ -43,7 +44,9 @@ class Router:
             raise forbidden(served, "", call.attributes.refusal(call.user))
         if call.method != "POST":
             raise no_such_method()
-        return reviews.answer(self._store, served, call)
+        if served in reviews.OF_OTHERS and not rbac.may(self._store, call.user, call.attributes):
+            raise forbidden(served, "", call.attributes.refusal(call.user))
+        return reviews.answer(self._store, self._accounts, served, call)
 
     def _resource(self, served: Served, call: Call) -> Answer:
         match call.verb:
@@ -71,6 +74,8 @@ class Router:
                 return subresources.proxy(self._store, call)
             case "log", "GET" if served is PODS:
                 return subresources.log(self._store, self._logs, call)
+            case "token", "POST":
+                return subresources.token(self._store, self._accounts, call)
             case "eviction", "POST":
                 return subresources.evict(self._store, call)
             case "scale", "GET" | "PUT" | "PATCH":

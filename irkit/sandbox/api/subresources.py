@@ -1,4 +1,4 @@
-"""scale, log, eviction, and the proxy to a node."""
+"""scale, log, token, eviction, and the proxy to a node."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import msgspec
 
 from irkit.model.kube import Obj, Resource, at, labels_of, selects
 from irkit.sandbox import logs, validation
+from irkit.sandbox.accounts import ISSUER, Accounts
 from irkit.sandbox.api.call import Answer, Call
 from irkit.sandbox.api.writes import check_version, patch
-from irkit.sandbox.catalog import NODES, PODS, Served
-from irkit.sandbox.clock import parse
+from irkit.sandbox.catalog import NODES, PODS, SECRETS, SERVICEACCOUNTS, Served
+from irkit.sandbox.clock import parse, stamp
 from irkit.sandbox.controllers.owners import terminate
-from irkit.sandbox.failures import Failure, bad_request, conflict, invalid, no_such_method, not_found
+from irkit.sandbox.failures import Cause, Failure, bad_request, conflict, invalid, no_such_method, not_found
 from irkit.sandbox.logs import Logs, Query
 from irkit.sandbox.selectors import formatted
 from irkit.sandbox.store import Store
 
+_TOKEN_REQUEST = Served(Resource("authentication.k8s.io", "v1", "tokenrequests", "TokenRequest"))
 _SCALE = Served(Resource("autoscaling", "v1", "scales", "Scale"))
 
 
@@ -103,6 +105,36 @@ def _query(store: Store, call: Call) -> Query:
         except ValueError as error:
             raise bad_request(f"sinceTime: {error}") from None
     return Query(call.flag("timestamps"), call.number("tailLines"), since, call.number("limitBytes"))
+
+
+def token(store: Store, accounts: Accounts, call: Call) -> Answer:
+    """A new token of a ServiceAccount (registry/core/serviceaccount/storage/token.go)."""
+    account = _object(store, SERVICEACCOUNTS, call)
+    asked = call.document() if call.body else {}
+    spec = asked.get("spec") or {}
+    seconds, audiences = spec.get("expirationSeconds", 3600), list(spec.get("audiences") or [ISSUER])
+    if not isinstance(seconds, int) or seconds < 600:
+        cause = Cause("spec.expirationSeconds", f"Invalid value: {seconds}: may not specify a duration less than 10 minutes")
+        raise invalid(_TOKEN_REQUEST, "", [cause])
+    bound = spec.get("boundObjectRef")
+    minted = accounts.mint(account, audiences, seconds, _bound(store, call, bound) if bound else None)
+    meta = {key: account["metadata"][key] for key in ("name", "namespace")} | {"creationTimestamp": stamp(store.now())}
+    given = {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": bound}
+    return Answer({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": meta, "spec": given,
+                   "status": {"token": minted, "expirationTimestamp": accounts.expires(seconds)}}, 201)  # fmt: skip
+
+
+def _bound(store: Store, call: Call, reference: Obj) -> Obj:
+    served = {"Pod": PODS, "Secret": SECRETS}.get(reference.get("kind", ""))
+    if served is None:
+        raise bad_request(f"cannot bind token for serviceaccount to object of type v1, Kind={reference.get('kind')}")
+    found = store.get(served, call.namespace, reference.get("name", ""))
+    if found is None:
+        raise not_found(served, reference.get("name", ""))
+    if reference.get("uid") not in (None, "", found["metadata"]["uid"]):
+        why = f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. The object might have been deleted"
+        raise conflict(served, reference["name"], why)
+    return found
 
 
 def evict(store: Store, call: Call) -> Answer:

@@ -119,6 +119,11 @@ def _about(obj: Obj, now: datetime) -> str:
     return f"{at(obj, ('involvedObject', 'kind'), '').lower()}/{at(obj, ('involvedObject', 'name'), '')}"
 
 
+def _ready(field: str) -> _Cell:
+    """A field of the condition Ready."""
+    return lambda obj, now: next((c.get(field) for c in at(obj, ("status", "conditions"), []) if c["type"] == "Ready"), None)
+
+
 def _fraction(part: str, *whole: str) -> _Cell:
     return lambda obj, now: f"{at(obj, ('status', part), 0)}/{at(obj, whole, 0)}"
 
@@ -133,6 +138,8 @@ def _count(name: str, *path: str) -> _Column:
     return _Column(name, _get(*path, default=0), type="integer")
 
 
+_STORE = (_Column("AGE", _AGE.cell, type="date"), _Column("Status", _ready("reason")),
+          _Column("Capabilities", _get("status", "capabilities", default=None)), _Column("Ready", _ready("status")))  # fmt: skip
 _COLUMNS: dict[str, tuple[_Column, ...]] = {
     "Pod": (_Column("Ready", _pod_ready), _Column("Status", _pod_status), _Column("Restarts", _restarts), _AGE,
             _Column("IP", _get("status", "podIP"), True), _Column("Node", _get("spec", "nodeName"), True),
@@ -154,6 +161,11 @@ _COLUMNS: dict[str, tuple[_Column, ...]] = {
     "Node": (_Column("Status", _node_status), _Column("Roles", _roles), _AGE, _Column("Version", _get("status", "nodeInfo", "kubeletVersion"))),
     "ConfigMap": (_Column("Data", lambda o, n: len(o.get("data") or {}) + len(o.get("binaryData") or {}), type="integer"), _AGE),
     "Secret": (_Column("Type", _get("type")), _Column("Data", lambda o, n: len(o.get("data") or {}), type="integer"), _AGE),
+    "ExternalSecret": (_Column("StoreType", _get("spec", "secretStoreRef", "kind", default=None)),
+                       _Column("Store", _get("spec", "secretStoreRef", "name", default=None)),
+                       _Column("Refresh Interval", _get("spec", "refreshInterval", default=None)), _Column("Status", _ready("reason")),
+                       _Column("Ready", _ready("status"))),
+    "SecretStore": _STORE, "ClusterSecretStore": _STORE,
     "Lease": (_Column("Holder", _get("spec", "holderIdentity")), _AGE),
     "Event": (_Column("Last Seen", _last_seen), _Column("Type", _get("type")), _Column("Reason", _get("reason")), _Column("Object", _about),
               _Column("Message", lambda o, n: str(o.get("message", "")).strip())),

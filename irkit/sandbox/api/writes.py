@@ -41,7 +41,7 @@ def create(store: Store, served: Served, call: Call) -> Answer:
         raise bad_request("resourceVersion should not be set on objects to be created")
     if not meta.get("name") and meta.get("generateName"):
         meta["name"] = meta["generateName"] + store.names.suffix("name", call.namespace, meta["generateName"])
-    return Answer(_insert(store, served, call, {**body, "metadata": meta}, "Update"), 201)
+    return Answer(served.shown(_insert(store, served, call, {**body, "metadata": meta}, "Update")), 201)
 
 
 def _insert(store: Store, served: Served, call: Call, body: Obj, operation: str) -> Obj:
@@ -100,7 +100,7 @@ def modify(store: Store, served: Served, call: Call) -> Answer:
             wanted, owned = _patched(served, call, current), False
         result = _settled(served, call, current, wanted)
         stored = store.replace(served, result, manager=call.manager, subresource=call.subresource, dry_run=dry_run, owned=owned)
-    return Answer(stored)
+    return Answer(served.shown(stored))
 
 
 def _create_by_apply(store: Store, served: Served, call: Call) -> Answer:

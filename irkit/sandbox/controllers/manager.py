@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from irkit.ports import Clock
-from irkit.sandbox.controllers import daemonset, deployment, endpoints, garbage, job, node, replicaset, statefulset
+from irkit.sandbox.controllers import aggregation, daemonset, deployment, endpoints, garbage, job, node, replicaset, statefulset
 from irkit.sandbox.failures import Failure
 from irkit.sandbox.logs import Logs
 from irkit.sandbox.store import Store
 
-STEPS = (garbage.namespaces, deployment.reconcile, replicaset.reconcile, statefulset.reconcile, daemonset.reconcile, job.reconcile, garbage.collect,
-         endpoints.reconcile, node.schedule)  # fmt: skip
+STEPS = (garbage.namespaces, aggregation.reconcile, deployment.reconcile, replicaset.reconcile, statefulset.reconcile, daemonset.reconcile,
+         job.reconcile, garbage.collect, endpoints.reconcile, node.schedule)  # fmt: skip
 ROUNDS = 500
 """More rounds than any rollout here takes; two controllers that undo each other end there."""
 
@@ -22,11 +22,12 @@ class Manager:
     """One thread that wakes at each write, waits ``lag`` seconds by the clock, and settles the cluster.
 
     So an answer comes before its consequences, as from a real API server: a relabelled pod still has its owner for a
-    moment. With ``lag`` 0 that moment is as short as the machine allows, and is still there.
+    moment. With ``lag`` 0 that moment is as short as the machine allows, and is still there. ``operators`` are controllers of add-ons.
     """
 
-    def __init__(self, store: Store, logs: Logs, clock: Clock, lag: float) -> None:
+    def __init__(self, store: Store, logs: Logs, clock: Clock, lag: float, operators: Sequence[Callable[[Store], None]] = ()) -> None:
         self._store, self._logs, self._clock, self._lag = store, logs, clock, lag
+        self._steps = (*operators, *STEPS)
         self._seen = 0
         self._stopped = False
         self._held = 0
@@ -70,7 +71,7 @@ class Manager:
             return self._store.changed.wait_for(lambda: self._seen == self._store.version, timeout)
 
     def _round(self) -> None:
-        for step in STEPS:
+        for step in self._steps:
             self._act(step)
         self._act(lambda store: node.run(store, self._logs))
 
