@@ -16,7 +16,7 @@ Scope = Annotated[
 ]
 Due = Annotated[bool, typer.Option("--due", help="Only say what the policy finds due, its age and where that was read; 0: nothing, 5: something")]
 RevokeFirst = Annotated[bool, typer.Option("--revoke-first", help="End the old values before the restarts, and accept the outage")]
-Include = Annotated[list[Literal["serviceaccount"]] | None, typer.Option("--include", help="Also the ServiceAccount's tokens")]
+Include = Annotated[Literal["serviceaccount"] | None, typer.Option("--include", help="Also the ServiceAccount's tokens")]
 Secret = Annotated[list[str] | None, typer.Option("--secret", metavar="NAME", help="Only this Secret, with --scope namespace; may be given again")]
 
 
@@ -55,7 +55,7 @@ def rotate(
         from irkit.cli.due import show
 
         return show(lambda ports: due_cases.due(ports, namespace), output, configured)
-    wish = rotations.Wish(scope=scope or ("pod" if target or selector else "namespace"), revoke_first=revoke_first, include=tuple(include or ()),
+    wish = rotations.Wish(scope=scope or ("pod" if target or selector else "namespace"), revoke_first=revoke_first, include=(include,) if include else (),
                           secrets=tuple(secret or ()))  # fmt: skip
     request = cases.Request(
         command="rotate", playbook="rotate", target=target, selector=selector, namespace=namespace, dry_run=dry_run, protected=protected,
