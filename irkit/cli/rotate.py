@@ -55,8 +55,10 @@ def rotate(
         from irkit.cli.due import show
 
         return show(lambda ports: due_cases.due(ports, namespace), output, configured)
-    wish = rotations.Wish(scope=scope or ("pod" if target or selector else "namespace"), revoke_first=revoke_first, include=(include,) if include else (),
-                          secrets=tuple(secret or ()))  # fmt: skip
+    wish = rotations.Wish(
+        scope=scope or ("pod" if target or selector else "namespace"), revoke_first=revoke_first, include=(include,) if include else (),
+        secrets=tuple(secret or ()),
+    )  # fmt: skip
     request = cases.Request(
         command="rotate", playbook="rotate", target=target, selector=selector, namespace=namespace, dry_run=dry_run, protected=protected,
         without_evidence=without_evidence,
