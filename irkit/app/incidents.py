@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from irkit.app import closing
 from irkit.engine import journal
 from irkit.engine.home import Home
 from irkit.engine.state import State
 from irkit.errors import EvidenceError, UsageError
+from irkit.evidence.store import BagStore
 from irkit.model.changes import title
 from irkit.model.outcome import reason, word
-from irkit.model.record import Approved, Closed, Intent, Line, Ran, Refused, Result, Sealed, StepEnded
+from irkit.model.record import Approved, Body, Closed, Intent, Line, Ran, Refused, Result, Sealed, StepEnded, Told, Waived
 from irkit.settings import Settings
+from irkit.text import plural
 
 
 def summaries(settings: Settings) -> list[dict[str, Any]]:
@@ -22,11 +25,12 @@ def summaries(settings: Settings) -> list[dict[str, Any]]:
             state = home.load(identifier)
         except EvidenceError as error:
             found.append({"id": identifier, "status": f"unreadable: {error.message}", "kind": "", "pod": "", "namespace": "", "context": "",
-                          "bags": 0})  # fmt: skip
+                          "bags": 0, "opened": "", "severity": "", "summary": ""})  # fmt: skip
             continue
         target = state.incident.target
         found.append({"id": identifier, "status": state.status, "kind": target.pod.kind, "pod": target.pod.name, "namespace": target.namespace,
-                      "context": state.incident.cluster.context, "bags": len(state.bags)})  # fmt: skip
+                      "context": state.incident.cluster.context, "bags": len(state.bags),
+                      "opened": state.incident.opened, "severity": state.severity, "summary": state.reported.summary})  # fmt: skip
     return found
 
 
@@ -40,14 +44,16 @@ def show(settings: Settings, identifier: str | None) -> dict[str, Any]:
     state = home.load(identifier)
     incident = state.incident
     lines = journal.read(home.journal(identifier)).lines
-    target = incident.target
+    target, said = incident.target, state.reported
+    left = closing.left(state, BagStore(home.directory(identifier) / "bags"))
     return {
         "apiVersion": "irkit.dev/v1", "kind": "Incident", "id": identifier, "status": state.status, "opened": incident.opened,
+        "severity": state.severity, "reportedBy": said.by, "summary": said.summary, "startedAt": said.started_at,
         "operator": incident.operator.name, "playbook": f"{incident.playbook} {incident.phase}".strip(), "context": incident.cluster.context,
         "server": incident.cluster.server, "cluster": incident.cluster.uid, "target": str(target.pod),
         "workload": str(target.workload) if target.workload else "none", "timeline": _timeline(lines, state),
         "bags": [str(home.directory(identifier) / "bags" / str(n)) for n in range(1, len(state.bags) + 1)],
-        "next": _next(state),
+        "left": [one.what for one in left], "closed": _closed(lines), "next": left[0].next if left else _next(state),
     }  # fmt: skip
 
 
@@ -58,6 +64,14 @@ def _next(state: State) -> str:
     if state.status == "lifting":
         return f"irkit lift {identifier}"
     return f"irkit resume {identifier}" if state.unfinished else f"irkit verify {identifier}"
+
+
+def _closed(lines: tuple[Line, ...]) -> dict[str, Any] | None:
+    """How, by whom and why it was closed or lifted the last time."""
+    last = next((line for line in reversed(lines) if isinstance(line.body, Closed)), None)
+    if last is None or not isinstance(last.body, Closed):
+        return None
+    return {"at": last.at, "how": last.body.how, "by": last.body.by, "reason": last.body.reason, "left": list(last.body.left)}
 
 
 def _timeline(lines: tuple[Line, ...], state: State) -> list[dict[str, str]]:
@@ -73,10 +87,6 @@ def _text(line: Line, state: State) -> str:
     match line.body:
         case Ran() as ran:
             return f"irkit {ran.command}: {ran.event}" + (f", exit code {ran.exit_code}" if ran.event == "end" else "")
-        case Approved() as approved:
-            return f"approved by {approved.by}: {', '.join(approved.steps)}"
-        case Refused() as refused:
-            return f"declined by {refused.by}: {', '.join(refused.steps)}"
         case Intent() as intent:
             return "" if intent.call in state.results else f"begun, outcome not known: {title(intent.change)}"
         case Result() as found:
@@ -88,6 +98,22 @@ def _text(line: Line, state: State) -> str:
             return f"step {ended.step}: {word(ended.outcome)}"
         case Sealed() as sealed:
             return f"bag sealed: {sealed.bag.artefacts} artefacts"
+    return said(line.body)
+
+
+def said(body: Body) -> str:
+    """What a human decided or reported; empty for everything else."""
+    match body:
+        case Approved() as approved:
+            return f"approved by {approved.by}: {', '.join(approved.steps)}"
+        case Refused() as refused:
+            return f"declined by {refused.by}: {', '.join(refused.steps)}"
+        case Waived() as waived:
+            return f"{plural(len(waived.pods), 'pod')} may end without evidence, by {waived.by}: {waived.reason}"
+        case Told() as told:
+            words = {"by": told.reported.by, "severity": told.reported.severity, "since": told.reported.started_at, "": told.reported.summary}
+            return f"reported, by {told.by}: " + ", ".join(f"{name} {value}".strip() for name, value in words.items() if value)
         case Closed() as closed:
-            return f"closed: {closed.how}"
+            why = f", by {closed.by}" if closed.by else ""
+            return f"{closed.how}{why}" + (f": {closed.reason}" if closed.reason else "")
     return ""

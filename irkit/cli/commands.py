@@ -10,7 +10,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "respond": ("irkit.cli.respond", "Run a playbook, or one phase of it."),
     "resume": ("irkit.cli.resume", "Go on where a run was interrupted."),
     "lift": ("irkit.cli.lift", "Undo a containment: the workload back, the pod kept, returned or deleted."),
-    "incident": ("irkit.cli.incident", "List and show incidents."),
+    "incident": ("irkit.cli.incident", "List, show, report and close incidents."),
     "bundle": ("irkit.cli.bundle", "Verify and show evidence."),
     "playbook": ("irkit.cli.playbook", "List, show, validate playbooks; their schema and their rights."),
     "rehearse": ("irkit.cli.rehearse", "See or practise a containment on the built-in cluster."),

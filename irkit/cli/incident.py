@@ -1,7 +1,8 @@
-"""`irkit incident`: what there was."""
+"""`irkit incident`: what there was, the post-mortem of it, and its end."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,9 @@ import typer
 from irkit.cli import options
 from irkit.cli.main import SETTINGS
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False, context_settings=SETTINGS, help="List and show incidents.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, add_completion=False, context_settings=SETTINGS, help="List, show, report and close incidents."
+)
 Identifier = Annotated[str | None, typer.Argument(metavar="[ID]", help="Incident; without it, the newest", show_default=False)]
 
 
@@ -29,8 +32,8 @@ def list_(output: options.Output = "text") -> int:
         out.line("no incidents yet")
         out.line("  next:      irkit contain POD -n NAMESPACE")
         return 0
-    streams.table(out, ("incident", "status", "target", "context", "bags"),
-                  [(i["id"], i["status"], _target(i), i["context"], str(i["bags"])) for i in items])  # fmt: skip
+    streams.table(out, ("incident", "status", "severity", "target", "context", "bags"),
+                  [(i["id"], i["status"], i["severity"], _target(i), i["context"], str(i["bags"])) for i in items])  # fmt: skip
     out.line(f"  next:      irkit incident show {items[0]['id']}")
     return 0
 
@@ -61,10 +64,60 @@ def show(identifier: Identifier = None, output: options.Output = "text") -> int:
 def _tell(out: Any, found: dict[str, Any]) -> None:
     from irkit.text import printable
 
-    for name in ("id", "status", "opened", "operator", "playbook", "context", "server", "cluster", "target", "workload"):
-        out.line(f"  {name:<10} {printable(found[name], 400)}", hang=13)
+    for name in ("id", "status", "severity", "summary", "opened", "operator", "playbook", "context", "server", "cluster", "target", "workload"):
+        if found[name]:
+            out.line(f"  {name:<10} {printable(found[name], 400)}", hang=13)
+    for name, key in (("reported", "reportedBy"), ("since", "startedAt")):
+        if found[key]:
+            out.line(f"  {name:<10} {printable(found[key], 400)}", hang=13)
     for line in found["timeline"]:
         out.line(f"  {line['at'][:23]}  {printable(line['text'], 400)}", hang=27)
     for bag in found["bags"]:
         out.line(f"  evidence   {bag}")
+    for what in found["left"]:
+        out.line(f"  left       {printable(what, 600)}", style="yellow", hang=13)
     out.line(f"  next:      {found['next']}")
+
+
+@app.command()
+def report(
+    identifier: Identifier = None,
+    directory: Annotated[Path | None, typer.Option("--output-dir", metavar="DIR", help="Where to write it; without it, beside the journal")] = None,
+    output: options.Output = "text",
+) -> int:
+    """Draft the post-mortem from journal and bags: Markdown to edit, and one HTML file to read and print."""
+    from irkit import wiring
+    from irkit.app import report as cases
+    from irkit.cli import output as streams
+    from irkit.text import plural, printable
+
+    found = cases.write(wiring.settings(), identifier, directory)
+    if output == "json":
+        streams.document(found)
+        return 0
+    out = streams.stdout()
+    out.line(f"Drafted. {plural(found['timeline'], 'moment')}, {plural(found['tasks'], 'task')}, {plural(len(found['left']), 'thing')} left to do.")
+    for what in found["left"][:10]:
+        out.line(f"  left       {printable(what, 400)}", hang=13)
+    out.line(f"  edit       {found['markdown']}")
+    out.line(f"  read       {found['html']}")
+    out.line(f"  next:      {found['next']}")
+    return 0
+
+
+@app.command()
+def close(
+    identifier: Identifier = None,
+    anyway: Annotated[str, typer.Option("--anyway", metavar="REASON", help="Close it though something is left; goes on record")] = "",
+    context: options.Context = None,
+    kubeconfig: options.Kubeconfig = None,
+    output: options.Output = "text",
+    yes: options.Yes = False,
+) -> int:
+    """Put on record that an incident is over. Refuses while something of it is half done, and says what."""
+    from irkit import wiring
+    from irkit.app import closing
+    from irkit.cli.running import run
+
+    configured = wiring.settings(context=context, kubeconfig=kubeconfig)
+    return run(lambda ports: closing.close(ports, identifier, anyway=anyway), form=output, yes=yes, configured=configured)

@@ -75,6 +75,8 @@ def _leak(leak: dict[str, object]) -> str:
 
 def _good(result: RunResult, name: str) -> str:
     verdict = (result.isolation or {}).get("verdict")
+    if result.command == "close":
+        return f"Closed. Incident {result.incident}, on record."
     if result.command == "lift":
         return f"Lifted. {name}: {result.steps[0].why}."
     if verdict == "isolated" and result.command != "verify":
