@@ -6,10 +6,10 @@ may and whether it would accept it, show, ask, open the journal, save what was s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 
@@ -33,14 +33,16 @@ from irkit.errors import Declined, RefusedError, UsageError
 from irkit.model.changes import Patch
 from irkit.model.incident import ClusterIdentity, Incident, Operator, Reported, Target
 from irkit.model.kube import NAMESPACES
-from irkit.model.plan import Plan
+from irkit.model.outcome import Skipped
+from irkit.model.plan import Plan, StepSpec
 from irkit.model.playbook import Playbook
-from irkit.model.record import Opened, Told, Waived
+from irkit.model.record import Extended, Opened, StepEnded, Told, Waived
 from irkit.ports import Observed, Ports
 from irkit.steps.collect import Kind
 from irkit.text import nearest, printable
 
 _NOTHING = Reported()
+_NONE: Mapping[str, Any] = {}
 KINDS_OF_EVIDENCE: tuple[str, ...] = get_args(Kind)
 
 
@@ -80,9 +82,9 @@ def respond(ports: Ports, request: Request) -> RunResult:
         target = binding.bind(ports, playbook, request.phase, wanted, namespace, snapshot)
         incident = _incident(request, playbook, target, where.result(), who.result(), ports)
         _refuse_protected(request, target, ports)
-        if not request.read_only and (state := _open_incident(incident, ports, unfinished=request.given is not None)) is not None:
+        if not request.read_only and (state := _open_incident(incident, ports, playbook, given=request.given is not None)) is not None:
             ports.listen(Joined(state.incident))
-            return _joined(ports, request, state, snapshot, pool)
+            return _joined(ports, request, incident, state, snapshot, pool)
         return _new(ports, request, playbook, incident, snapshot, pool)
 
 
@@ -129,35 +131,41 @@ def _refuse_protected(request: Request, target: Target, ports: Ports) -> None:
                            next=f"the same command with --protected {printable(target.namespace)}")  # fmt: skip
 
 
-def _open_incident(incident: Incident, ports: Ports, *, unfinished: bool) -> State | None:
-    """The newest incident of this very pod on this cluster and with this playbook that was neither lifted nor closed.
+def _open_incident(incident: Incident, ports: Ports, playbook: Playbook, *, given: bool) -> State | None:
+    """The newest incident of this very target on this cluster and with this playbook that was neither lifted nor closed.
 
-    ``unfinished``: only one that has something left to do, with the very same steps: what was rotated can be rotated again.
+    What was rotated can be rotated again: where the steps rotate, only one is joined that has something left to do, or
+    whose writes are in force. ``given``: only one with the very same steps that has something left to do.
     """
     home = Home(ports.settings.home)
+    rotates = any(s.step == "rotate" for s in playbook.of(incident.phase))
     for opened in home.opened():
         old = opened.incident
         same = old.target.pod.uid == incident.target.pod.uid and old.target.pod.name == incident.target.pod.name
-        if same and old.cluster.uid == incident.cluster.uid and (old.playbook, old.phase) == (incident.playbook, incident.phase):
-            state = home.load(old.id)
-            if unfinished and (old.playbook_digest != incident.playbook_digest or not state.unfinished):
-                continue
-            if not state.over and not (state := handover.caught_up(ports.cluster, state, home)).over:
-                return state
+        if not same or old.cluster.uid != incident.cluster.uid or old.playbook != incident.playbook:
+            continue
+        state = home.load(old.id)
+        if given and (old.playbook_digest != incident.playbook_digest or not state.unfinished):
+            continue
+        if rotates and state.status == "done":
+            continue
+        if not state.over and not (state := handover.caught_up(ports.cluster, state, home)).over:
+            return state
     return None
 
 
 def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident, snapshot: Snapshot, pool: ThreadPoolExecutor) -> RunResult:
     seen = Observed(cluster=snapshot, now=ports.clock.now(), settings=ports.settings)
     incident, steps, plan, notes = _prepare(ports, request, playbook, incident, seen, pool)
-    warnings = [*ports.connection.warnings, *notes]
+    left = planner.left_out(playbook.of(request.phase), incident)
+    warnings = [*ports.connection.warnings, *notes, *_waiting(left)]
     if incident.target.namespace in ports.settings.protected_namespaces:
         warnings.insert(0, f"namespace {printable(incident.target.namespace)} is protected; you named it once more")
     ports.listen(Planned(header(incident, seen, warnings), plan, request.dry_run))
     if request.dry_run:
         return result.planned(incident, plan, request.command)
     with Session(ports, incident, pool, request.command, incident.operator, shared=not request.read_only) as session:
-        if not request.read_only and (meanwhile := _open_incident(incident, ports, unfinished=request.given is not None)) is not None:
+        if not request.read_only and (meanwhile := _open_incident(incident, ports, playbook, given=request.given is not None)) is not None:
             raise RefusedError(f"incident {meanwhile.incident.id} was opened on {incident.target.pod} a moment ago; this run changed nothing",
                                next="the same command again: it joins that incident")  # fmt: skip
         covered = [s for s, b in zip(plan.steps, steps, strict=True) if not b.asks_itself]
@@ -169,6 +177,7 @@ def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident,
         executor.approvals.record(covered, yes=True)
         _waive(executor, plan, request.without_evidence)
         executor.collection.keep(snapshot.seen())
+        _leave(executor, left)
         executor.run_all(steps, executor.observed(snapshot))
         return _finish(ports, session, playbook, request.command)
 
@@ -198,20 +207,26 @@ def _prepare(
     raise RefusedError("admission refuses this plan, whichever labels are kept; nothing was changed", next="irkit contain --dry-run")
 
 
-def _joined(ports: Ports, request: Request, state: State, snapshot: Snapshot, pool: ThreadPoolExecutor) -> RunResult:
-    """Go on with an open incident as this request wants it; of a dry run, show what that would do."""
+def _joined(ports: Ports, request: Request, incident: Incident, state: State, snapshot: Snapshot, pool: ThreadPoolExecutor) -> RunResult:
+    """Go on with an open incident as this request wants it; of a dry run, show what that would do.
+
+    A request for more phases than the incident had so far, or with a parameter that was not known then, extends it; one
+    for fewer does these only.
+    """
+    more = {name: incident.parameters[name] for name in request.parameters}
     if not request.dry_run:
         return _go_on(ports, state, request.command, pool, keep_workload=request.keep_workload, without_evidence=request.without_evidence,
-                      reported=request.reported)  # fmt: skip
-    incident, _, steps = _bound(state, keep_workload=request.keep_workload)
-    seen = Observed(cluster=snapshot, now=ports.clock.now(), settings=ports.settings, marks=state.marks, captured=state.captured)
+                      reported=request.reported, phase=request.phase, parameters=more)  # fmt: skip
+    incident, playbook, steps = _bound(state, keep_workload=request.keep_workload, phase=request.phase, parameters=more)
+    seen = Observed(cluster=snapshot, now=ports.clock.now(), settings=ports.settings, marks=state.marks, captured=state.captured, begun=state.begun)
     plan = planner.plan_all(steps, incident, seen, waived=bool(request.without_evidence or state.waiver))
     checked = preflight.run(plan, incident, ports.cluster, snapshot, pool, evidence=True)
     if checked.missing:
         raise preflight.forbidden(checked.missing, ports.connection.whoami().name, incident.playbook, incident.target.namespace)
     for change, error in checked.denied:
         raise preflight.denial(change, error)
-    ports.listen(Planned(header(incident, seen, [n for s in plan.steps for n in s.notes]), plan, True))
+    left = _waiting(planner.left_out(playbook.of(request.phase), incident))
+    ports.listen(Planned(header(incident, seen, [*(n for s in plan.steps for n in s.notes), *left]), plan, True))
     return msgspec.structs.replace(result.planned(incident, plan, request.command), incident=incident.id)
 
 
@@ -243,25 +258,40 @@ def _recorded(ports: Ports, state: State, command: str) -> RunResult:
 
 
 def _result(state: State, playbook: Playbook, command: str, home: Home) -> RunResult:
-    bound = planner.bind_steps(playbook.of(state.incident.phase), playbook.target, state.incident)  # of a pod that is gone some fall away
-    names = [(s.id, s.spec.step, s.spec.phase) for s in bound]
-    return result.finished(state, command, names, home.directory(state.incident.id) / "bags")
+    incident, specs = state.incident, playbook.of(state.incident.phase)
+    left = planner.left_out(specs, incident)
+    shown = {s.id for s in planner.bind_steps(specs, playbook.target, incident)} | {s.id for s, _ in left}  # of a pod that is gone some fall away
+    names = [(s.id, s.step, s.phase) for s in specs if s.id in shown]
+    document = result.finished(state, command, names, home.directory(incident.id) / "bags")
+    if left and document.exit_code == 0:
+        document.next = f"irkit respond {incident.playbook} {incident.target.words} -p {left[0][1]}=…   does the rest"
+    return document
 
 
-def _bound(state: State, *, keep_workload: bool = False) -> tuple[Incident, Playbook, tuple[BoundStep, ...]]:
-    """The incident as it was bound, its playbook as it was, and the steps. ``keep_workload``: in this run, if not before."""
+def _bound(
+    state: State, *, keep_workload: bool = False, phase: str | None = None, parameters: Mapping[str, Any] = _NONE
+) -> tuple[Incident, Playbook, tuple[BoundStep, ...]]:
+    """The incident as it was bound, its playbook as it was, and the steps. ``keep_workload``: in this run, if not before.
+
+    ``phase``: what to run now (None: all that the incident is about); ``parameters``: what is given besides what was.
+    """
     assert state.opened is not None
-    incident = msgspec.structs.replace(state.incident, keep_workload=keep_workload or state.incident.keep_workload)
-    playbook = loader.loads(state.opened.playbook_source.encode(), f"{incident.playbook}.yaml", runbooks=None)
-    return incident, playbook, planner.bind_steps(playbook.of(incident.phase), playbook.target, incident)
+    was = state.incident
+    playbook = loader.loads(state.opened.playbook_source.encode(), f"{was.playbook}.yaml", runbooks=None)
+    wanted = was.phase if phase is None else phase
+    incident = msgspec.structs.replace(was, keep_workload=keep_workload or was.keep_workload, phase=playbook.both(was.phase, wanted),
+                                       parameters={**was.parameters, **parameters})  # fmt: skip
+    return incident, playbook, planner.bind_steps(playbook.of(wanted), playbook.target, incident)
 
 
 def _go_on(
     ports: Ports, state: State, command: str, pool: ThreadPoolExecutor, *, keep_workload: bool = False, without_evidence: str = "",
-    reported: Reported = _NOTHING,
+    reported: Reported = _NOTHING, phase: str | None = None, parameters: Mapping[str, Any] = _NONE,
 ) -> RunResult:  # fmt: skip
     """Plan again from the bound names and do what is missing."""
-    incident, playbook, steps = _bound(state, keep_workload=keep_workload)
+    was = state.incident
+    incident, playbook, steps = _bound(state, keep_workload=keep_workload, phase=phase, parameters=parameters)
+    left = planner.left_out(playbook.of(was.phase if phase is None else phase), incident)
     who = ports.connection.whoami()
     writes = any(s.step.confirm == "ask" for s in steps)  # evidence alone is in nobody's way, and writes nothing anywhere
     with Session(ports, incident, pool, command, who, shared=writes) as session:
@@ -276,13 +306,26 @@ def _go_on(
         missing = preflight.run(plan, incident, ports.cluster, seen.cluster, pool, evidence=False).missing
         if missing:
             raise preflight.forbidden(missing, who.name, playbook.name, incident.target.namespace)
-        ports.listen(Planned(header(incident, seen, [n for s in plan.steps for n in s.notes]), plan, False))
+        ports.listen(Planned(header(incident, seen, [*(n for s in plan.steps for n in s.notes), *_waiting(left)]), plan, False))
         _approve_rest(executor.approvals, plan, steps, incident)
+        if (incident.phase, incident.parameters) != (was.phase, was.parameters):
+            executor.note(Extended(run=session.run, phase=incident.phase, parameters=dict(parameters)))
         _waive(executor, plan, without_evidence)
         if not session.state.bags:  # the run before this one may have ended before it kept what it saw
             executor.collection.keep(snapshot.seen())
+        _leave(executor, left)
         executor.run_all(steps, seen)
         return _finish(ports, session, playbook, command)
+
+
+def _waiting(left: Sequence[tuple[StepSpec, str]]) -> list[str]:
+    """What people are told of steps that wait for a parameter."""
+    return [f"step {spec.id} waits until there is a -p {name}=…; the rest is done without it" for spec, name in left]
+
+
+def _leave(executor: Executor, left: Sequence[tuple[StepSpec, str]]) -> None:
+    """Put on record what is not done, and why: it stays open."""
+    executor.note(*(StepEnded(step=spec.id, run=executor.run, outcome=Skipped(f"no {name} was given yet")) for spec, name in left))
 
 
 def _waive(executor: Executor, plan: Plan, reason: str) -> None:

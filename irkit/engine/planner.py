@@ -8,6 +8,7 @@ import msgspec
 
 from irkit import steps
 from irkit.engine import bindings
+from irkit.engine.parameters import REFERENCE
 from irkit.errors import RefusedError, UsageError
 from irkit.model.changes import Capture
 from irkit.model.evidence import VITAL
@@ -40,10 +41,13 @@ def bind_steps(specs: Sequence[StepSpec], parameter: Parameter | None, incident:
     """The steps, with what ``${...}`` stands for in this incident. ``parameter``: the playbook's target.
 
     Raises UsageError where a step needs something that this target does not have; of a pod that is gone, such steps
-    fall away.
+    fall away, and so do those of `left_out`.
     """
     names, bound = bindings.names(parameter, incident), []
+    waiting = {spec.id for spec, _ in left_out(specs, incident)}
     for spec in specs:
+        if spec.id in waiting:
+            continue
         kind = steps.find(spec.step)
         values = bindings.arguments(kind, spec.arguments, names)
         absent = next((name for name, value in values.items() if value is None), None)
@@ -52,6 +56,17 @@ def bind_steps(specs: Sequence[StepSpec], parameter: Parameter | None, incident:
         elif not incident.target.gone:
             raise UsageError(f"step {spec.id}: {incident.target.pod} has no {absent}")
     return tuple(bound)
+
+
+def left_out(specs: Sequence[StepSpec], incident: Incident) -> tuple[tuple[StepSpec, str], ...]:
+    """The steps that wait for a parameter which nobody has given yet, each with its name: ``${image}`` before there is one."""
+    absent = {name for name, value in incident.parameters.items() if value is None}
+    found = []
+    for spec in specs:
+        named = [match[1] for value in spec.arguments.values() if isinstance(value, str) and (match := REFERENCE.fullmatch(value))]
+        if name := next((n for n in named if n in absent), None):
+            found.append((spec, name))
+    return tuple(found)
 
 
 def plan_step(bound: BoundStep, incident: Incident, seen: Observed) -> PlannedStep:

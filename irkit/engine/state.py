@@ -14,6 +14,7 @@ from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, Unchan
 from irkit.model.record import (
     Approved,
     Closed,
+    Extended,
     Intent,
     Line,
     Opened,
@@ -54,8 +55,8 @@ class State(msgspec.Struct):
     def add(self, line: Line) -> None:
         body = line.body
         match body:
-            case Opened():
-                self.opened = body
+            case Opened() | Extended():
+                self._bind(body)
             case Intent():
                 self.intents[body.call] = body
             case Result():
@@ -79,6 +80,14 @@ class State(msgspec.Struct):
                 self.told.append(body)
             case Closed():
                 self.closed = body.how
+
+    def _bind(self, body: Opened | Extended) -> None:
+        """The target stays as it was bound; phases and parameters become more where a later run was asked for more."""
+        if isinstance(body, Extended):
+            assert self.opened is not None, "a journal begins with its incident"
+            incident = msgspec.structs.replace(self.incident, phase=body.phase, parameters={**self.incident.parameters, **body.parameters})
+            body = msgspec.structs.replace(self.opened, incident=incident)
+        self.opened = body
 
     @property
     def incident(self) -> Incident:

@@ -79,6 +79,14 @@ class Waived(_Body, frozen=True, kw_only=True, tag="waived"):
     by: str
 
 
+class Extended(_Body, frozen=True, kw_only=True, tag="extended"):
+    """The incident goes on further than it was opened for: more phases of its playbook, parameters that were not known then."""
+
+    run: str
+    phase: str  # as `Incident.phase`, from here on
+    parameters: dict[str, Any] = {}  # these, besides those before
+
+
 class Ran(_Body, frozen=True, kw_only=True, tag="ran"):
     """An invocation began (``event`` start), ended (end), or was interrupted."""
 
@@ -107,7 +115,7 @@ class Closed(_Body, frozen=True, kw_only=True, tag="closed"):
     left: tuple[str, ...] = ()
 
 
-Body: TypeAlias = Opened | Approved | Refused | Intent | Result | StepEnded | Sealed | Waived | Ran | Told | Closed
+Body: TypeAlias = Opened | Extended | Approved | Refused | Intent | Result | StepEnded | Sealed | Waived | Ran | Told | Closed
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
