@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
-from irkit.errors import RefusedError
+from irkit.errors import EndStateError, RefusedError
 from irkit.model.credential import Credential, OldValue
 from irkit.rotators.base import Tools
+from irkit.text import printable
 
 Values: TypeAlias = Mapping[str, bytes]
 """By key of the Secret; in an entry without one, by property."""
@@ -65,13 +66,17 @@ class Holder(Protocol):
 
 def open_holder(credential: Credential, tools: Tools) -> Holder:
     """Where this credential's values are kept. Raises EndStateError where that is no place that irkit can write to."""
-    if credential.source.mount or credential.source.path:
+    source = credential.source
+    if source.kind == "kubernetes":
+        from irkit.rotators.secret import KubeSecret
+
+        return KubeSecret(credential, tools)
+    if source.provider in ("", "vault") and source.mount and source.path:
         from irkit.rotators.kv import KvEntry
 
         return KvEntry.of(credential, tools)
-    from irkit.rotators.secret import KubeSecret
-
-    return KubeSecret(credential, tools)
+    place = f"provider {source.provider}" if source.provider else f"source {source.kind}"
+    raise EndStateError(f"{credential.name} is kept where irkit can't write ({printable(place)})", next="give it a command in the settings")
 
 
 def promote(holder: Holder, kept: Kept) -> Kept:

@@ -205,7 +205,7 @@ def _version(store: SecretStore, mount: str) -> str:
 
 def _safe(path: str) -> None:
     """Raises EndStateError for a path that could mean another one in a URL: who writes an ExternalSecret chooses it."""
-    if any(part in ("", ".", "..") for part in path.split("/")) or any(c in "?#%\\" or hidden(c) for c in path):
+    if any(part in ("", ".", "..") for part in path.split("/")) or any(map(hidden, path)):
         raise EndStateError(f"{printable(path)!r} is no path of a Vault entry that irkit follows", next="rotate it by hand")
 
 
