@@ -30,10 +30,7 @@ class Stores:
     def __init__(self, look: Look, namespaces: frozenset[str]) -> None:
         self._look = look
         self._local = {(at(s, ("metadata", "namespace")), at(s, ("metadata", "name"))): s for s in look.within(SECRETSTORES, namespaces)}
-        shared = look.cluster_wide(CLUSTERSECRETSTORES)
-        if shared is None:
-            look.gap("ClusterSecretStores", "you may not list them")
-        self._shared = {at(s, ("metadata", "name")): s for s in shared or ()}
+        self._shared = {at(s, ("metadata", "name")): s for s in look.everywhere(*CLUSTERSECRETSTORES)}
 
     def find(self, reference: Obj, namespace: str) -> tuple[ObjectRef, Obj | None]:
         name = _text(reference.get("name"))

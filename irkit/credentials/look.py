@@ -27,10 +27,15 @@ class Unknown(msgspec.Struct, frozen=True):
 
 
 class Look:
-    """One look at a cluster. UnreachableError and the like go on to the caller; a refusal becomes a gap."""
+    """One look at a cluster. A refusal becomes a gap; UnreachableError and the like go on to the caller.
 
-    def __init__(self, cluster: ClusterReader) -> None:
-        self._cluster = cluster
+    ``here``: the namespaces that it is about. One is listed by itself; several, and any other, out of a list of all
+    namespaces, and only where that is refused each by itself. Where several versions of a resource are given, the first
+    that is served counts.
+    """
+
+    def __init__(self, cluster: ClusterReader, here: Collection[str]) -> None:
+        self._cluster, self._here = cluster, frozenset(here)
         self._answers: dict[tuple[Resource, str | None], Sequence[Obj] | ForbiddenError | NotFoundError] = {}
         self._groups: dict[Resource, dict[str, list[Obj]]] = {}
         self._gaps: dict[str, Unknown] = {}
@@ -42,6 +47,10 @@ class Look:
     def gap(self, what: str, why: str) -> None:
         self._gaps.setdefault(what, Unknown(what, why))
 
+    def version(self, versions: Sequence[Resource], obj: Obj) -> Resource:
+        """Of these, the one that ``obj`` was read as."""
+        return next((r for r in versions if r.api_version == obj.get("apiVersion")), versions[0])
+
     def _ask(self, resource: Resource, namespace: str | None) -> Sequence[Obj] | ForbiddenError | NotFoundError:
         key = (resource, namespace)
         if key not in self._answers:
@@ -51,50 +60,63 @@ class Look:
                 self._answers[key] = error
         return self._answers[key]
 
-    def version(self, versions: Sequence[Resource], obj: Obj) -> Resource:
-        """Of these, the one that ``obj`` was read as."""
-        return next((r for r in versions if r.api_version == obj.get("apiVersion")), versions[0])
-
-    def cluster_wide(self, versions: Sequence[Resource]) -> Sequence[Obj] | None:
-        """All objects of all namespaces in the first version that is served; None: may not be read."""
+    def _served(self, versions: Sequence[Resource], namespace: str | None) -> Sequence[Obj] | ForbiddenError:
+        """The first answer that is not "not served"; where that is all, there is nothing."""
         for resource in versions:
-            answer = self._ask(resource, None)
-            if isinstance(answer, ForbiddenError):
-                return None
+            answer = self._ask(resource, namespace)
             if not isinstance(answer, NotFoundError):
                 return answer
         return ()
 
+    def everywhere(self, *versions: Resource) -> Sequence[Obj]:
+        """All objects of all namespaces; where that may not be read, those of ``here``, and the others are a gap."""
+        answer = self._served(versions, None)
+        if not isinstance(answer, ForbiddenError):
+            return answer
+        kind = versions[0].kind
+        if not versions[0].namespaced:
+            self.gap(f"{kind}s", answer.message)
+            return ()
+        self.gap(f"{kind}s in other namespaces than {', '.join(map(printable, sorted(self._here)))}", answer.message)
+        return [o for n in sorted(self._here) for o in self._in_one(versions, n)]
+
     def within(self, versions: Sequence[Resource], namespaces: Collection[str]) -> Sequence[Obj]:
-        """The objects of these namespaces: one list for one namespace, else one for all, where that may be read."""
-        if len(namespaces) > 1 and self.cluster_wide(versions) is not None:
-            grouped = self._grouped(versions)
-            return [o for n in sorted(namespaces) for o in grouped.get(n, ())]
-        return [o for n in sorted(namespaces) for o in self._in_one(versions, n)]
+        """The objects of these namespaces."""
+        return [o for n in sorted(namespaces) for o in self._of(versions, n)]
 
     def list(self, resource: Resource, namespace: str) -> Sequence[Obj]:
-        """The objects of one namespace, out of the list of all where that was read already; none where it may not be read."""
-        if (resource, None) in self._answers and self.cluster_wide((resource,)) is not None:
-            return self._grouped((resource,)).get(namespace, ())
-        return self._in_one((resource,), namespace)
+        """The objects of one namespace; none where they may not be read."""
+        return self._of((resource,), namespace)
+
+    def _of(self, versions: Sequence[Resource], namespace: str) -> Sequence[Obj]:
+        alone = self._here == {namespace}
+        if alone and not any((r, None) in self._answers for r in versions):
+            return self._in_one(versions, namespace)
+        if isinstance(self._served(versions, None), ForbiddenError):
+            return self._in_one(versions, namespace)
+        return self._grouped(versions).get(namespace, ())
 
     def _grouped(self, versions: Sequence[Resource]) -> Mapping[str, Sequence[Obj]]:
         key = versions[0]
         if key not in self._groups:
             groups = self._groups[key] = {}
-            for obj in self.cluster_wide(versions) or ():
+            answer = self._served(versions, None)
+            for obj in () if isinstance(answer, ForbiddenError) else answer:
                 groups.setdefault(at(obj, ("metadata", "namespace"), ""), []).append(obj)
         return self._groups[key]
 
     def _in_one(self, versions: Sequence[Resource], namespace: str) -> Sequence[Obj]:
-        for resource in versions:
-            answer = self._ask(resource, namespace)
-            if isinstance(answer, ForbiddenError):
-                self.gap(f"{resource.kind}s in namespace {printable(namespace)}", answer.message)
-                return ()
-            if not isinstance(answer, NotFoundError):
-                return answer
-        return ()
+        answer = self._served(versions, namespace)
+        if isinstance(answer, ForbiddenError):
+            self.gap(f"{versions[0].kind}s in namespace {printable(namespace)}", answer.message)
+            return ()
+        return answer
+
+    def refused(self, resource: Resource, namespace: str | None) -> bool:
+        """Whether a list was asked for and refused; of one namespace, whether nothing else told what is in it."""
+        if namespace is not None and isinstance(self._answers.get((resource, None)), Sequence):
+            return False
+        return isinstance(self._answers.get((resource, namespace)), ForbiddenError)
 
     def secret(self, namespace: str, name: str) -> Obj | None:
         """One Secret by name, for those who may not list; None where there is none or it may not be read (then a gap)."""
@@ -105,9 +127,3 @@ class Look:
         except ForbiddenError as error:
             self.gap(f"Secret {printable(namespace)}/{printable(name)}: its keys, class, source and age", error.message)
             return None
-
-    def refused(self, resource: Resource, namespace: str) -> bool:
-        """Whether the objects of this namespace may not be listed."""
-        if isinstance(self._answers.get((resource, None)), Sequence):
-            return False
-        return isinstance(self._ask(resource, namespace), ForbiddenError)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from irkit.credentials.following import follow
 from irkit.credentials.look import Look, Unknown
 from irkit.credentials.reach import uses
 from irkit.credentials.survey import Survey, Touched, touch
@@ -33,8 +34,8 @@ def of_pods(pods: Sequence[Obj], cluster: ClusterReader, settings: Settings, now
 
 def reached(pods: Sequence[Obj], cluster: ClusterReader, settings: Settings, now: datetime) -> Radius:
     """What these pods could reach, and what may not be read. Raises UnreachableError, ApiError."""
-    look, touched = Look(cluster), Touched()
     namespaces = {at(p, ("metadata", "namespace"), "") for p in pods}
+    look, touched = Look(cluster, namespaces), Touched()
     accounts: dict[str, dict[str, Obj]] = {n: {} for n in namespaces}
     for account in look.within((SERVICEACCOUNTS,), namespaces):
         accounts[at(account, ("metadata", "namespace"), "")][at(account, ("metadata", "name"), "")] = account
@@ -42,6 +43,7 @@ def reached(pods: Sequence[Obj], cluster: ClusterReader, settings: Settings, now
         namespace, before = at(pod, ("metadata", "namespace"), ""), f"{_whose(pod)}: " if len(pods) > 1 else ""
         for use in uses(pod, accounts[namespace]):
             touch(touched, (use.kind, namespace, use.name), use.keys, Reason(how=use.how, path=printable(before + use.path, 600)), use.optional)
+    follow(touched, look)
     survey = Survey(look, namespaces, settings, now)
     return Radius(survey.findings(touched, pods), look.unknown)
 
@@ -65,7 +67,7 @@ def of_secrets(names: Sequence[str], namespace: str, cluster: ClusterReader, set
     touched = Touched()
     for name in names:
         touch(touched, ("Secret", namespace, name), None, Reason(how="named", path=printable(f"Secret {namespace}/{name}", 600)))
-    return Survey(Look(cluster), {namespace}, settings, now).findings(touched)
+    return Survey(Look(cluster, {namespace}), {namespace}, settings, now).findings(touched)
 
 
 def of_namespace(namespace: str, cluster: ClusterReader, settings: Settings, now: datetime) -> tuple[Finding, ...]:
