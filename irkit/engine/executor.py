@@ -77,6 +77,9 @@ class Executor(msgspec.Struct):
             if stopped:
                 self._end(step, Skipped(f"after step {stopped}"))
                 continue
+            if lacking := self._lacks(step):
+                self._end(step, Skipped(f"step {lacking}, which it needs, is not done"))
+                continue
             earlier = [s for s in steps[:number] if s.step.kind == "collect"]
             outcome = self._run(step, earlier, seen)
             seen = None
@@ -84,6 +87,10 @@ class Executor(msgspec.Struct):
                 stopped = step.id
         if not stopped:
             self.collection.seal()
+
+    def _lacks(self, step: BoundStep) -> str:
+        """A step that this one needs and that did not end well, in this run or the last that did it. One that was never run is not asked for."""
+        return next((n for n in step.spec.needs if not isinstance(self.state.steps.get(n), Done | Unchanged | None)), "")
 
     def _end(self, step: BoundStep, outcome: Outcome) -> Outcome:
         self.note(StepEnded(step=step.id, run=self.run, outcome=outcome))
@@ -115,6 +122,7 @@ class Executor(msgspec.Struct):
             planned = PlannedStep(step.id, step.step.kind, step.spec.phase, tuple(changes), "ask")
             if planned.changes and self.approvals.ask(self.question(planned, self.state.unkept), [planned]):
                 self._changes(step, planned.changes, seen)
+                self.collection.seal()
         except IrkitError as error:
             return Failed(f"{failed.error}; then: {error.message}", failed.exit_code, failed.next)
         return msgspec.structs.replace(failed, next=following or failed.next)

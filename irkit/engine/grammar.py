@@ -151,6 +151,7 @@ def _step(kinds: tuple[str, ...], arguments: dict[str, Field] | None, kind: str)
             "confirm": Field(Choice(typing.get_args(Confirm)), help="Whether a person is asked first; default: as the kind says."),
             "on-failure": Field(Choice(typing.get_args(OnFailure)), help="Whether later steps run when this one fails.", default="stop"),
             "timeout": Field(Duration(), help="How long the step may take.", default="2m"),
+            "needs": Field(List(Text(ID, _ID_FORM)), help="Earlier steps; where one of them failed, this one is not done."),
         },
         "a step",
     )

@@ -52,6 +52,7 @@ def loads(source: bytes, file: str, *, kinds: grammar.Kinds | None = None, runbo
         raise PlaybookError(mistakes.found)
     asked = tuple(_parameters(root, read.get("parameters", {}), context))
     steps = tuple(_steps(root, read.get("phases", {}), context))
+    _needed(steps, context)
     _evidence_first(steps, {kind.kind: kind for kind in kinds}, context)
     meta: Mapping[str, Any] = read.get("metadata", {})
     if runbooks is not None and "runbook" in meta:
@@ -113,7 +114,16 @@ def _steps(root: Fields, read: Mapping[str, Any], context: Context) -> Iterator[
                 arguments = step.get("with", {})
                 yield StepSpec(id=name, step=step["step"], phase=phase, arguments=arguments if isinstance(arguments, dict) else {},
                                confirm=step.get("confirm"), on_failure=step.get("on-failure", "stop"), timeout=step.get("timeout", 120.0),
-                               line=node.line, column=node.column)  # fmt: skip
+                               needs=step.get("needs", ()), line=node.line, column=node.column)  # fmt: skip
+
+
+def _needed(steps: Sequence[StepSpec], context: Context) -> None:
+    """What a step needs comes before it."""
+    for number, step in enumerate(steps):
+        earlier = tuple(s.id for s in steps[:number])
+        for name in step.needs:
+            if name not in earlier:
+                context.mistakes.say(step.line, step.column, f"{step.id} needs {printable(name, 60)!r}, no step before it{known(name, earlier)}")
 
 
 def _phases_in_order(root: Fields, context: Context) -> None:

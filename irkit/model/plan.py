@@ -22,6 +22,7 @@ class StepSpec(msgspec.Struct, frozen=True):
     confirm: Confirm | None = None  # None: the default of the step kind
     on_failure: OnFailure = "stop"
     timeout: float = 120.0  # seconds
+    needs: tuple[str, ...] = ()  # ids of earlier steps without which this one is not done
     line: int = 0
     column: int = 0
 
