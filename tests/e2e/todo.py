@@ -1,0 +1,244 @@
+"""The documented app on real parts: OpenBao keeps its secrets, External Secrets Operator delivers them, a PostgreSQL login lets it in.
+
+`backend` uses backend-secret (two generated keys, one of a vendor; one entry of OpenBao), postgres-secret (the password of a
+login) and, with `frontend`, session-secret (generated, kept in the cluster alone). frontend-secret is nobody's business.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import requests
+
+from tests.components.openbao import OpenBao
+from tests.components.postgres import Postgres
+from tests.components.synced import eventually, external_secret, store
+from tests.controlplane.running import Running
+from tests.e2e import world
+from tests.e2e.running import Irkit
+from tests.e2e.world import Obj, name_of
+
+ENTRY, LOGIN_ENTRY = "prod/todo-app", "prod/todo-db"
+GENERATED, VENDORS = ("BETTER_AUTH_SECRET", "SECRET_KEY"), "GROQ_API_KEY"
+CLASSES = {"BETTER_AUTH_SECRET": "generated", "SECRET_KEY": "generated", VENDORS: "issuer-made"}
+SIBLING = {"FEATURE_FLAGS": "beta,dark-mode"}  # in the same entry, and nobody's to change
+OLD = "registry.example/todo/backend@sha256:" + "a" * 64
+NEW = "registry.example/todo/backend@sha256:" + "b" * 64
+RIGHTS = """
+path "{mount}/data/prod/*" {{ capabilities = ["read", "create", "update"] }}
+path "{mount}/metadata/prod/*" {{ capabilities = ["read", "update"] }}
+path "{mount}/destroy/prod/*" {{ capabilities = ["update"] }}
+"""
+READER = """
+path "{mount}/data/prod/*" {{ capabilities = ["read"] }}
+path "auth/token/lookup-self" {{ capabilities = ["read"] }}
+"""
+
+
+@dataclass(frozen=True)
+class Todo:
+    """The app, running. ``old``: every value that was there at first, by key; ``kept``: where its password is."""
+
+    plane: Running
+    namespace: str
+    bao: OpenBao
+    mount: str
+    postgres: Postgres
+    login: str
+    admin: tuple[str, str]
+    kept: Literal["vault", "secret"]
+    old: Mapping[str, str] = field(repr=False)
+
+    @cached_property
+    def token(self) -> str:
+        """irkit's own in OpenBao: the least that a rotation needs."""
+        return self.bao.token_for(RIGHTS.format(mount=self.mount))
+
+    def known_to(self, irkit: Irkit, directory: Path, **more: object) -> Irkit:
+        """That person, who has a token for OpenBao and the settings of this database."""
+        password = directory / "admin-password"
+        password.touch(0o600)
+        password.write_text(self.admin[1])
+        database = {"engine": "postgresql", "user": self.login, "host": self.postgres.host, "port": self.postgres.port,
+                    "ca-file": str(self.postgres.ca), "admin": self.admin[0], "admin-password-file": str(password)}  # fmt: skip
+        there = {"VAULT_ADDR": self.bao.address, "VAULT_TOKEN": self.token}
+        settings = {"databases": {"todo": database}, "recovery": {"settle": 0.2}, **more}
+        configured = irkit.configured(directory / "config.yaml", **settings)
+        return Irkit(configured.kubeconfig, configured.home, {**configured.environment, **there})
+
+    @property
+    def suspect(self) -> str:
+        return sorted(name_of(p) for p in self.plane.pods(self.namespace, "app=backend"))[0]
+
+    # what is kept where
+
+    @cached_property
+    def _api(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = str(self.plane.ca)
+        session.headers["Authorization"] = "Bearer " + json.loads(self.plane.token_kubeconfig.read_text())["users"][0]["user"]["token"]
+        return session
+
+    def close(self) -> None:
+        self._api.close()
+
+    def secrets(self) -> dict[str, dict[str, str]]:
+        """The values of all Secrets of the namespace."""
+        answer = self._api.get(f"{self.plane.url}/api/v1/namespaces/{self.namespace}/secrets", timeout=20)
+        answer.raise_for_status()
+        return {name_of(s): {k: base64.b64decode(v).decode() for k, v in (s.get("data") or {}).items()} for s in answer.json()["items"]}
+
+    def secret(self, name: str) -> dict[str, str]:
+        return self.secrets()[name]
+
+    def entry(self, path: str = ENTRY) -> dict[str, str]:
+        return self.bao.read(self.mount, path)
+
+    def passwords(self) -> set[str]:
+        """All that whoever looks for the login's password could find: in its Secret, in the store, pending."""
+        places = [v for name, v in self.secrets().items() if name == "postgres-secret" or name.startswith("irkit-")]
+        return {value for place in (*places, self.entry(LOGIN_ENTRY)) for value in place.values()} - {self.login}
+
+    def versions(self, path: str = ENTRY) -> dict[int, bool]:
+        """Of each version of an entry, whether it can still be read."""
+        found = self.bao.admin.secrets.kv.v2.read_secret_metadata(path, mount_point=self.mount)["data"]["versions"]
+        return {int(n): not (v["destroyed"] or v["deletion_time"]) for n, v in found.items()}
+
+    def custom(self, path: str = ENTRY) -> dict[str, str]:
+        found: dict[str, str] | None = self.bao.admin.secrets.kv.v2.read_secret_metadata(path, mount_point=self.mount)["data"]["custom_metadata"]
+        return found or {}
+
+    # what an application does
+
+    def lets_in(self, password: str) -> bool:
+        return self.postgres.login(self.login, password)
+
+    def starts(self) -> bool:
+        """Whether a pod that starts now gets all its values, and the database lets it in."""
+        found = self.secrets()
+        complete = set(found["backend-secret"]) >= set(CLASSES) and all(found["backend-secret"].values())
+        return complete and self.lets_in(found["postgres-secret"]["APP_PASSWORD"])
+
+    def locked_out(self) -> bool:
+        """Whether no password that is kept anywhere is the login's."""
+        tried: set[str] = set()
+        while new := self.passwords() - tried:  # those that came while the others were tried
+            if any(self.lets_in(password) for password in new):
+                return False
+            tried |= new
+        return True
+
+    def pods(self, app: str = "backend") -> list[Obj]:
+        return self.plane.pods(self.namespace, f"app={app}")
+
+
+class Watch(threading.Thread):
+    """Tries all the time whether somebody could still log in. ``looks`` counts how often it did."""
+
+    def __init__(self, app: Todo) -> None:
+        super().__init__(daemon=True)
+        self._app, self._over = app, threading.Event()
+        self.looks = 0
+        self.trouble: list[str] = []
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            try:
+                if self._app.locked_out():
+                    self.trouble.append(f"nobody had the password at {time.strftime('%X')}")
+            except Exception as error:  # noqa: BLE001 - told by the test
+                self.trouble.append(repr(error))
+            self.looks += 1
+            self._over.wait(0.02)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._over.set()
+        self.join(30)
+        if exception[0] is None:
+            assert self.trouble == []
+            assert self.looks, "it looked at least once"
+
+
+def deploy(
+    plane: Running, namespace: str, bao: OpenBao, postgres: Postgres, *, kept: Literal["vault", "secret"] = "vault", replicas: int = 2
+) -> Todo:
+    """Bring the app up, its Secrets synced, its pods running."""
+    login, password = postgres.role()
+    old = {key: secrets.token_urlsafe(24) for key in (*GENERATED, "COOKIE_KEY", "ANALYTICS_KEY")}
+    old |= {VENDORS: f"gsk_{secrets.token_hex(20)}", "APP_PASSWORD": password}
+    mount = bao.kv()
+    bao.put(mount, ENTRY, {**{key: old[key] for key in CLASSES}, **SIBLING})
+    bao.put(mount, LOGIN_ENTRY, {"user": login, "password": password})
+    app = Todo(plane, namespace, bao, mount, postgres, login, postgres.role(admin=True), kept, old)
+    plane.apply(*_objects(app, replicas), namespace=namespace)
+    eventually(lambda: {"backend-secret", "postgres-secret"} <= set(app.secrets()))
+    plane.pods(namespace, "app=backend", count=replicas)
+    plane.pods(namespace, "app=frontend", count=1)
+    return app
+
+
+def _objects(app: Todo, replicas: int) -> list[Obj]:
+    ns = app.namespace
+    reader = app.bao.token_for(READER.format(mount=app.mount))
+    backend = _annotated(external_secret("backend-secret", {key: (ENTRY, key) for key in CLASSES}), **{"irkit.dev/rotation": json.dumps(CLASSES)})
+    marks = {"irkit.dev/rotation": "database", "irkit.dev/database": "todo"}
+    if app.kept == "vault":
+        database = _annotated(external_secret("postgres-secret", {"APP_PASSWORD": (LOGIN_ENTRY, "password")}), **marks)
+    else:
+        database = _annotated(_secret("postgres-secret", APP_PASSWORD=app.old["APP_PASSWORD"]), **marks)
+    session = _annotated(_secret("session-secret", COOKIE_KEY=app.old["COOKIE_KEY"]), **{"irkit.dev/rotation": "generated"})
+    rights = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": ["backend-secret"]}]
+    rbac = "rbac.authorization.k8s.io"
+    return [
+        *store(app.bao, app.mount, token=reader), backend, database, session, _secret("frontend-secret", ANALYTICS_KEY=app.old["ANALYTICS_KEY"]),
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "backend-sa"}},
+        {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": {"name": "backend-role"}, "rules": rights},
+        {"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "metadata": {"name": "backend-rolebinding"},
+         "subjects": [{"kind": "ServiceAccount", "name": "backend-sa", "namespace": ns}],
+         "roleRef": {"kind": "Role", "name": "backend-role", "apiGroup": rbac}},
+        world.policy("default-deny-all", ns, {}, ingress=[], egress=[]),
+        world.policy("backend-network-policy", ns, {"matchLabels": {"app": "backend"}}, egress=[{"ports": [{"protocol": "TCP", "port": 5432}]}]),
+        world.scaled("Deployment", "backend", ns, replicas, _backend()), world.scaled("Deployment", "frontend", ns, 1, _frontend()),
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "backend"}, "spec": {"selector": {"app": "backend"}, "ports": [{"port": 8000}]}},
+    ]  # fmt: skip
+
+
+def _backend() -> Obj:
+    container: Obj = {
+        "name": "backend", "image": OLD, "envFrom": [{"secretRef": {"name": "backend-secret"}}],
+        "env": [{"name": "DATABASE_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "postgres-secret", "key": "APP_PASSWORD"}}}],
+        "volumeMounts": [{"name": "session", "mountPath": "/run/session"}],
+    }  # fmt: skip
+    volumes = [{"name": "session", "secret": {"secretName": "session-secret"}}]
+    return world.template(labels={"app": "backend"}, serviceAccountName="backend-sa", volumes=volumes, containers=[container])
+
+
+def _frontend() -> Obj:
+    def env(name: str, secret: str) -> Obj:
+        return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": name}}}
+
+    container = {"name": "frontend", "image": "registry.example/todo/frontend:1.4.2",
+                 "env": [env("ANALYTICS_KEY", "frontend-secret"), env("COOKIE_KEY", "session-secret")]}  # fmt: skip
+    return world.template(labels={"app": "frontend"}, containers=[container])
+
+
+def _secret(name: str, **values: str) -> Obj:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}
+
+
+def _annotated(obj: Obj, **annotations: Any) -> Obj:
+    return {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
