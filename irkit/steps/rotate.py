@@ -16,7 +16,7 @@ from irkit.model.changes import Await, Capture, Change
 from irkit.model.credential import Class, Credential
 from irkit.model.evidence import VITAL
 from irkit.model.incident import Incident
-from irkit.model.kube import Obj, ObjectRef, at
+from irkit.model.kube import NAMESPACES, SERVICEACCOUNTS, Obj, ObjectRef, at
 from irkit.model.plan import Confirm
 from irkit.ports import Observed, exists
 from irkit.text import printable
@@ -27,7 +27,7 @@ class Rotate:
     """End state: every credential in scope has a new value, all that use it run with that, and the old value is dead.
 
     Where ``pods`` are given, those are in scope that they could reach; where ``secrets`` are, those of that name in the
-    incident's namespace; else all Secrets of the namespace. What was begun stays in scope, whatever was changed since.
+    incident's namespace; of an incident about a namespace, without either, all of its Secrets. What was begun stays in scope, whatever was changed since.
     The order is renew, restart in waves with a health gate between, retire; ``revoke_first`` retires before it restarts
     and accepts the outage. Pods that a restart ends are collected first, unless ``without_evidence`` says why not.
     """
@@ -62,7 +62,7 @@ class Rotate:
         scope = self._scope(incident, seen)
         for credential in scope:
             yield from rotators.choose(credential, seen).notes(credential, seen)
-        elsewhere = sorted({c.ref.namespace for c in self._found(incident, seen)} - {incident.target.namespace})
+        elsewhere = sorted({c.ref.namespace for c in self._found(incident, seen)} - _inside(incident, seen))
         if elsewhere:
             yield printable(f"credentials in other namespaces could be reached too, and are not rotated by this step: {', '.join(elsewhere)}", 600)
         left = [c for c in _Users(scope, incident, seen).all if c.why and c.pods]
@@ -70,9 +70,10 @@ class Rotate:
             yield f"{consumer.ref} goes on with the old value: {consumer.why}"
 
     def _scope(self, incident: Incident, seen: Observed) -> list[Credential]:
-        """What is in scope now and what was begun, each once; only in the incident's namespace."""
+        """What is in scope now and what was begun, each once; only in the incident's namespace, or those of a node's pods."""
         begun = [c.credential for c in seen.begun if isinstance(c, changes.Rotate) and c.step == seen.step]
-        found = [c for c in self._found(incident, seen) if c.ref.namespace == incident.target.namespace and self._wanted(c)]
+        inside = _inside(incident, seen)
+        found = [c for c in self._found(incident, seen) if c.ref.namespace in inside and self._wanted(c)]
         return list({c.id: c for c in [*found, *begun]}.values())
 
     def _wanted(self, credential: Credential) -> bool:
@@ -82,7 +83,7 @@ class Rotate:
 
     def _found(self, incident: Incident, seen: Observed) -> list[Credential]:
         namespace = incident.target.namespace
-        if self.pods:
+        if self.pods or not (self.secrets or incident.target.pod.resource == NAMESPACES):
             found = credentials.of_pods(_objects(self.pods, incident, seen), seen.cluster, seen.settings, seen.now)
         elif self.secrets:
             found = credentials.of_secrets(self.secrets, namespace, seen.cluster, seen.settings, seen.now)
@@ -141,9 +142,20 @@ def _token(incident: Incident, ids: Sequence[str]) -> str:
     return f"{incident.short}-{hashlib.sha256(chr(10).join(sorted(ids)).encode()).hexdigest()[:12]}"
 
 
+def _inside(incident: Incident, seen: Observed) -> set[str]:
+    """The namespaces whose credentials are rotated."""
+    if incident.target.namespace:
+        return {incident.target.namespace}
+    return {pod.namespace for pod in incident.target.siblings} - set(seen.settings.protected_namespaces)
+
+
 def _objects(pods: Sequence[ObjectRef], incident: Incident, seen: Observed) -> list[Obj]:
     """The pods as they are, and what their workload would start: of a pod that is gone, that is what is left."""
     found = [obj for pod in pods if (obj := exists(seen.cluster, pod))]
+    target = incident.target.pod
+    if target.resource == SERVICEACCOUNTS:  # its token is used from outside, too: as a pod of that account could
+        account = {"name": target.name, "namespace": target.namespace}
+        found.append({"apiVersion": "v1", "kind": "Pod", "metadata": account, "spec": {"serviceAccountName": target.name}})
     workload = incident.target.stoppable
     if workload is not None:
         try:
