@@ -5,6 +5,7 @@ from __future__ import annotations
 COMMANDS: dict[str, tuple[str, str]] = {
     "contain": ("irkit.cli.contain", "Cut a pod off, keep its evidence, stop its workload."),
     "collect": ("irkit.cli.collect", "Collect evidence only; writes nothing to the cluster."),
+    "blast-radius": ("irkit.cli.blast_radius", "List every credential that a pod could reach, and why."),
     "rotate": ("irkit.cli.rotate", "Give stolen credentials new values, restart what uses them, end the old ones."),
     "verify": ("irkit.cli.verify", "Prove that a pod is cut off, or that an incident's end states hold."),
     "respond": ("irkit.cli.respond", "Run a playbook, or one phase of it."),

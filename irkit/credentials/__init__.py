@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irkit.credentials.consumers import TEMPLATES, Consumer, Consumers, Count, count
-from irkit.credentials.radius import due, of_namespace, of_pods, of_secrets
+from irkit.credentials.consumers import TEMPLATES, Consumer, Consumers, Count, count, template
+from irkit.credentials.radius import due, of_namespace, of_pods, of_secrets, reached
 
-__all__ = ["TEMPLATES", "Consumer", "Consumers", "Count", "count", "due", "of_namespace", "of_pods", "of_secrets"]
+__all__ = ["TEMPLATES", "Consumer", "Consumers", "Count", "count", "due", "of_namespace", "of_pods", "of_secrets", "reached", "template"]

@@ -136,6 +136,13 @@ class Consumers:
         return top
 
 
+def template(ref: ObjectRef, workload: Obj) -> Obj:
+    """The pod that a workload would start, without a uid: what there is to go by where none of its pods is left."""
+    found = at(workload, TEMPLATES.get(ref.resource, ("spec", "template")), {})
+    meta = {**(found.get("metadata") or {}), "name": ref.name, "namespace": ref.namespace}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": found.get("spec") or {}}
+
+
 def used_by(spec: Obj, accounts: Mapping[str, Obj]) -> Iterator[tuple[str, str]]:
     """Kind and name of everything secret that a pod or a pod template is given, and of its ServiceAccount, token or not."""
     yield from dict.fromkeys((use.kind, use.name) for use in uses(spec, accounts))

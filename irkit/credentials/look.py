@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from irkit.errors import ForbiddenError, NotFoundError
-from irkit.model.kube import SECRETS, Obj, ObjectRef, Resource, at
+from irkit.model.kube import ROLES, SECRETS, Obj, ObjectRef, Resource, at
 from irkit.ports import ClusterReader
 from irkit.text import printable
 
@@ -31,11 +31,11 @@ class Look:
 
     ``here``: the namespaces that it is about. One is listed by itself; several, and any other, out of a list of all
     namespaces, and only where that is refused each by itself. Where several versions of a resource are given, the first
-    that is served counts.
+    that is served counts. ``narrow``: why nothing but RBAC is read of other namespaces; empty: all is.
     """
 
-    def __init__(self, cluster: ClusterReader, here: Collection[str]) -> None:
-        self._cluster, self._here = cluster, frozenset(here)
+    def __init__(self, cluster: ClusterReader, here: Collection[str], narrow: str = "") -> None:
+        self._cluster, self._here, self._narrow = cluster, frozenset(here), narrow
         self._answers: dict[tuple[Resource, str | None], Sequence[Obj] | ForbiddenError | NotFoundError] = {}
         self._groups: dict[Resource, dict[str, list[Obj]]] = {}
         self._gaps: dict[str, Unknown] = {}
@@ -53,6 +53,9 @@ class Look:
 
     def _ask(self, resource: Resource, namespace: str | None) -> Sequence[Obj] | ForbiddenError | NotFoundError:
         key = (resource, namespace)
+        outside = resource.group != ROLES.group and resource.namespaced and namespace not in self._here
+        if key not in self._answers and self._narrow and outside:
+            self._answers[key] = ForbiddenError(self._narrow)
         if key not in self._answers:
             try:
                 self._answers[key] = self._cluster.list(resource, namespace)
@@ -120,6 +123,8 @@ class Look:
 
     def secret(self, namespace: str, name: str) -> Obj | None:
         """One Secret by name, for those who may not list; None where there is none or it may not be read (then a gap)."""
+        if self._narrow and namespace not in self._here:
+            return None
         try:
             return self._cluster.get(ObjectRef(resource=SECRETS, name=name, namespace=namespace))
         except NotFoundError:

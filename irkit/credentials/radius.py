@@ -32,10 +32,13 @@ def of_pods(pods: Sequence[Obj], cluster: ClusterReader, settings: Settings, now
     return reached(pods, cluster, settings, now).findings
 
 
-def reached(pods: Sequence[Obj], cluster: ClusterReader, settings: Settings, now: datetime) -> Radius:
-    """What these pods could reach, and what may not be read. Raises UnreachableError, ApiError."""
+def reached(pods: Sequence[Obj], cluster: ClusterReader, settings: Settings, now: datetime, *, narrow: str = "") -> Radius:
+    """What these pods could reach, and what may not be read. Raises UnreachableError, ApiError.
+
+    ``narrow``: why Secrets and what writes them are not looked for in other namespaces; only RBAC is.
+    """
     namespaces = {at(p, ("metadata", "namespace"), "") for p in pods}
-    look, touched = Look(cluster, namespaces), Touched()
+    look, touched = Look(cluster, namespaces, narrow), Touched()
     accounts: dict[str, dict[str, Obj]] = {n: {} for n in namespaces}
     for account in look.within((SERVICEACCOUNTS,), namespaces):
         accounts[at(account, ("metadata", "namespace"), "")][at(account, ("metadata", "name"), "")] = account
@@ -80,12 +83,12 @@ def due(finding: Finding, policy: RotationSettings) -> bool:
 
     Certificates by their end, all else by age: issuer-made ones, and those of which nobody knows who makes them, after
     ``api_keys`` days, generated ones and database passwords after ``passwords``. A ServiceAccount's tokens end by
-    themselves within the hour. An age that is not known is due: nothing says that it is not.
+    themselves within the hour. What has no known age is not due.
     """
     credential = finding.credential
     if credential.cls == "certificate":
-        return finding.expires is None or finding.expires <= policy.certificates
+        return finding.expires is not None and finding.expires <= policy.certificates
     if credential.ref.kind == "ServiceAccount":
         return False
     after = policy.passwords if credential.cls in ("generated", "database") else policy.api_keys
-    return finding.age is None or finding.age >= after
+    return finding.age is not None and finding.age >= after
