@@ -7,11 +7,12 @@ login) and, with `frontend`, session-secret (generated, kept in the cluster alon
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -77,7 +78,7 @@ class Todo:
 
     @property
     def suspect(self) -> str:
-        return sorted(name_of(p) for p in self.plane.pods(self.namespace, "app=backend"))[0]
+        return min(name_of(p) for p in self.pods())
 
     # what is kept where
 
@@ -142,6 +143,42 @@ class Todo:
         return self.plane.pods(self.namespace, f"app={app}")
 
 
+def rotated(app: Todo, vendors: str) -> dict[str, str]:
+    """Proof, taken from the servers themselves, that everything was rotated and nothing else touched. Returns the new values.
+
+    ``vendors``: the new value of the vendor's key.
+    """
+    found, entry, login = app.secrets(), app.entry(), app.entry(LOGIN_ENTRY)
+    new = {**found["backend-secret"], **found["postgres-secret"], **found["session-secret"]}
+    assert new[VENDORS] == vendors
+    assert {k for k, v in new.items() if v == app.old[k]} == set(), "some are what they were"
+    assert entry == {**found["backend-secret"], **SIBLING}, "the entry: what is delivered, its sibling, and nothing pending"
+    assert login == {"user": app.login, "password": new["APP_PASSWORD"] if app.kept == "vault" else app.old["APP_PASSWORD"]}
+    assert found["frontend-secret"]["ANALYTICS_KEY"] == app.old["ANALYTICS_KEY"], "nobody asked for that"
+    assert [name for name in found if name.startswith("irkit-")] == [], "nothing pending is left"
+    for path in (ENTRY, LOGIN_ENTRY) if app.kept == "vault" else (ENTRY,):
+        versions = app.versions(path)
+        assert [n for n, readable in versions.items() if readable] == [max(versions)], f"older versions of {path} are destroyed"
+        assert max(versions) > 1
+    assert app.lets_in(new["APP_PASSWORD"])
+    assert not app.lets_in(app.old["APP_PASSWORD"]), "the old password is refused"
+    return new
+
+
+def started_since(app: Todo, events: list[Obj]) -> None:
+    """By the audit log, every pod that runs was given to a node after the last change of each Secret that it uses."""
+    uses = {"backend": ("backend-secret", "postgres-secret", "session-secret"), "frontend": ("session-secret",)}
+    mine = [e for e in events if e.get("objectRef", {}).get("namespace") == app.namespace and e["responseStatus"]["code"] < 300]
+    for label, names in uses.items():
+        changed = [e["requestReceivedTimestamp"] for e in mine if e["objectRef"]["resource"] == "secrets" and e["verb"] in ("update", "patch")
+                   and e["objectRef"].get("name") in names and "dryRun" not in e["requestURI"]]  # fmt: skip
+        bound = {e["objectRef"]["name"]: e["stageTimestamp"] for e in mine if e["objectRef"].get("subresource") == "binding"}
+        running = [name_of(p) for p in app.pods(label)]
+        assert running
+        assert changed
+        assert {name for name in running if bound.get(name, "") < max(changed)} == set(), f"{label} pods that have an old value"
+
+
 class Watch(threading.Thread):
     """Tries all the time whether somebody could still log in. ``looks`` counts how often it did."""
 
@@ -173,10 +210,11 @@ class Watch(threading.Thread):
             assert self.looks, "it looked at least once"
 
 
-def deploy(
+@contextlib.contextmanager
+def deployed(
     plane: Running, namespace: str, bao: OpenBao, postgres: Postgres, *, kept: Literal["vault", "secret"] = "vault", replicas: int = 2
-) -> Todo:
-    """Bring the app up, its Secrets synced, its pods running."""
+) -> Iterator[Todo]:
+    """The app is up, its Secrets synced, its pods running. Who gave the namespace takes it away."""
     login, password = postgres.role()
     old = {key: secrets.token_urlsafe(24) for key in (*GENERATED, "COOKIE_KEY", "ANALYTICS_KEY")}
     old |= {VENDORS: f"gsk_{secrets.token_hex(20)}", "APP_PASSWORD": password}
@@ -188,7 +226,10 @@ def deploy(
     eventually(lambda: {"backend-secret", "postgres-secret"} <= set(app.secrets()))
     plane.pods(namespace, "app=backend", count=replicas)
     plane.pods(namespace, "app=frontend", count=1)
-    return app
+    try:
+        yield app
+    finally:
+        app.close()
 
 
 def _objects(app: Todo, replicas: int) -> list[Obj]:

@@ -26,7 +26,7 @@ class Forwarder(BaseHTTPRequestHandler):
 
     def __init__(self, proxy: Proxy, *arguments: Any) -> None:
         self.proxy = proxy
-        self._server: http.client.HTTPSConnection | None = None
+        self._server: http.client.HTTPConnection | None = None
         super().__init__(*arguments)
 
     def setup(self) -> None:

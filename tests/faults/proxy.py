@@ -60,8 +60,10 @@ class Upstream:
         if certificate := _material(user, "client-certificate", path, work):
             self.tls.load_cert_chain(certificate, _material(user, "client-key", path, work))
 
-    def connect(self) -> http.client.HTTPSConnection:
+    def connect(self) -> http.client.HTTPConnection:
         assert self.where.hostname
+        if self.where.scheme == "http":
+            return http.client.HTTPConnection(self.where.hostname, self.where.port, timeout=300)
         return http.client.HTTPSConnection(self.where.hostname, self.where.port, context=self.tls, timeout=300)
 
 
