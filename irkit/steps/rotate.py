@@ -16,9 +16,9 @@ from irkit.model.changes import Await, Capture, Change
 from irkit.model.credential import Class, Credential
 from irkit.model.evidence import VITAL
 from irkit.model.incident import Incident
-from irkit.model.kube import NAMESPACES, SERVICEACCOUNTS, Obj, ObjectRef, at
+from irkit.model.kube import NAMESPACES, PODS, SERVICEACCOUNTS, Obj, ObjectRef, at
 from irkit.model.plan import Confirm
-from irkit.ports import Observed, exists
+from irkit.ports import Observed
 from irkit.text import printable
 
 
@@ -27,9 +27,10 @@ class Rotate:
     """End state: every credential in scope has a new value, all that use it run with that, and the old value is dead.
 
     Where ``pods`` are given, those are in scope that they could reach; where ``secrets`` are, those of that name in the
-    incident's namespace; of an incident about a namespace, without either, all of its Secrets. What was begun stays in scope, whatever was changed since.
-    The order is renew, restart in waves with a health gate between, retire; ``revoke_first`` retires before it restarts
-    and accepts the outage. Pods that a restart ends are collected first, unless ``without_evidence`` says why not.
+    incident's namespace; of an incident about a namespace, without either, all of its Secrets. What was begun
+    stays in scope, whatever was changed since. The order is renew, restart in waves with a health gate between, retire;
+    ``revoke_first`` retires before it restarts and accepts the outage. Pods that a restart ends are collected first,
+    unless ``without_evidence`` says why not.
     """
 
     kind: ClassVar[str] = "rotate"
@@ -151,7 +152,8 @@ def _inside(incident: Incident, seen: Observed) -> set[str]:
 
 def _objects(pods: Sequence[ObjectRef], incident: Incident, seen: Observed) -> list[Obj]:
     """The pods as they are, and what their workload would start: of a pod that is gone, that is what is left."""
-    found = [obj for pod in pods if (obj := exists(seen.cluster, pod))]
+    listed = {at(p, ("metadata", "uid")): p for n in sorted({pod.namespace for pod in pods}) for p in seen.cluster.list(PODS, n)}
+    found = [listed[pod.uid] for pod in pods if pod.uid in listed]
     target = incident.target.pod
     if target.resource == SERVICEACCOUNTS:  # its token is used from outside, too: as a pod of that account could
         account = {"name": target.name, "namespace": target.namespace}
