@@ -17,8 +17,10 @@ from irkit.text import printable
 if TYPE_CHECKING:
     import psycopg
 
-_WRONG_PASSWORD, _NO_SUCH_LOGIN = "28P01", "28000"  # PostgreSQL docs, appendix A
+_WRONG_PASSWORD = "28P01"  # noqa: S105 -- an SQLSTATE: PostgreSQL docs, appendix A
 _NO_ROLE, _NO_RIGHT = "42704", "42501"
+_BUSY = ("53", "55", "57")  # classes: insufficient resources, not in the state for it, operator intervention (a statement's time is over, too)
+_BUSY_WORDS = ("the database system is", "sorry, too many clients", "remaining connection slots")
 
 
 class Postgres:
@@ -35,6 +37,11 @@ class Postgres:
             raise UsageError(f"database {printable(name)} needs psycopg{why}", next="pip install 'irkit[postgres]'") from None
         self._psycopg, self._settings, self._timeout = psycopg, settings, timeout
         self._name = printable(name)
+        modern = psycopg.pq.version() >= 160000
+        if not modern and settings.ca_file is None:
+            raise UsageError(f"databases.{self._name} in the settings needs ca-file: this libpq is older than 16 and knows no system authorities")
+        # A server that asks for no password proves nothing about one.
+        self._methods: dict[str, Any] = {"require_auth": "scram-sha-256,md5,password"} if modern else {}
 
     def login(self, user: str, password: str) -> bool:
         try:
@@ -47,6 +54,7 @@ class Postgres:
         sql = self._psycopg.sql
         try:
             with self._connected(self._settings.admin, self._admin_password()) as connection:
+                connection.execute(sql.SQL("SET statement_timeout = {}").format(sql.Literal(int(self._timeout * 1000))))
                 verifier = connection.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode("ascii")
                 connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(user), sql.Literal(verifier)))
         except _PasswordRefused:
@@ -57,13 +65,13 @@ class Postgres:
     def _connected(self, user: str, password: str) -> Iterator[psycopg.Connection[Any]]:
         """A connection that commits each statement. No error of psycopg leaves: its text may hold what was sent."""
         s, failed = self._settings, None
+        if not user or not password:  # libpq would take them from the environment
+            raise InvalidError(f"database {self._name}: there is no login without a name and a password", status=400)
         try:
-            # `options` ends a statement that waits for a lock; `passfile` and `require_auth` keep others' defaults out
             with self._psycopg.connect(
                 host=s.host, port=s.port, dbname=s.database, user=user, password=password, autocommit=True, sslmode="verify-full",
                 sslrootcert=str(s.ca_file.expanduser()) if s.ca_file else "system", sslcert="", sslkey="", connect_timeout=max(2, int(self._timeout)),
-                passfile="/dev/null", gssencmode="disable", require_auth="scram-sha-256", application_name="irkit",
-                options=f"-c statement_timeout={int(self._timeout * 1000)}",
+                gssencmode="disable", application_name="irkit", **self._methods,
             ) as connection:  # fmt: skip
                 yield connection
         except self._psycopg.Error as error:
@@ -82,6 +90,8 @@ class Postgres:
             return ForbiddenError(f"{where} does not let {who} set that password", next=f"grant {who} CREATEROLE with ADMIN on the role")
         if state == _NO_ROLE:
             return NotFoundError(f"{where} has no such role", status=404)
+        if state.startswith(_BUSY) or any(words in text for words in _BUSY_WORDS):
+            return UnreachableError(f"{where} can't do it now ({state or _fatal(text)})")
         if state or "FATAL:" in text:
             return InvalidError(f"{where} refused it ({state or _fatal(text)})", status=400, reason=state)
         return UnreachableError(f"{where}: {_why(text)}")
@@ -114,8 +124,8 @@ def _why(text: str) -> str:
         ("could not translate host name", "the name of the host is not known"),
         ("failed to resolve host", "the name of the host is not known"),
         ("Connection refused", "the connection was refused"),
+        ("authentication method requirement", "it lets in whoever comes, without a password"),
         ("timeout", "no answer in time"),
-        ("canceling statement", "no answer in time"),
     ):
         if sign in text:
             return why
