@@ -134,7 +134,8 @@ class Rotations(msgspec.Struct, frozen=True):
         try:
             if change.stage == "renew":
                 return rotator.renew(change.credential, before, tools)
-            return _counted(rotator.retire(change.credential, before, tools), change, users)
+            proven = {**before, "proof": self.state.proof(change.credential.id, change.step)}
+            return _counted(rotator.retire(change.credential, proven, tools), change, users)
         except Declined as error:
             return Skipped(error.message)
         except IrkitError as error:

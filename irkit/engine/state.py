@@ -124,6 +124,12 @@ class State(msgspec.Struct):
         found = (i.before for i in self.intents.values() if isinstance(i.change, Rotate) and (i.change.credential.id, i.step) == (credential, step))
         return next((b for b in found if b), None)
 
+    def proof(self, credential: str, step: str) -> str:
+        """Which attempt with the old value was refused while a credential was renewed; empty: none was made."""
+        found = (r.data.get("proof") for i, r in self.done() if isinstance(i.change, Rotate) and isinstance(r, Done)
+                 and (i.change.stage, i.change.credential.id, i.step) == ("renew", credential, step))  # fmt: skip
+        return next((str(p) for p in found if p), "")
+
     @property
     def begun(self) -> tuple[Change, ...]:
         """Writes that may be in force, credentials whose rotation was begun, and new images: each once, in the order of their intents."""

@@ -58,9 +58,12 @@ class Tools(msgspec.Struct, frozen=True):
         return found
 
 
-def rotated(detail: str) -> Done:
-    """What `renew` returns when the new value is in force. A human's part left open is `Skipped`; the rest raises."""
-    return Done(detail, {"outcome": "rotated"})
+def rotated(detail: str, proof: str = "") -> Done:
+    """What `renew` returns when the new value is in force. A human's part left open is `Skipped`; the rest raises.
+
+    ``proof``: which attempt with the old value was refused, where only `renew` could make it; `retire` finds it as ``before["proof"]``.
+    """
+    return Done(detail, {"outcome": "rotated", **({"proof": proof} if proof else {})})
 
 
 def retired(old: OldValue, how: str) -> Done:
