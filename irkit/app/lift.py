@@ -215,6 +215,8 @@ def _runs(patch: Patch) -> bool:
 
     A Job that its controller still sees suspended deletes the pod at once whose labels come back, so that is waited for, too.
     """
+    if workloads.kind_of(patch.ref.resource) is None:
+        return False  # what was paused beside it
     return patch.action == "suspend" or (patch.action in ("scale", "patch") and not any(e.before == present(0) for e in patch.edits))
 
 

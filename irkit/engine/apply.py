@@ -10,15 +10,16 @@ from typing import assert_never
 import msgspec
 
 from irkit import checks, workloads
-from irkit.engine.events import Judged
+from irkit.engine.events import Judged, Said
 from irkit.engine.journal import stamp
 from irkit.errors import ConflictError, Declined, EndStateError, IrkitError, NotFoundError, RefusedError, UndeliveredError, UnreachableError
-from irkit.model.credential import fingerprint
 from irkit.model.changes import Ask, Await, Capture, Change, Check, Create, Delete, Notify, Patch, Rotate
+from irkit.model.credential import fingerprint
 from irkit.model.incident import Incident
 from irkit.model.kube import Obj, at, labels_of, owned_by
 from irkit.model.outcome import Done, Outcome, Skipped, Unchanged
 from irkit.ports import ClusterReader, Observed, Ports, exists
+from irkit.workloads import rollout
 from irkit.workloads.shared import finished
 
 _TRIES = 6  # of one patch against writers that do not touch our fields, such as the kubelet's status updates
@@ -125,30 +126,39 @@ def _await(change: Await, incident: Incident, ports: Ports, timeout: float) -> O
     until, pause, told = ports.clock.monotonic() + timeout, _POLL[0], ""
     while True:
         try:
-            if why := _met(change, incident, ports.cluster):
-                return Done(why)
             if change.condition == "ready":
-                told = _progress(change, ports, told)
+                why, told = _ready(change, ports, told)
+            else:
+                why = _met(change, incident, ports.cluster)
+            if why:
+                return Done(why)
         except UnreachableError:
             if ports.clock.monotonic() >= until:
                 raise
         if ports.clock.monotonic() >= until:
-            reasons = workloads.why_not_ready(change.ref, ports.cluster) if change.condition == "ready" else ()
-            because = f": {'; '.join(reasons[:5])}" if reasons else ""
+            because = _because(workloads.observe(change.ref, ports.cluster), ports) if change.condition == "ready" else ""
             raise EndStateError(f"{change.ref}: not {change.condition} within {timeout:g} s{because}", next="irkit resume")
         ports.clock.sleep(pause)
         pause = min(pause * 1.5, _POLL[1])
 
 
-def _progress(change: Await, ports: Ports, told: str) -> str:
-    """Say how far a workload is, where that has changed. Raises EndStateError where its controller has given up."""
+def _ready(change: Await, ports: Ports, told: str) -> tuple[str, str]:
+    """Whether a workload is, and how far: said where that has changed. Raises EndStateError where its controller has given up."""
     found = workloads.observe(change.ref, ports.cluster)
-    if given_up := workloads.given_up(found):
-        raise EndStateError(f"{change.ref}: {given_up}: {'; '.join(workloads.why_not_ready(change.ref, ports.cluster)[:5])}", next="irkit resume")
-    text = workloads.progress(found)
-    if text and text != told:
+    if found.ready():
+        return "ready", told
+    if why := rollout.given_up(found):
+        raise EndStateError(f"{change.ref}: {why}{_because(found, ports)}", next="irkit resume")
+    text = rollout.progress(found)
+    if text != told:
         ports.listen(Said(f"{change.ref}: {text}"))
-    return text
+    return "", text
+
+
+def _because(workload: workloads.Workload, ports: Ports) -> str:
+    reasons = rollout.why_not_ready(workload, ports.cluster)
+    more = f"; and {len(reasons) - 4} more" if len(reasons) > 4 else ""
+    return f": {'; '.join(reasons[:4])}{more}" if reasons else ""
 
 
 def _held(change: Await, ports: Ports) -> Outcome:
@@ -160,8 +170,9 @@ def _held(change: Await, ports: Ports) -> Outcome:
     except NotFoundError:
         return Done("gone")
     if not found.stopped:
-        who = workloads.who_starts(found)
-        raise EndStateError(f"{change.ref} was stopped and started again{f' by {who}' if who else ''}", next=f"stop {who or 'what starts it'} first, then: irkit resume")
+        who = rollout.who_starts(found)
+        raise EndStateError(f"{change.ref} was stopped, and reverted{f' by {who}' if who else ''} within {seconds:g} s",
+                            next=f"stop {who or 'what starts it'} first, then: irkit resume")  # fmt: skip
     return Done(f"held: still stopped {seconds:g} s later")
 
 
@@ -189,13 +200,11 @@ def _met(change: Await, incident: Incident, cluster: ClusterReader) -> str:
             return "adopted" if back and len(pods) <= at(workload.object, ("spec", "replicas"), 1) else ""
         case "gone":
             return "" if exists(cluster, change.ref) else "gone"
-        case "held":
-            raise AssertionError("looked at once, by _held")
+        case "held" | "ready":
+            raise AssertionError("these say more, in functions of their own")
         case "finished":
             job = exists(cluster, change.ref)
             return "gone" if job is None else "finished" if finished(job) else ""
-        case "ready":
-            return "ready" if workloads.observe(change.ref, cluster).ready() else ""
     assert_never(change.condition)
 
 
@@ -217,7 +226,7 @@ def judged(change: Check, incident: Incident, ports: Ports, seen: Observed) -> c
 
 def _in_spite(change: Check, result: checks.CheckResult, ports: Ports) -> checks.CheckResult:
     """Whether to go on though a check does not hold. Raises RefusedError; what is not known, a human may decide."""
-    rule = ports.settings.recovery.unknown
+    rule = ports.settings.recovery.unknown if change.check in ("scanned", "signed") else "ask"
     if result.holds is None and rule == "allow":
         return msgspec.structs.replace(result, holds=True, summary=f"{result.summary}; the settings allow that")
     if result.holds is None and rule == "ask" and ports.approver.confirm(f"{result.summary[0].upper()}{result.summary[1:]}. Go on?"):

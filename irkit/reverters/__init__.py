@@ -16,5 +16,8 @@ RECOGNISERS: tuple[Recogniser, ...] = (Hpa(), Keda(), ArgoCd(), Flux(), Helm(), 
 
 
 def find_all(ref: ObjectRef, obj: Obj, cluster: ClusterReader) -> tuple[Reverter, ...]:
-    """Everything that would undo a change of ``obj``, the workload ``ref``. Costs one list of HPAs; KEDA's only where one is KEDA's."""
+    """Everything that would undo a change of ``obj``, the workload ``ref``.
+
+    Costs one list of HPAs; KEDA's, Argo CD's and Flux's objects are read only where something shows that they are at work.
+    """
     return tuple(r for recogniser in RECOGNISERS for r in recogniser.find(ref, obj, cluster))

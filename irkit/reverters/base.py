@@ -1,4 +1,4 @@
-"""Things that undo what irkit does: autoscalers, GitOps controllers, operators. Recognised and said; paused later."""
+"""Things that undo what irkit does: autoscalers, GitOps controllers, operators. Recognised, said, and paused where that can be undone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from irkit.errors import IrkitError, NotFoundError
+from irkit.model.changes import Edit, Patch, field_value, present
 from irkit.model.kube import HPAS, Obj, ObjectRef, Resource, Value, at, controller_of
 from irkit.ports import ClusterReader
 
@@ -17,6 +18,11 @@ class Reverter(Value, frozen=True):
     kind: str  # hpa | keda | argocd | flux | helm | operator | unknown
     of: ObjectRef
     effect: str
+    pause: Patch | None = None  # after which it leaves ``of`` alone; None: nothing to pause, or not known how
+    after: bool = False  # whether it is paused after the stop, and goes on before the start, because it holds the number itself
+    why_not: str = ""  # why it can't be paused though it should be
+    reverts: bool = False  # whether it may start what was stopped, and so should be looked at again
+    git: bool = False  # whether it brings back what stands in Git
 
 
 class Recogniser(Protocol):
@@ -28,6 +34,12 @@ class Recogniser(Protocol):
 
 
 SCALABLE = ("Deployment", "ReplicaSet", "StatefulSet")
+
+
+def pausing(ref: ObjectRef, obj: Obj, path: tuple[str, ...], value: object, what: str) -> Patch | None:
+    """The patch of one field by which ``what`` is paused; None where it is so already."""
+    edit = Edit(path=path, before=field_value(obj, path), after=present(value))
+    return None if edit.before == edit.after else Patch(ref=ref, edits=(edit,), why=f"pause {what}")
 
 
 def autoscalers(ref: ObjectRef, cluster: ClusterReader) -> Sequence[Obj] | Reverter:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from irkit.model.kube import Obj, ObjectRef, Resource, annotations_of, at, ref_of
 from irkit.ports import ClusterReader
-from irkit.reverters.base import Reverter, autoscalers, by_keda, listed
+from irkit.reverters.base import Reverter, autoscalers, by_keda, listed, pausing
 
 SCALEDOBJECTS = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject")
 PAUSED_REPLICAS, PAUSED = "autoscaling.keda.sh/paused-replicas", "autoscaling.keda.sh/paused"
@@ -35,9 +35,9 @@ class Keda:
 def _reverter(scaled: Obj, ref: ObjectRef) -> Reverter:
     name, annotations = str(ref_of(scaled, SCALEDOBJECTS)), annotations_of(scaled)
     if annotations.get(PAUSED_REPLICAS) == "0":
-        effect = f"{name} of KEDA is paused at 0 replicas."
-    elif annotations.get(PAUSED) == "true" and PAUSED_REPLICAS not in annotations:
-        effect = f"{name} of KEDA is paused at the number of replicas that there are."
-    else:
-        effect = f'{name} of KEDA scales {ref} up again when a trigger fires; its annotation {PAUSED_REPLICAS}: "0" pauses it.'
-    return Reverter(name=name, kind="keda", of=ref, effect=effect)
+        return Reverter(name=name, kind="keda", of=ref, effect=f"{name} of KEDA is paused at 0 replicas.")
+    if annotations.get(PAUSED) == "true" and PAUSED_REPLICAS not in annotations:
+        return Reverter(name=name, kind="keda", of=ref, effect=f"{name} of KEDA is paused at the number of replicas that there are.")
+    effect = f'{name} of KEDA scales {ref} up again when a trigger fires; its annotation {PAUSED_REPLICAS}: "0" pauses it.'
+    pause = pausing(ref_of(scaled, SCALEDOBJECTS), scaled, ("metadata", "annotations", PAUSED_REPLICAS), "0", name)
+    return Reverter(name=name, kind="keda", of=ref, effect=effect, pause=pause, after=True, reverts=True)

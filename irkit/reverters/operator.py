@@ -24,11 +24,12 @@ class Operator:
         if owner is not None and known(str(owner.get("apiVersion")), str(owner.get("kind"))) is None:
             name = printable(f"{owner.get('kind')} {ref.namespace}/{owner.get('name')}")
             yield Reverter(name=name, kind=self.kind, of=ref,
-                           effect=f"{ref} belongs to {name}, which irkit can't stop; its controller may set it up again.")  # fmt: skip
+                           effect=f"{ref} belongs to {name}, which irkit can't stop; its controller may set it up again.",
+                           reverts=True)  # fmt: skip
         for manager in sorted({m.name for m in managers_of(obj, _field(ref))}):
             if not manager.startswith(KNOWN):
                 name, what = printable(manager), ".".join(_field(ref))
-                yield Reverter(name=name, kind=self.kind, of=ref, effect=f"{name} manages {what} of {ref}, and may set it again.")
+                yield Reverter(name=name, kind=self.kind, of=ref, effect=f"{name} manages {what} of {ref}, and may set it again.", reverts=True)
 
 
 def _field(ref: ObjectRef) -> tuple[str, ...]:

@@ -8,12 +8,13 @@ from irkit.steps.cordon import Cordon
 from irkit.steps.manual import Manual
 from irkit.steps.notify import Notify
 from irkit.steps.quarantine import Quarantine
+from irkit.steps.redeploy import Redeploy
 from irkit.steps.quarantine_pods import QuarantinePods
 from irkit.steps.rotate import Rotate
 from irkit.steps.scale_down import ScaleDown
 from irkit.steps.verify import Verify
 
-KINDS: tuple[type[Step], ...] = (Quarantine, QuarantinePods, Cordon, Collect, ScaleDown, Rotate, Verify, Notify, Manual)
+KINDS: tuple[type[Step], ...] = (Quarantine, QuarantinePods, Cordon, Collect, ScaleDown, Rotate, Redeploy, Verify, Notify, Manual)
 
 
 def find(kind: str) -> type[Step]:

@@ -21,7 +21,7 @@ from irkit.ports import Observed, exists
 
 @dataclass(frozen=True, slots=True)
 class ScaleDown:
-    """End state: ``workload`` starts no pods. Its pods end; detached ones live on.
+    """End state: ``workload`` starts no pods, and what would start them again is paused. Its pods end; detached ones live on.
 
     The suspect must have been let go of by its controller before anything is scaled: else it would end, too. Where that
     can't be, because the controller goes on selecting it, the workload is left alone and the step says so.
@@ -52,10 +52,16 @@ class ScaleDown:
             return
         if owner is not None:
             yield Await(condition="detached", ref=suspect, owner=owner)
+        undoing = reverters.find_all(self.workload, workload.object, seen.cluster)
+        pauses = [(r.pause, r.after) for r in undoing if r.pause is not None and _may(r.pause, seen)]
+        yield from (pause for pause, after in pauses if not after)
         for change in stop:
             yield _sparing(change, incident)
+        yield from (pause for pause, after in pauses if after)
         if stop or any(p["metadata"]["uid"] != suspect.uid for p in workloads.active(workload.pods)):
             yield Await(condition="no-pods", ref=self.workload)
+        if (stop or pauses) and any(r.reverts for r in undoing):
+            yield Await(condition="held", ref=self.workload)
 
     def notes(self, incident: Incident, seen: Observed) -> Iterator[str]:
         if incident.keep_workload:
@@ -69,6 +75,15 @@ class ScaleDown:
         yield from workload.on_stop()
         for reverter in reverters.find_all(self.workload, workload.object, seen.cluster):
             yield reverter.effect
+            if reverter.pause is not None and not _may(reverter.pause, seen):
+                yield f"{reverter.name} is not paused: you may not patch {reverter.pause.ref}; pause it by hand, or it may undo the stop"
+            elif reverter.why_not:
+                yield f"{reverter.name} is not paused: {reverter.why_not}; pause it by hand, or it may undo the stop"
+
+
+def _may(patch: Patch, seen: Observed) -> bool:
+    """A reverter that may not be patched stops nothing: it is said."""
+    return all(seen.cluster.can(p) for p in patch.permissions if p.verb == "patch")
 
 
 def _sparing(change: Change, incident: Incident) -> Change:
