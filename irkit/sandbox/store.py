@@ -19,6 +19,7 @@ from irkit.sandbox.catalog import Catalog, Served
 from irkit.sandbox.clock import stamp
 from irkit.sandbox.defaults import complete, identify
 from irkit.sandbox.failures import exists, not_found
+from irkit.sandbox.images import Images
 from irkit.sandbox.names import Names
 from irkit.sandbox.patches import fields
 from irkit.sandbox.patches.merge import merge
@@ -54,6 +55,8 @@ class Store:
         self.compacted = 0
         self.changed = threading.Condition(threading.RLock())
         self._clock = clock
+        self.images = Images()
+        self.due: datetime | None = None
         self._past: datetime | None = None
         self._objects: dict[tuple[str, str], dict[tuple[str, str], Obj]] = {}
         self._history: deque[Written] = deque()
@@ -71,6 +74,10 @@ class Store:
             yield
         finally:
             self._past = before
+
+    def wake(self, moment: datetime) -> None:
+        """Have the controllers look again at ``moment``, even if nothing is written until then."""
+        self.due = moment if self.due is None else min(self.due, moment)
 
     # reads
 

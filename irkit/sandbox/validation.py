@@ -224,10 +224,23 @@ def _immutable(old: Obj, new: Obj) -> Iterator[Cause]:
     elif kind == "StatefulSet":
         if any(before.get(key) != after.get(key) for key in {*before, *after} - _STATEFUL_FREE):
             yield _forbidden("spec", _STATEFUL_TEXT)
-    elif kind in ("Secret", "ConfigMap") and old.get("immutable") and (old.get("data") != new.get("data") or not new.get("immutable")):
-        yield _forbidden("data", "field is immutable when `immutable` is set")
+    elif kind in ("Secret", "ConfigMap"):
+        yield from _settled(old, new)
     if kind == "Job" and not before.get("suspend") and at(before, ("template", "spec")) != at(after, ("template", "spec")):
         yield _wrong("spec.template", "", "field is immutable")
+
+
+def _settled(old: Obj, new: Obj) -> Iterator[Cause]:
+    """ValidateSecretUpdate, ValidateConfigMapUpdate: what was made immutable stays so, and as it is."""
+    if new["kind"] == "Secret" and old.get("type") != new.get("type"):
+        yield _wrong("type", new.get("type"), "field is immutable")
+    if not old.get("immutable"):
+        return
+    if not new.get("immutable"):
+        yield _forbidden("immutable", "field is immutable when `immutable` is set")
+    for field in ("data", "binaryData"):
+        if (old.get(field) or {}) != (new.get(field) or {}):
+            yield _forbidden(field, "field is immutable when `immutable` is set")
 
 
 def _fixed(spec: Obj) -> Obj:

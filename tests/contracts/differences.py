@@ -13,7 +13,6 @@ TOLERATED = {
     "defaulted-fields": "managedFields also count fields that defaults filled in (priority, tolerations), and `.` of keyed lists",
     "service-account-volume": "pods get no kube-api-access volume",
     "protobuf": "only the kinds of `kubectl auth can-i`, create secret, configmap and namespace are read as protobuf; others are 415",
-    "rollout": "a rollout brings the new ReplicaSet up whole before the old one goes down",
     "termination": "pods are gone at once after their deletion, whatever their grace period",
     "node-proxy": "there is no kubelet: every path behind a node answers 404 (kwok refuses to proxy to loopback: 400)",
     "previous-log": "kwok answers 500 for a run that it has no file for; a kubelet, and the rehearsal cluster, 400",

@@ -133,7 +133,10 @@ def account(cluster: Cluster, name: str = "robot") -> dict[str, Any]:
     """A ServiceAccount that may read pods, by a role that another is aggregated into."""
     made = cluster.admin.create(cluster.path(kube.SERVICEACCOUNTS), {"metadata": {"name": name}})
     where, rbac = cluster.namespace, "rbac.authorization.k8s.io"
-    part: dict[str, Any] = {"metadata": {"name": f"part-{where}", "labels": {"of": where}}, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]}
+    part: dict[str, Any] = {
+        "metadata": {"name": f"part-{where}", "labels": {"of": where}},
+        "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}],
+    }
     whole = {"metadata": {"name": f"whole-{where}"}, "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"of": where}}]}, "rules": []}
     for role in (part, whole):
         cluster.admin.create(kube.CLUSTERROLES.path(), role)

@@ -136,3 +136,51 @@ def test_create_and_rollout(kubectl: Kubectl) -> None:
     kubectl("cordon", "node-1")
     assert "SchedulingDisabled" in kubectl("get", "node", "node-1")
     kubectl("patch", "deployment", "backend", "--type=json", "-p", '[{"op":"replace","path":"/spec/replicas","value":1}]')
+
+
+def test_rollout_undo(kubectl: Kubectl) -> None:
+    box = kubectl.box
+    old = kubectl("get", "deployment", "backend", "-o=jsonpath={.spec.template.spec.containers[0].image}")
+    new = box.store.images.push("registry.example/todo/backend@sha256:" + "9" * 64)
+    kubectl("set", "image", "deployment/backend", f"backend={new}")
+    assert "successfully rolled out" in kubectl("rollout", "status", "deployment/backend", "--timeout=10s")
+    found = kubectl("get", "pods", "-l", "app=backend", "-o=jsonpath={.items[*].status.containerStatuses[0].imageID}")
+    assert set(found.split()) == {new}
+    assert kubectl("rollout", "history", "deployment/backend").splitlines()[2].split()[0] == "1"
+    assert "rolled back" in kubectl("rollout", "undo", "deployment/backend")
+    assert "successfully rolled out" in kubectl("rollout", "status", "deployment/backend", "--timeout=10s")
+    assert kubectl("get", "deployment", "backend", "-o=jsonpath={.spec.template.spec.containers[0].image}") == old
+    kubectl("set", "image", "statefulset/postgres", "postgres=postgres:17-alpine")
+    assert "roll out complete" in kubectl("rollout", "status", "statefulset/postgres", "--timeout=10s")
+    kubectl("rollout", "undo", "statefulset/postgres")
+    until(lambda: "postgres:16-alpine" in kubectl("get", "pod", "postgres-0", "-o=jsonpath={.spec.containers[0].image}"), "the old image is back")
+    kubectl("set", "image", "-n", "kube-system", "daemonset/calico-node", "calico-node=docker.io/calico/node:v9")
+    assert "successfully rolled out" in kubectl("rollout", "status", "-n", "kube-system", "daemonset/calico-node", "--timeout=10s")
+    kubectl("rollout", "undo", "-n", "kube-system", "daemonset/calico-node")
+    assert "successfully rolled out" in kubectl("rollout", "status", "-n", "kube-system", "daemonset/calico-node", "--timeout=10s")
+
+
+def test_an_image_that_there_is_not(kubectl: Kubectl) -> None:
+    bad = "registry.example/todo/frontend@sha256:" + "0" * 64
+    kubectl.box.store.images.remove(bad)
+    kubectl("patch", "deployment", "frontend", "-p", '{"spec": {"progressDeadlineSeconds": 1}}')
+    kubectl("set", "image", "deployment/frontend", f"frontend={bad}")
+    failed = kubectl.run("rollout", "status", "deployment/frontend", "--timeout=20s")
+    assert b"exceeded its progress deadline" in failed.stderr
+    rows = [row.split() for row in kubectl("get", "pods", "-l", "app=frontend").splitlines()[1:]]
+    assert sorted({row[2] for row in rows}) == ["ErrImagePull", "Running"]
+    (waiting,) = [row[0] for row in rows if row[2] == "ErrImagePull"]
+    assert "Error: ErrImagePull" in kubectl("describe", "pod", waiting)
+    assert b"is waiting to start" in kubectl.run("logs", waiting).stderr
+    assert "rolled back" in kubectl("rollout", "undo", "deployment/frontend")
+    assert "successfully rolled out" in kubectl("rollout", "status", "deployment/frontend", "--timeout=10s")
+
+
+def test_tokens_and_external_secrets(kubectl: Kubectl) -> None:
+    token = kubectl("create", "token", "backend-sa").strip()
+    assert token.count(".") == 2
+    somebody = kubectl.box.account("todo-app", "backend-sa")
+    assert "system:serviceaccount:todo-app:backend-sa" in kubectl("auth", "whoami", kubeconfig=somebody)
+    assert kubectl.run("auth", "can-i", "list", "configmaps", kubeconfig=somebody).stdout.strip() == b"yes"
+    kubectl("delete", "serviceaccount", "backend-sa")
+    assert b"Unauthorized" in kubectl.run("get", "configmaps", kubeconfig=somebody).stderr

@@ -9,7 +9,6 @@ import pytest
 from irkit.model import kube
 from tests.contracts.client import Obj, until
 from tests.contracts.conftest import Cluster
-from tests.contracts.differences import tolerate
 
 
 def relabel(cluster: Cluster, pod: Obj) -> Obj:
@@ -245,7 +244,6 @@ def test_a_new_template_replaces_the_pods(cluster: Cluster) -> None:
     until(lambda: not before & names(cluster.pods("app=web")), "the old pods are gone")
     after = cluster.settled("app=web", 2)
     assert {p["spec"]["containers"][0]["image"] for p in after} == {"img:2"}
-    tolerate("rollout")
     assert len(cluster.admin.get(cluster.path(kube.REPLICASETS))["items"]) == 2
 
 

@@ -21,7 +21,7 @@ from irkit.model.kube import selects
 from irkit.sandbox import Sandbox, serve, tls
 from irkit.sandbox.logs import Line
 from tests.clocks import StepClock
-from tests.contracts.client import Api, until
+from tests.contracts.client import JSON_PATCH, Api, until
 
 
 def world(box: Sandbox) -> dict[str, Any]:
@@ -194,6 +194,42 @@ def test_serve_runs_until_it_is_stopped(tmp_path: Path) -> None:
 
     serve("todo-app", 0, home=tmp_path, ready=ready, stop=stop)
     assert seen == ["1"]
+
+
+def test_images_that_give_trouble(tmp_path: Path) -> None:
+    """kwok runs everything, so that there is no real one to compare with."""
+    with Sandbox("empty", home=tmp_path) as box:
+        api = Api(box.kubeconfig, tmp_path)
+        good = box.store.images.push("registry.example/app:1")
+        slow = box.store.images.push("registry.example/app:2", ready=False)
+        assert (box.store.images.state(good), box.store.images.state(slow), box.store.images.state("other:1")) == ("ready", "unready", "ready")
+        assert box.store.images.state("registry.example/app@sha256:" + "0" * 64) == "missing"
+
+        def pod(name: str, image: str) -> dict[str, Any]:
+            api.create(kube.PODS.path("default"), {"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": image}]}})
+            assert until(lambda: "startTime" in api.get(kube.PODS.path("default", name))["status"], f"{name} is started")
+            return api.get(kube.PODS.path("default", name))
+
+        status = pod("good", good)["status"]
+        assert (status["phase"], status["containerStatuses"][0]["ready"], status["containerStatuses"][0]["imageID"]) == ("Running", True, good)
+        status = pod("slow", slow)["status"]
+        assert (status["phase"], status["containerStatuses"][0]["ready"], status["containerStatuses"][0]["imageID"]) == ("Running", False, slow)
+        status = pod("none", "registry.example/app@sha256:" + "0" * 64)["status"]
+        assert (status["phase"], status["containerStatuses"][0]["state"]["waiting"]["reason"]) == ("Pending", "ErrImagePull")
+        assert [c["status"] for c in status["conditions"] if c["type"] == "Ready"] == ["False"]
+        reasons = {(e["involvedObject"]["name"], e["reason"]) for e in api.get(kube.EVENTS.path("default"))["items"]}
+        assert {("none", "Failed"), ("none", "Pulling"), ("slow", "Unhealthy")} <= reasons
+
+
+def test_a_failed_daemon_set_can_be_put_back(tmp_path: Path) -> None:
+    with Sandbox("empty", home=tmp_path) as box:
+        api, path = Api(box.kubeconfig, tmp_path), kube.DAEMONSETS.path("kube-system", "calico-node")
+        box.store.images.remove("bad:1")
+        image = api.get(path)["spec"]["template"]["spec"]["containers"][0]["image"]
+        api.patch(path, [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "bad:1"}], JSON_PATCH)
+        assert until(lambda: api.get(path)["status"].get("numberAvailable") == 2, "one is not available, the others are left")
+        api.patch(path, [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": image}], JSON_PATCH)
+        assert until(lambda: api.get(path)["status"].get("numberAvailable") == 3, "all are back")
 
 
 def test_after_the_end_nobody_answers(tmp_path: Path) -> None:

@@ -1,12 +1,11 @@
-"""DaemonSets: one pod on each fitting node, after pkg/controller/daemon. Updates replace one pod at a time."""
+"""DaemonSets: one pod on each fitting node, after pkg/controller/daemon."""
 
 from __future__ import annotations
 
 from irkit.model.kube import Obj, at
 from irkit.sandbox.catalog import DAEMONSETS, NODES, PODS
-from irkit.sandbox.controllers import owners
+from irkit.sandbox.controllers import owners, revisions, rolling
 from irkit.sandbox.defaults import complete
-from irkit.sandbox.names import template_hash
 from irkit.sandbox.store import Store
 
 _HASH = "controller-revision-hash"
@@ -20,7 +19,8 @@ def reconcile(store: Store) -> None:
 
 def _reconcile(store: Store, daemon: Obj) -> None:
     namespace, template = daemon["metadata"]["namespace"], daemon["spec"]["template"]
-    hashed = template_hash(template)
+    revision = revisions.remember(store, DAEMONSETS, daemon)
+    hashed = revision.removeprefix(f"{daemon['metadata']['name']}-")
     mine = owners.claim(store, DAEMONSETS, daemon, PODS, [p for p in owners.pods_in(store, namespace) if at(p, ("spec", "nodeName"))])
     wanted = [node["metadata"]["name"] for node in store.all(NODES) if _fits(template["spec"], node)]
     on = {name: [pod for pod in mine if pod["spec"]["nodeName"] == name] for name in wanted}
@@ -36,6 +36,7 @@ def _reconcile(store: Store, daemon: Obj) -> None:
     current = [pods[0] for pods in on.values()]
     _update(store, daemon, current, hashed)
     _report(store, daemon, current, len(mine) - sum(len(pods) for pods in on.values()), hashed)
+    revisions.forget(store, daemon, {revision, *(f"{daemon['metadata']['name']}-{at(pod, ('metadata', 'labels', _HASH), '')}" for pod in mine)})
 
 
 def _fits(spec: Obj, node: Obj) -> bool:
@@ -53,11 +54,19 @@ def _create(store: Store, daemon: Obj, node: str, hashed: str) -> Obj:
 
 
 def _update(store: Store, daemon: Obj, pods: list[Obj], hashed: str) -> None:
-    if at(daemon, ("spec", "updateStrategy", "type")) == "OnDelete" or not all(owners.active(p) and owners.ready(p) for p in pods):
+    """Old pods that are not ready go first, then as many others as ``maxUnavailable`` allows (rollingUpdate of update.go)."""
+    if at(daemon, ("spec", "updateStrategy", "type")) == "OnDelete":
         return
-    old = next((p for p in pods if at(p, ("metadata", "labels", _HASH)) != hashed), None)
-    if old is not None:
-        owners.delete_pod(store, old)
+    most = at(daemon, ("spec", "updateStrategy", "rollingUpdate", "maxUnavailable"), 1)
+    room = rolling.scaled(most, len(pods), up=True) - sum(not (owners.active(p) and owners.ready(p)) for p in pods)
+    for pod in pods:
+        if at(pod, ("metadata", "labels", _HASH)) == hashed or not owners.active(pod):
+            continue
+        if not owners.ready(pod):
+            owners.delete_pod(store, pod)
+        elif room > 0:
+            owners.delete_pod(store, pod)
+            room -= 1
 
 
 def _report(store: Store, daemon: Obj, pods: list[Obj], misplaced: int, hashed: str) -> None:

@@ -2,7 +2,7 @@
 
 After pkg/controllers/externalsecret of 0.20.4: a target is refreshed when the hash of the ExternalSecret's labels and
 annotations changes (which is what `force-sync` does), when its spec changes, when ``refreshInterval`` has passed, or when
-somebody else changed the target. Time is looked at whenever something is written, not by itself.
+somebody else changed the target. Time is the sandbox's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -99,15 +99,17 @@ class ExternalSecrets:
         namespace, target = meta["namespace"], at(secret, ("spec", "target", "name")) or meta["name"]
         existing = store.get(SECRETS, namespace, target)
         if not _due(store, secret, version) and _intact(secret, existing):
+            _wait(store, secret)
             return
         now, tried = store.now().timestamp(), self._tried.get(meta["uid"])
         if tried is not None and tried.version == version and now < tried.again:
+            store.wake(datetime.fromtimestamp(tried.again, UTC))
             return
         try:
             values = provider.values(secret)
             done = self._write(store, secret, target, existing, values)
         except Hanging:
-            return
+            store.wake(store.now() + timedelta(seconds=1))
         except _Owned as owned:
             self._failed(store, secret, version, "target is owned by another ExternalSecret", str(owned), target)
         except Trouble as trouble:
@@ -126,6 +128,7 @@ class ExternalSecrets:
         tried = self._tried.get(meta["uid"])
         wait = min(_BACKOFF_LIMIT, tried.wait * 2) if tried is not None and tried.version == version else _BACKOFF
         self._tried[meta["uid"]] = _Tried(version, store.now().timestamp() + wait, wait)
+        store.wake(store.now() + timedelta(seconds=wait))
         events.note(store, EXTERNAL_SECRETS, secret, "Warning", "UpdateFailed", detail, _MANAGER)
         status = {"refreshTime": None, **(secret.get("status") or {}), "binding": {"name": binding},
                   "conditions": [_condition(store, secret, "False", "SecretSyncedError", message)]}  # fmt: skip
@@ -200,6 +203,13 @@ def _due(store: Store, secret: Obj, version: str) -> bool:
     if policy == "OnChange" or synced != version:
         return bool(synced != version)
     return store.now() >= parse(refreshed) + timedelta(seconds=interval)
+
+
+def _wait(store: Store, secret: Obj) -> None:
+    """Look again when the interval is over."""
+    interval = _seconds(at(secret, ("spec", "refreshInterval"), "1h"))
+    if interval > 0 and secret["spec"].get("refreshPolicy", "Periodic") == "Periodic":
+        store.wake(parse(secret["status"]["refreshTime"]) + timedelta(seconds=interval))
 
 
 def _intact(secret: Obj, existing: Obj | None) -> bool:

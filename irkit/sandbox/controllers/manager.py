@@ -16,6 +16,8 @@ STEPS = (garbage.namespaces, aggregation.reconcile, deployment.reconcile, replic
          job.reconcile, garbage.collect, endpoints.reconcile, node.schedule)  # fmt: skip
 ROUNDS = 500
 """More rounds than any rollout here takes; two controllers that undo each other end there."""
+POLL = 0.1
+"""Seconds between looks at the clock while a controller waits for a moment: the clock need not be the machine's."""
 
 
 class Manager:
@@ -57,6 +59,8 @@ class Manager:
 
     def settle(self) -> None:
         """Let the controllers act until nothing changes."""
+        with self._store.changed:
+            self._store.due = None
         for _ in range(ROUNDS):
             before = self._store.version
             self._round()
@@ -84,12 +88,14 @@ class Manager:
                 self.problems.append(error)
 
     def _pending(self) -> bool:
-        return self._stopped or (not self._held and self._seen != self._store.version)
+        due = self._store.due is not None and self._clock.now() >= self._store.due
+        return self._stopped or (not self._held and (due or self._seen != self._store.version))
 
     def _run(self) -> None:
         while True:
             with self._store.changed:
-                self._store.changed.wait_for(self._pending)
+                while not self._pending():
+                    self._store.changed.wait(POLL if self._store.due is not None else None)
                 if self._stopped:
                     return
             if self._lag:

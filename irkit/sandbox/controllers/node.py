@@ -1,6 +1,6 @@
 """The scheduler and the kubelets: pods get a node, run, and end.
 
-There are no containers. A pod runs as soon as it has a node, and is gone one round after its deletion, however long its
+There are no containers. A pod runs as soon as it has a node and its images can be pulled, and is gone one round after its deletion, however long its
 grace: a rehearsal should not wait for a shutdown that nothing does.
 """
 
@@ -11,7 +11,8 @@ from collections import Counter
 from irkit.model.kube import Obj, at
 from irkit.sandbox.catalog import NODES, PODS
 from irkit.sandbox.clock import stamp
-from irkit.sandbox.controllers import owners
+from irkit.sandbox.controllers import events, owners
+from irkit.sandbox.images import resolved
 from irkit.sandbox.logs import Logs, fixed, written
 from irkit.sandbox.names import digest_of
 from irkit.sandbox.store import KUBELET, Store
@@ -65,20 +66,64 @@ def run(store: Store, logs: Logs) -> None:
 
 def _start(store: Store, logs: Logs, pod: Obj) -> None:
     spec, uid, now = pod["spec"], pod["metadata"]["uid"], stamp(store.now())
-    for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
-        lines = written(store.now(), f"{container['name']} starting, image {container['image']}".encode(), b"ready")
-        logs.begin(uid, container["name"], fixed(lines))
+    missing = {c["name"] for c in _all(spec) if store.images.state(c["image"]) == "missing"}
+    for container in _all(spec):
+        if container["name"] not in missing:
+            lines = written(store.now(), f"{container['name']} starting, image {container['image']}".encode(), b"ready")
+            logs.begin(uid, container["name"], fixed(lines))
     node = store.get(NODES, "", spec["nodeName"]) or {}
     host = next((a["address"] for a in at(node, ("status", "addresses"), []) if a["type"] == "InternalIP"), "127.0.0.1")
     ip = host if spec.get("hostNetwork") else _address(store, uid)
-    kept = [c for c in at(pod, ("status", "conditions"), []) if c["type"] == "PodScheduled"]
-    fresh = [{"type": t, "status": "True", "lastProbeTime": None, "lastTransitionTime": now} for t in ("Initialized", "Ready", "ContainersReady")]
-    status = {**pod["status"], "phase": "Running", "hostIP": host, "hostIPs": [{"ip": host}], "podIP": ip, "podIPs": [{"ip": ip}],
-              "startTime": now, "conditions": [*kept, *fresh],
-              "containerStatuses": [_running(uid, c, now) for c in spec["containers"]]}  # fmt: skip
+    containers = [_first(store, uid, c, now) for c in spec["containers"]]
+    unready = [c["name"] for c in containers if not c["ready"]]
+    status = {**pod["status"], "phase": "Pending" if missing else "Running", "hostIP": host, "hostIPs": [{"ip": host}], "podIP": ip,
+              "podIPs": [{"ip": ip}], "startTime": now, "conditions": _conditions(pod, now, unready), "containerStatuses": containers}  # fmt: skip
     if spec.get("initContainers"):
-        status["initContainerStatuses"] = [_completed(uid, c, now) for c in spec["initContainers"]]
+        status["initContainerStatuses"] = [_waiting(c) if c["name"] in missing else _completed(uid, c, now) for c in spec["initContainers"]]
     store.replace(PODS, {**pod, "status": status}, manager=KUBELET, subresource="status")
+    for container in _all(spec):
+        _complain(store, pod, container)
+
+
+def _all(spec: Obj) -> list[Obj]:
+    return [*(spec.get("initContainers") or ()), *spec["containers"]]
+
+
+def _conditions(pod: Obj, now: str, unready: list[str]) -> list[Obj]:
+    kept = [c for c in at(pod, ("status", "conditions"), []) if c["type"] == "PodScheduled"]
+    fresh: Obj = {"status": "True", "lastProbeTime": None, "lastTransitionTime": now}
+    last = {**fresh, "status": "False", "reason": "ContainersNotReady", "message": f"containers with unready status: [{' '.join(unready)}]"}
+    state = last if unready else fresh
+    return [*kept, {"type": "Initialized", **fresh}, {"type": "Ready", **state}, {"type": "ContainersReady", **state}]
+
+
+def _first(store: Store, uid: str, container: Obj, now: str) -> Obj:
+    """The first state of a container: it depends on its image."""
+    state = store.images.state(container["image"])
+    return _waiting(container) if state == "missing" else {**_running(uid, container, now), "ready": state == "ready"}
+
+
+def _not_found(image: str) -> str:
+    return f'failed to pull and unpack image "{image}": failed to resolve reference "{image}": {image}: not found'
+
+
+def _waiting(container: Obj) -> Obj:
+    why = f"rpc error: code = NotFound desc = {_not_found(container['image'])}"
+    return {"name": container["name"], "image": container["image"], "imageID": "", "ready": False, "started": False, "restartCount": 0,
+            "lastState": {}, "state": {"waiting": {"reason": "ErrImagePull", "message": why}}}  # fmt: skip
+
+
+def _complain(store: Store, pod: Obj, container: Obj) -> None:
+    """The kubelet's Events for an image that gives trouble."""
+    match store.images.state(container["image"]):
+        case "missing":
+            image = container["image"]
+            why = f"rpc error: code = NotFound desc = {_not_found(image)}"
+            events.note(store, PODS, pod, "Normal", "Pulling", f'Pulling image "{image}"', KUBELET)
+            events.note(store, PODS, pod, "Warning", "Failed", f'Failed to pull image "{image}": {why}', KUBELET)
+            events.note(store, PODS, pod, "Warning", "Failed", "Error: ErrImagePull", KUBELET)
+        case "unready":
+            events.note(store, PODS, pod, "Warning", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503", KUBELET)
 
 
 def _address(store: Store, uid: str) -> str:
@@ -89,18 +134,12 @@ def _address(store: Store, uid: str) -> str:
     return ip
 
 
-def image_id(image: str) -> str:
-    repository = image.partition("@")[0]
-    tag = repository.rpartition("/")[2].partition(":")[2]
-    return f"{repository.removesuffix(f':{tag}') if tag else repository}@sha256:{digest_of(image)}"
-
-
 def container_id(uid: str, container: str, restarts: int) -> str:
     return f"containerd://{digest_of(f'{uid} {container} {restarts}')}"
 
 
 def _running(uid: str, container: Obj, now: str) -> Obj:
-    return {"name": container["name"], "image": container["image"], "imageID": image_id(container["image"]), "ready": True, "started": True,
+    return {"name": container["name"], "image": container["image"], "imageID": resolved(container["image"]), "ready": True, "started": True,
             "restartCount": 0, "containerID": container_id(uid, container["name"], 0), "lastState": {},
             "state": {"running": {"startedAt": now}}}  # fmt: skip
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 
 from irkit.model.kube import PVCS, Obj, at
-from irkit.sandbox.catalog import PODS, REVISIONS, STATEFULSETS
-from irkit.sandbox.controllers import owners
+from irkit.sandbox.catalog import PODS, STATEFULSETS
+from irkit.sandbox.controllers import owners, revisions
 from irkit.sandbox.defaults import complete
-from irkit.sandbox.names import template_hash
 from irkit.sandbox.store import Store
 
 _REVISION = "controller-revision-hash"
@@ -30,13 +29,13 @@ def _ordinal(name: str, pod: Obj) -> int:
 
 
 def _reconcile(store: Store, stateful: Obj) -> None:
-    meta, spec = stateful["metadata"], stateful["spec"]
-    revision = f"{meta['name']}-{template_hash(spec['template'])}"
-    _remember(store, stateful, revision)
+    meta = stateful["metadata"]
+    revision = revisions.remember(store, STATEFULSETS, stateful)
     mine = owners.claim(store, STATEFULSETS, stateful, PODS, owners.pods_in(store, meta["namespace"]), lambda p: _ordinal(meta["name"], p) >= 0)
     by_ordinal = {_ordinal(meta["name"], pod): pod for pod in mine}
     _step(store, stateful, by_ordinal, revision)
     _report(store, stateful, by_ordinal, revision)
+    revisions.forget(store, stateful, {revision, *(at(pod, ("metadata", "labels", _REVISION), "") for pod in mine)})
 
 
 def _step(store: Store, stateful: Obj, pods: dict[int, Obj], revision: str) -> None:
@@ -99,16 +98,6 @@ def _claim(store: Store, stateful: Obj, template: Obj, pod: str) -> Obj:
             "metadata": {**template["metadata"], "name": name, "namespace": stateful["metadata"]["namespace"]},
             "spec": {**template["spec"], "volumeName": f"pvc-{name}"}, "status": {"phase": "Bound"}})  # fmt: skip
     return {"name": template["metadata"]["name"], "persistentVolumeClaim": {"claimName": name}}
-
-
-def _remember(store: Store, stateful: Obj, revision: str) -> None:
-    meta = stateful["metadata"]
-    if store.get(REVISIONS, meta["namespace"], revision) is None:
-        store.insert(REVISIONS, {
-            "apiVersion": "apps/v1", "kind": "ControllerRevision",
-            "metadata": {"name": revision, "namespace": meta["namespace"], "labels": at(stateful, ("spec", "template", "metadata", "labels"), {}),
-                         "ownerReferences": [owners.owner_reference(STATEFULSETS, stateful)]},
-            "data": {"spec": {"template": stateful["spec"]["template"]}}, "revision": meta.get("generation", 1)})  # fmt: skip
 
 
 def _report(store: Store, stateful: Obj, pods: dict[int, Obj], revision: str) -> None:
