@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from irkit.credentials import age
 from irkit.credentials.look import Unknown
 from irkit.credentials.radius import Radius
 from irkit.errors import IrkitError, UsageError
@@ -47,13 +48,12 @@ def _version(vault: SecretReader, mount: str, path: str) -> tuple[datetime, str]
         return error.message
     number = str(data.get("current_version", ""))
     created = at(data, ("versions", number, "created_time"))
-    try:
-        return datetime.fromisoformat(str(created)), f"Vault ({vault.where}): version {number} of {mount}/{path}"
-    except ValueError:
-        return "its metadata names no time"
+    written = age.moment(created)
+    return (written, f"Vault ({vault.where}): version {number} of {mount}/{path}") if written else "its metadata names no time"
 
 
 def _aged(finding: Finding, told: tuple[datetime, str] | str | None, now: datetime) -> Finding:
     if not isinstance(told, tuple) or not _in_kv2(finding):
         return finding
-    return msgspec.structs.replace(finding, age=round((now - told[0]).total_seconds() / 86400, 3), age_from=printable(told[1], 400))
+    then, where = told
+    return msgspec.structs.replace(finding, age=age.days(then, now), age_from=printable(where, 400), changed=then.isoformat().replace("+00:00", "Z"))

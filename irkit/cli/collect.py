@@ -10,7 +10,7 @@ from irkit.cli import options
 from irkit.cli.main import SETTINGS
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)
-Take = Annotated[str, typer.Option("--take", help="Kinds of evidence, with commas: state,logs,events,specs,network,rbac,node")]
+Take = Annotated[str, typer.Option("--take", help="Kinds of evidence, with commas: state,logs,events,specs,network,rbac,credentials,node")]
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from irkit.collectors.base import Collector, missing
+from irkit.collectors.credentials import Credentials
 from irkit.collectors.events import Events
 from irkit.collectors.logs import Logs
 from irkit.collectors.network import Network
@@ -17,7 +18,7 @@ from irkit.model.evidence import Artefact, Piece, Scope
 from irkit.model.kube import Permission
 from irkit.ports import ClusterReader
 
-COLLECTORS: tuple[Collector, ...] = (State(), Logs(), Events(), Specs(), Network(), Rbac(), Node())
+COLLECTORS: tuple[Collector, ...] = (State(), Logs(), Events(), Specs(), Network(), Rbac(), Credentials(), Node())
 NAMES = tuple(collector.name for collector in COLLECTORS)
 
 

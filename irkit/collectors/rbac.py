@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from irkit.collectors.base import Asker, Read, kept, kept_list
+from irkit.credentials import rights
 from irkit.model.evidence import Piece, Scope
 from irkit.model.kube import CLUSTERROLEBINDINGS, CLUSTERROLES, ROLEBINDINGS, ROLES, SERVICEACCOUNTS, Obj, at
 from irkit.ports import ClusterReader
@@ -28,11 +29,11 @@ class Rbac:
         if found := ask.get(_ACCOUNT, account, f"ServiceAccount {printable(namespace)}/{printable(account)}"):
             yield kept(found, SERVICEACCOUNTS)
         who, folder = f"ServiceAccount {printable(namespace)}/{printable(account)}", ("namespaces", namespace, "rbac", account)
-        named: set[tuple[str, str, str]] = set()
+        identity, named = rights.account(namespace, account), set[tuple[str, str, str]]()
         for read, instead in ((_BINDINGS, _BINDINGS_HERE), (_CLUSTER_BINDINGS, None)):
             what = f"{read.resource.kind}s that reach {who}"
             if (bindings := ask.list(read, what, instead=instead)) is not None:
-                reaching = [binding for binding in bindings if reaches(binding, namespace, account)]
+                reaching = [binding for binding in bindings if rights.binds(binding, identity)]
                 named.update(map(_role_of, reaching))
                 yield kept_list((*folder, f"{read.resource.plural}.json"), reaching, what)
         for read, instead in ((_ROLES, _ROLES_HERE), (_CLUSTER_ROLES, None)):
@@ -42,20 +43,6 @@ class Rbac:
             if (roles := ask.list(read, what, instead=instead)) is not None:
                 yield kept_list((*folder, f"{read.resource.plural}.json"), [r for r in roles if _name_of(r, read.resource.kind) in named], what)
         yield from ask.missing
-
-
-def reaches(binding: Obj, namespace: str, account: str) -> bool:
-    """Whether a binding is about this ServiceAccount: by itself, as a user, or by a group that all of its kind are in."""
-    groups = {"system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"}
-    for subject in binding.get("subjects") or ():
-        kind, name = subject.get("kind"), subject.get("name")
-        if kind == "ServiceAccount" and (subject.get("namespace"), name) == (namespace, account):
-            return True
-        if kind == "User" and name == f"system:serviceaccount:{namespace}:{account}":
-            return True
-        if kind == "Group" and name in groups:
-            return True
-    return False
 
 
 def _role_of(binding: Obj) -> tuple[str, str, str]:

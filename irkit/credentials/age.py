@@ -17,28 +17,32 @@ from typing import NamedTuple
 
 from irkit.model.kube import Obj, at
 
-_DAY = 86400.0
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
 
 class Age(NamedTuple):
-    """``days`` since the value changed; ``expires``: days until a certificate ends; None: not known."""
+    """When the value changed, where that was read, and when a certificate ends; None: not known."""
 
-    days: float | None = None
+    changed: datetime | None = None
     read: str = ""
-    expires: float | None = None
+    ends: datetime | None = None
 
 
-def of(obj: Obj, certificate: Obj | None, now: datetime) -> Age:
-    """The age of a Secret's or ServiceAccount's value, and where it was read."""
-    if found := _of_certificate(certificate, now) or _of_pem(obj, now):
+def days(then: datetime | None, now: datetime | None) -> float | None:
+    """Days from ``then`` to ``now``; None where either is not known."""
+    return round((now - then).total_seconds() / 86400, 3) if then and now else None
+
+
+def of(obj: Obj, certificate: Obj | None) -> Age:
+    """The age of a Secret's or ServiceAccount's value."""
+    if found := _of_certificate(certificate) or _of_pem(obj):
         return found
-    writes = [(w, e.get("manager")) for e in at(obj, ("metadata", "managedFields"), ()) if (w := _time(e.get("time"))) and _writes_data(e)]
+    writes = [(w, e.get("manager")) for e in at(obj, ("metadata", "managedFields"), ()) if (w := moment(e.get("time"))) and _writes_data(e)]
     if writes:
         written, manager = max(writes, key=lambda w: w[0])
-        return Age(_days(written, now), f"managedFields: last write of {manager or 'unknown'}, which wrote data")
-    created = _time(at(obj, ("metadata", "creationTimestamp")))
-    return Age(_days(created, now), "creationTimestamp") if created else Age()
+        return Age(written, f"managedFields: last write of {manager or 'unknown'}, which wrote data")
+    created = moment(at(obj, ("metadata", "creationTimestamp")))
+    return Age(created, "creationTimestamp") if created else Age()
 
 
 def _writes_data(entry: Obj) -> bool:
@@ -46,12 +50,12 @@ def _writes_data(entry: Obj) -> bool:
     return not entry.get("subresource") and ("f:data" in fields or "f:stringData" in fields)
 
 
-def _of_certificate(certificate: Obj | None, now: datetime) -> Age | None:
-    begin, end = _time(at(certificate, ("status", "notBefore"))), _time(at(certificate, ("status", "notAfter")))
-    return Age(_days(begin, now), "Certificate status.notBefore", -_days(end, now)) if begin and end else None
+def _of_certificate(certificate: Obj | None) -> Age | None:
+    begin, end = moment(at(certificate, ("status", "notBefore"))), moment(at(certificate, ("status", "notAfter")))
+    return Age(begin, "Certificate status.notBefore", end) if begin and end else None
 
 
-def _of_pem(secret: Obj, now: datetime) -> Age | None:
+def _of_pem(secret: Obj) -> Age | None:
     """By the first certificate in ``tls.crt``, which is no secret."""
     if secret.get("type") != "kubernetes.io/tls":
         return None
@@ -59,7 +63,7 @@ def _of_pem(secret: Obj, now: datetime) -> Age | None:
         begin, end = validity(base64.b64decode(str(at(secret, ("data", "tls.crt"), ""))))
     except (ValueError, binascii.Error):
         return None
-    return Age(_days(begin, now), "notBefore of tls.crt", -_days(end, now))
+    return Age(begin, "notBefore of tls.crt", end)
 
 
 def validity(pem: bytes) -> tuple[datetime, datetime]:
@@ -102,13 +106,10 @@ def _moment(tag: int, value: bytes) -> datetime:
     return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
 
 
-def _time(text: object) -> datetime | None:
+def moment(text: object) -> datetime | None:
+    """A time as the API writes it (RFC 3339, nanoseconds too); None where it is none."""
     try:
         found = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
     return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _days(then: datetime, now: datetime) -> float:
-    return round((now - then).total_seconds() / _DAY, 3)

@@ -17,7 +17,8 @@ def finding_doc(finding: Finding) -> dict[str, Any]:
     credential = finding.credential
     return {
         "kind": credential.ref.kind, "namespace": credential.ref.namespace, "name": credential.ref.name, "keys": list(credential.keys),
-        "class": credential.cls, "why": credential.why, "source": source_doc(credential.source), "age": finding.age, "ageFrom": finding.age_from,
+        "class": credential.cls, "why": credential.why, "source": source_doc(credential.source), "age": finding.age,
+        "ageFrom": finding.age_from, "changed": finding.changed,
         **({"expires": finding.expires} if finding.expires is not None else {}), "sharedWith": list(finding.shared_with),
         "reasons": [{"how": r.how, "path": r.path} for r in finding.reasons],
     }  # fmt: skip

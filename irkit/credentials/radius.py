@@ -32,10 +32,17 @@ def of_pods(pods: Sequence[Obj], cluster: ClusterReader, settings: Settings, now
     return reached(pods, cluster, settings, now).findings
 
 
-def reached(pods: Sequence[Obj], cluster: ClusterReader, settings: Settings, now: datetime, *, narrow: str = "") -> Radius:
+def reached(
+    pods: Sequence[Obj],
+    cluster: ClusterReader,
+    settings: Settings,
+    now: datetime | None,
+    *,
+    narrow: str = "",
+) -> Radius:
     """What these pods could reach, and what may not be read. Raises UnreachableError, ApiError.
 
-    ``narrow``: why Secrets and what writes them are not looked for in other namespaces; only RBAC is.
+    ``now`` None: ages are left out, times are told. ``narrow``: why Secrets and what writes them are not looked for in other namespaces; only RBAC is.
     """
     namespaces = {at(p, ("metadata", "namespace"), "") for p in pods}
     look, touched = Look(cluster, namespaces, narrow), Touched()

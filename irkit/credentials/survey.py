@@ -47,7 +47,7 @@ def touch(touched: Touched, name: Name, keys: Sequence[str] | None, reason: Reas
 class Survey:
     """What is known of the credentials of some namespaces. ``here``: where it is also asked who else uses them."""
 
-    def __init__(self, look: Look, here: set[str], settings: Settings, now: datetime) -> None:
+    def __init__(self, look: Look, here: set[str], settings: Settings, now: datetime | None) -> None:
         self._look, self._here, self._settings, self._now = look, here, settings, now
         self._secrets: dict[tuple[str, str], Obj] = {}
         self._accounts: dict[tuple[str, str], Obj] = {}
@@ -62,7 +62,7 @@ class Survey:
         providers = self._providers(touched)
         mine = {users.owning(p).uid for p in pods if (users := self._users(at(p, ("metadata", "namespace"), "")))}
         found = []
-        for name in sorted(touched):
+        for name in sorted(touched, key=lambda n: (n[1] not in self._here, not _held(touched[n]), n)):
             shared = self._shared(name, mine)
             match name[0]:
                 case "Secret":
@@ -125,7 +125,7 @@ class Survey:
             source = msgspec.structs.replace(source, database=verdict.database, command=verdict.command)
             credential = Credential(ref=ref, cls=verdict.cls, source=source, why=verdict.why, type=type_, immutable=secret.get("immutable") is True)
             groups.setdefault(credential.id, []).append((key, credential))
-        old = age.of(secret, sources.certificate(secret), self._now)
+        old = age.of(secret, sources.certificate(secret))
         for members in groups.values():
             if touched := _touched(members, touch):
                 yield self._finding(touched, touch, old)
@@ -142,7 +142,13 @@ class Survey:
         why = "; ".join(dict.fromkeys(c.why for _, c in members))
         credential = msgspec.structs.replace(first, keys=keys, source=source, why=why)
         reasons = tuple(dict.fromkeys(r for key in (None, *(touch.reasons if first.cls in _WHOLE else keys)) for r in touch.reasons.get(key, ())))
-        return Finding(credential=credential, age=old.days, age_from=old.read, expires=old.expires, reasons=reasons)
+        return self._dated(Finding(credential=credential, reasons=tuple(sorted(reasons, key=lambda r: r.how == "rbac"))), old)
+
+    def _dated(self, finding: Finding, old: age.Age) -> Finding:
+        ends = age.days(old.ends, self._now)
+        changed = old.changed.isoformat().replace("+00:00", "Z") if old.changed else ""
+        return msgspec.structs.replace(finding, age=age.days(old.changed, self._now), age_from=old.read, changed=changed,
+                                       expires=None if ends is None else -ends)  # fmt: skip
 
     def _unread(self, name: Name, touch: Touch) -> Iterator[Finding]:
         """A Secret that may not be read, or is gone: what the pod was given of it may still be valid."""
@@ -159,9 +165,9 @@ class Survey:
         _, namespace, own = name
         account = self._accounts.get((namespace, own))
         ref = ref_of(account, SERVICEACCOUNTS) if account else ObjectRef(resource=SERVICEACCOUNTS, name=own, namespace=namespace)
-        old = age.of(account, None, self._now) if account else age.Age()
-        yield Finding(credential=Credential(ref=ref, cls="token", source=Source(kind="service-account"), why="the cluster's own token"),
-                      age=old.days, age_from=old.read, reasons=_all(touch))  # fmt: skip
+        old = age.of(account, None) if account else age.Age()
+        credential = Credential(ref=ref, cls="token", source=Source(kind="service-account"), why="the cluster's own token")
+        yield self._dated(Finding(credential=credential, reasons=_all(touch)), old)
 
     def _of_other(self, name: Name, touch: Touch, providers: dict[tuple[str, str], Obj], pods: Sequence[Obj]) -> Iterator[Finding]:
         kind, namespace, own = name
@@ -181,6 +187,11 @@ def _touched(members: list[tuple[str, Credential]], touch: Touch) -> list[tuple[
     """The keys that could be reached: all of what is renewed as one, where any of it could."""
     found = [(k, c) for k, c in members if None in touch.reasons or k in touch.reasons]
     return members if found and members[0][1].cls in _WHOLE else found
+
+
+def _held(touch: Touch) -> bool:
+    """Whether a pod was given it, and need not have read it."""
+    return any(r.how != "rbac" for r in _all(touch))
 
 
 def _all(touch: Touch) -> tuple[Reason, ...]:

@@ -87,6 +87,7 @@ class Finding(Value, frozen=True):
     credential: Credential
     age: float | None = None  # days since the value last changed; None: not known
     age_from: str = ""  # where the age was read
+    changed: str = ""  # RFC 3339: when, by the same source
     expires: float | None = None  # days until a certificate ends
     shared_with: tuple[str, ...] = ()  # who else uses it: "Deployment todo-app/frontend"
     reasons: tuple[Reason, ...] = ()

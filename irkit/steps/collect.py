@@ -16,7 +16,7 @@ from irkit.model.kube import PODS, ObjectRef, ref_of
 from irkit.model.plan import Confirm
 from irkit.ports import Observed
 
-Kind = Literal["state", "logs", "events", "specs", "network", "rbac", "node"]
+Kind = Literal["state", "logs", "events", "specs", "network", "rbac", "credentials", "node"]
 
 
 @dataclass(frozen=True, slots=True)
