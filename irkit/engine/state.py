@@ -228,10 +228,6 @@ def _redeploys(change: Change) -> bool:
     return isinstance(change, Patch) and change.action == "redeploy"
 
 
-def _redeploys(change: Change) -> bool:
-    return isinstance(change, Patch) and change.action == "redeploy"
-
-
 def _may_hold(outcome: Outcome | None) -> bool:
     """Whether a write may be in force: that no answer came (7) says nothing about it."""
     return outcome is None or isinstance(outcome, Done) or (isinstance(outcome, Failed) and outcome.exit_code == 7)

@@ -8,8 +8,8 @@ from irkit.steps.cordon import Cordon
 from irkit.steps.manual import Manual
 from irkit.steps.notify import Notify
 from irkit.steps.quarantine import Quarantine
-from irkit.steps.redeploy import Redeploy
 from irkit.steps.quarantine_pods import QuarantinePods
+from irkit.steps.redeploy import Redeploy
 from irkit.steps.rotate import Rotate
 from irkit.steps.scale_down import ScaleDown
 from irkit.steps.verify import Verify
