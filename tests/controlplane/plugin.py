@@ -28,7 +28,9 @@ def control_plane() -> Iterator[Running]:
         yield plane
 
 
-def _namespace(plane: Running, test: str) -> Iterator[str]:
+@contextlib.contextmanager
+def fresh_namespace(plane: Running, test: str) -> Iterator[str]:
+    """A namespace with this in its name, for the time of a block."""
     name = f"t-{re.sub('[^a-z0-9]+', '-', test.lower())[:40].strip('-')}-{secrets.token_hex(3)}"
     plane.kubectl("create", "namespace", name)
     plane.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=20s")  # no pod can be made before
@@ -39,7 +41,8 @@ def _namespace(plane: Running, test: str) -> Iterator[str]:
 @pytest.fixture
 def namespace(control_plane: Running, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own on the simulated nodes, deleted after it."""
-    yield from _namespace(control_plane, request.node.name)
+    with fresh_namespace(control_plane, request.node.name) as name:
+        yield name
 
 
 @pytest.fixture
@@ -99,4 +102,5 @@ def one_at_a_time() -> Iterator[None]:
 @pytest.fixture
 def node_namespace(real_node: Running, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own on the real node, deleted after it."""
-    yield from _namespace(real_node, request.node.name)
+    with fresh_namespace(real_node, request.node.name) as name:
+        yield name
