@@ -143,6 +143,8 @@ def _target(credential: Credential, tools: Tools) -> dict[str, bytes]:
 def _obstacles(external: Obj, credential: Credential) -> Iterator[str]:
     """Why a new value in the store would not reach the Secret."""
     spec = at(external, ("spec",), {})
+    if at(external, ("metadata", "deletionTimestamp")):
+        yield "it is being deleted"
     if spec.get("refreshPolicy") == "CreatedOnce":
         yield "refreshPolicy CreatedOnce: it is read once, and not again"
     elif spec.get("refreshPolicy") != "OnChange" and re.fullmatch(r"(0[a-z]*)+", str(spec.get("refreshInterval", ""))):

@@ -41,7 +41,10 @@ def _sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, V
     box = Sandbox("empty", home=tmp_path_factory.mktemp("box"))
     operator.serve(box.store.catalog)
     with box:
-        yield box.kubeconfig, VaultFace(box.vault_url, box.vault_token, str(box.vault_ca), box.database.accepts, box.database.create, box.database.drop, {})
+        yield (
+            box.kubeconfig,
+            VaultFace(box.vault_url, box.vault_token, str(box.vault_ca), box.database.accepts, box.database.create, box.database.drop, {}),
+        )
         assert not box.problems
 
 

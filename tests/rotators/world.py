@@ -85,11 +85,15 @@ class World:
         body = {"data": {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}, **more}
         return self.create(SECRETS, name, body, **{CLASS_ANNOTATION: text})
 
-    def external(self, name: str, classes: str | dict[str, str], keys: dict[str, str], *, path: str = "prod/app", wait: bool = True, **spec: Any) -> Obj:
+    def external(
+        self, name: str, classes: str | dict[str, str], keys: dict[str, str], *, path: str = "prod/app", wait: bool = True, **spec: Any
+    ) -> Obj:
         """An ExternalSecret and its Secret of that name; ``keys``: of the Secret → property."""
         data = [{"secretKey": key, "remoteRef": {"key": path, "property": prop}} for key, prop in keys.items()]
         text = classes if isinstance(classes, str) else json.dumps(classes)
-        body = {"spec": {"secretStoreRef": {"name": "vault", "kind": "SecretStore"}, "refreshInterval": "1h", **({"data": data} if data else {}), **spec}}
+        body = {
+            "spec": {"secretStoreRef": {"name": "vault", "kind": "SecretStore"}, "refreshInterval": "1h", **({"data": data} if data else {}), **spec}
+        }
         made = self.create(EXTERNALSECRETS, name, body, **{CLASS_ANNOTATION: text})
         if wait:
             until(lambda: self.values(name), f"{name} is synced")
