@@ -155,7 +155,8 @@ def _objects(pods: Sequence[ObjectRef], incident: Incident, seen: Observed) -> l
     listed = {at(p, ("metadata", "uid")): p for n in sorted({pod.namespace for pod in pods}) for p in seen.cluster.list(PODS, n)}
     found = [listed[pod.uid] for pod in pods if pod.uid in listed]
     target = incident.target.pod
-    if target.resource == SERVICEACCOUNTS:  # its token is used from outside, too: as a pod of that account could
+    if target.resource == SERVICEACCOUNTS:  # also its pods of today; and its token is used from outside, as a pod of that account could
+        found = [p for p in seen.cluster.list(PODS, target.namespace) if (at(p, ("spec", "serviceAccountName")) or "default") == target.name]
         account = {"name": target.name, "namespace": target.namespace}
         found.append({"apiVersion": "v1", "kind": "Pod", "metadata": account, "spec": {"serviceAccountName": target.name}})
     workload = incident.target.stoppable
