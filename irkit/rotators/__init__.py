@@ -19,6 +19,8 @@ from irkit.text import printable
 GROUP = "irkit.rotators"
 BUILTIN: tuple[tuple[str, str], ...] = (
     ("command", "Command"),  # the user's own, whatever the class
+    ("vault_database", "VaultDatabase"),
+    ("postgresql", "PostgreSql"),
     ("external_secret", "ExternalSecret"),
     ("vault_kv", "VaultKv"),
     ("generated", "Generated"),
