@@ -17,6 +17,7 @@ from irkit.checks.in_git import InGit
 from irkit.checks.isolated import Isolated
 from irkit.checks.job import JobEnded
 from irkit.checks.old_image import OldImage
+from irkit.checks.pods_isolated import PodsIsolated
 from irkit.checks.ready import Ready
 from irkit.checks.rotated import Rotated
 from irkit.checks.scanned import Scanned
@@ -28,7 +29,7 @@ from irkit.checks.untampered import Untampered
 from irkit.errors import UsageError
 from irkit.text import nearest, printable
 
-CHECKS: tuple[PostureCheck, ...] = (Isolated(), Stopped(), Alive(), Untampered(), Held(), Ready(), Endpoints(), Rotated(), JobEnded())
+CHECKS: tuple[PostureCheck, ...] = (Isolated(), PodsIsolated(), Stopped(), Alive(), Untampered(), Held(), Ready(), Endpoints(), Rotated(), JobEnded())
 GIVEN: Mapping[str, type[Any]] = {c.name: c for c in (AsWished, OldImage, Steady, Http, Tcp, Scanned, Signed, InGit)}
 
 __all__ = ["CHECKS", "GIVEN", "CheckResult", "PostureCheck", "find"]
