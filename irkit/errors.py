@@ -7,7 +7,6 @@
     ├── Declined               3  a human said no, or nobody was there to say yes
     ├── ForbiddenError         4  the cluster does not allow it (401, 403)
     ├── ScannerError           5  a scanner or signature check on this machine failed
-    ├── ScannerError           5  a scanner or signature check on this machine failed
     ├── EndStateError          5  acted, but the end state does not hold
     ├── EvidenceError          6  evidence incomplete or a bundle invalid
     ├── UnreachableError       7  no answer, or not in time
@@ -92,13 +91,6 @@ class ForbiddenError(IrkitError):
 class EndStateError(IrkitError):
     exit_code = 5
     otherwise = "irkit verify"
-
-
-class ScannerError(IrkitError):
-    """A program that judges images did not: nothing is known about the image."""
-
-    exit_code = 5
-    otherwise = "run that program by hand"
 
 
 class ScannerError(IrkitError):

@@ -18,7 +18,6 @@ from irkit.model.kube import Obj, ObjectRef, Permission, Resource
 
 if TYPE_CHECKING:
     from irkit.model.changes import Change
-    from irkit.model.image import Scan, Signature
     from irkit.model.evidence import Artefact, Gap, SealedBag, Stored
     from irkit.model.image import Scan, Signature
     from irkit.model.incident import ClusterIdentity, Incident, Operator
@@ -178,25 +177,6 @@ class Vaults(Protocol):
 
     def call(self, command: str, request: bytes, timeout: float) -> bytes:
         """Run the settings' command of that name, ``request`` on its stdin; its stdout. Raises UnreachableError, ApiError."""
-
-
-class Outward(Protocol):
-    """What irkit may look at outside the cluster while it brings an application back. Reads only."""
-
-    def resolve(self, image: str) -> str:
-        """The digest that an image's tag names at its registry now. Raises NotFoundError, ForbiddenError, UnreachableError, ApiError."""
-
-    def scan(self, image: str) -> Scan | None:
-        """What a scanner on this machine finds in it; None where there is none. Raises UnreachableError, ScannerError."""
-
-    def signed(self, image: str) -> Signature | None:
-        """Whether it is signed as the settings want; None where they want nothing. Raises UnreachableError, ScannerError."""
-
-    def http(self, url: str, timeout: float) -> int:
-        """The status of one GET, redirects not followed. Raises UnreachableError."""
-
-    def tcp(self, host: str, port: int, timeout: float) -> None:
-        """Open a connection and close it. Raises UnreachableError."""
 
 
 class Outward(Protocol):

@@ -14,7 +14,6 @@ from irkit.errors import UsageError
 from irkit.settings.notify import Contact as Contact
 from irkit.settings.notify import NotifySettings
 from irkit.settings.recovery import RecoverySettings
-from irkit.settings.recovery import RecoverySettings
 from irkit.settings.rotation import CommandSettings, DatabaseSettings, RotationSettings, VaultSettings
 from irkit.text import nearest, printable
 
@@ -50,8 +49,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     commands: dict[str, CommandSettings] = {}
     """The user's own rotators, by name."""
     rotation: RotationSettings = RotationSettings()
-    recovery: RecoverySettings = RecoverySettings()
-    """What an image must be to be deployed, and how recovery is watched ([recovery](recovery.md))."""
     recovery: RecoverySettings = RecoverySettings()
     """What an image must be to be deployed, and how recovery is watched ([recovery](recovery.md))."""
 
