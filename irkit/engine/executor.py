@@ -19,7 +19,7 @@ from irkit.engine.capture import Collection
 from irkit.engine.events import ChangeEnded, Said, StepBegan, StepEndedEvent
 from irkit.engine.journal import Journal, stamp
 from irkit.engine.observe import Snapshot
-from irkit.engine.planner import BoundStep, plan_step, uncollected, unsafe
+from irkit.engine.planner import BoundStep, captures, plan_step, uncollected, unsafe
 from irkit.engine.rotation import Rotations, left_open
 from irkit.engine.state import State
 from irkit.errors import ApiError, EndStateError, IrkitError
@@ -136,7 +136,7 @@ class Executor(msgspec.Struct):
                 return failed
             if not planned.changes:
                 return Done(f"{plural(did, 'change')}") if did else Unchanged("nothing to do")
-            lost = uncollected(planned, self.state.captured)
+            lost = uncollected(planned, self.state.captured | captures(planned))
             if lost and planned.waiver:
                 self.note(Waived(pods=tuple(p.uid for p in lost), reason=planned.waiver, by=f"playbook {self.incident.playbook}"))
             elif lost:
@@ -180,7 +180,8 @@ class Executor(msgspec.Struct):
         except IrkitError:
             if waiver is None:
                 raise
-        left = uncollected(plan_step(step, self.incident, self.look()), self.state.captured)
+        again = plan_step(step, self.incident, self.look())
+        left = uncollected(again, self.state.captured | captures(again))
         if left and waiver is None:
             raise unsafe(step.id, lost)
         if left and waiver is not None:

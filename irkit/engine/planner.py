@@ -86,10 +86,15 @@ def plan_all(bound: Sequence[BoundStep], incident: Incident, seen: Observed, *, 
     planned = tuple(plan_step(step, incident, seen) for step in bound)
     captured = set(seen.captured)
     for step in planned:
-        captured |= {c.pod.uid for c in step.changes if isinstance(c, Capture) and set(VITAL) <= set(c.take)}
+        captured |= captures(step)
         if not (waived or step.waiver) and (lost := uncollected(step, captured)):
             raise unsafe(step.id, lost)
     return Plan(planned)
+
+
+def captures(step: PlannedStep) -> frozenset[str]:
+    """The pods of which this step takes all that is vital before it does anything else."""
+    return frozenset(c.pod.uid for c in step.changes if isinstance(c, Capture) and set(VITAL) <= set(c.take))
 
 
 def uncollected(step: PlannedStep, captured: set[str] | frozenset[str]) -> tuple[ObjectRef, ...]:
