@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 BLOCK = re.compile(r"^```sh ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NAMES = re.compile(r"^export NS=\S+ POD=\S+$", re.MULTILINE)
+NAMES = re.compile(r"^export (?:NS=\S+(?: (?:POD|SECRET|ACCOUNT|WORKLOAD)=\S+)?|NODE=\S+)$", re.MULTILINE)
 
 
 def headings(text: str) -> list[str]:
@@ -22,16 +22,17 @@ def blocks(text: str, tag: str = "") -> list[str]:
     return [body for word, body in BLOCK.findall(text) if word == tag]
 
 
-def play(scripts: Sequence[str], *, namespace: str, pod: str, kubeconfig: Path, kubectl: Path, home: Path, shell: str = "sh") -> str:
-    """Run blocks one after the other in one shell, as pasted; the one line to edit is edited. Returns what they printed.
+def play(scripts: Sequence[str], names: str, *, kubeconfig: Path, path: Sequence[Path], home: Path, shell: str = "sh", **environ: str) -> str:
+    """Run blocks one after the other in one shell, as pasted; the one line to edit is edited: ``NS=shop POD=web-1``.
 
-    Raises AssertionError where a block ends with a failure or complains.
+    Returns what they printed. Raises AssertionError where a block ends with a failure or complains.
     """
     parts = []
     for number, script in enumerate(scripts):
-        edited = NAMES.sub(f"export NS={namespace} POD={pod}", script)
+        edited = NAMES.sub(f"export {names}", script)
         parts.append(f'{edited}\n[ $? -eq 0 ] || {{ echo "block {number} failed" >&2; exit 1; }}\n')
-    environ = {"HOME": str(home), "KUBECONFIG": str(kubeconfig), "PATH": f"{kubectl.parent}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
+    found = ":".join([*map(str, path), os.environ["PATH"]])
+    environ = {"HOME": str(home), "KUBECONFIG": str(kubeconfig), "PATH": found, "LC_ALL": "C.UTF-8", **environ}
     done = subprocess.run([shell], input="\n".join(parts), capture_output=True, text=True, env=environ, timeout=240, check=False)
     complaints = [line for line in done.stderr.splitlines() if not line.startswith(("No resources found", "Warning: "))]
     assert done.returncode == 0, done.stderr

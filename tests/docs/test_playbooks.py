@@ -11,6 +11,7 @@ from irkit.engine import library
 from irkit.engine.grammar import fields_of
 from irkit.engine.loader import loads
 from irkit.engine.parameters import names
+from irkit.model.playbook import TARGETS
 from irkit.settings import Settings
 from irkit.steps import KINDS
 from tests.docs import runbooks
@@ -26,7 +27,10 @@ each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 
 def test_every_playbook_loads():
     assert [entry.mistake for entry in ENTRIES if entry.mistake] == []
-    assert {"compromised-pod", "isolate-only", "collect-only"} <= {playbook.name for playbook in PLAYBOOKS}
+    assert {playbook.name for playbook in PLAYBOOKS} == {
+        "compromised-pod", "isolate-only", "collect-only", "leaked-secret", "vulnerable-image", "compromised-service-account",
+        "database-credentials", "scheduled-rotation", "cryptominer", "compromised-node",
+    }  # fmt: skip
 
 
 @each_playbook
@@ -87,8 +91,8 @@ def test_the_example_of_the_reference_is_a_playbook():
     assert [step.id for step in loads(example[1].encode(), "playbooks.md").steps] == ["cut-network", "ask-owner"]
 
 
-@pytest.mark.parametrize("kind", ["pod", "workload"])
+@pytest.mark.parametrize("kind", TARGETS)
 def test_every_name_is_documented(kind):
-    target = {"pod": "pod", "workload": "app"}[kind]
+    target = {"workload": "app", "serviceaccount": "account", "namespace": "space"}.get(kind, kind)
     for name in names([(target, kind)]):
         assert f"`${{{name}}}`" in REFERENCE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,11 @@ class Hand:
             found = blocks(self.text, tag)
             assert found, tag
             scripts += found
-        return play(
-            scripts, namespace=self.namespace, pod=pod, kubeconfig=self.plane.admin_kubeconfig, kubectl=self.plane.kubectl_program, home=self.home
-        )
+        return self.paste(scripts, pod)
+
+    def paste(self, scripts: Sequence[str], pod: str) -> str:
+        return play(scripts, f"NS={self.namespace} POD={pod}", kubeconfig=self.plane.admin_kubeconfig, path=[self.plane.kubectl_program.parent],
+                    home=self.home)  # fmt: skip
 
     def pod(self, name: str) -> Obj:
         return self.plane.get("pod", name, "-n", self.namespace)
@@ -178,8 +181,7 @@ def test_the_pod_is_gone(hand: Hand):
     suspect = hand.begin("Deployment")
     names = f"export NS={hand.namespace} POD={suspect}\n"
     hand.plane.kubectl("-n", hand.namespace, "delete", "pod", suspect)
-    play([names, *blocks(hand.text, "gone")], namespace=hand.namespace, pod=suspect, kubeconfig=hand.plane.admin_kubeconfig,
-         kubectl=hand.plane.kubectl_program, home=hand.home)  # fmt: skip
+    hand.paste([names, *blocks(hand.text, "gone")], suspect)
     assert {path.name for path in hand.case.iterdir()} == {"incident-events.yaml", "specs.yaml"}
 
 
