@@ -22,9 +22,9 @@ def figures(record: Record) -> tuple[Figure, ...]:
     isolation = (state.isolation or ({}, ""))[0]
     found = []
     if isolated and state.reported.started_at:
-        found.append(Figure(times.between(state.reported.started_at, isolated[0]) or "not known", "from the suspected start to the cut"))
+        found.append(Figure(times.between(state.reported.started_at, isolated[0]) or "not known", "suspected start to cut"))
     if isolated:
-        found.append(Figure(times.between(state.incident.opened, isolated[0]) or "not known", "from opening to the cut"))
+        found.append(Figure(times.between(state.incident.opened, isolated[0]) or "not known", "opening to cut"))
     if isolation:
         leaks = isolation.get("leaks")
         words = f"leaks ({len(leaks)})" if isinstance(leaks, list) and leaks else str(isolation.get("verdict", "not known"))

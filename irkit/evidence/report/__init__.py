@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _LONGEST = 1000  # characters of one text
+_BRIEF = 20  # characters of what has one word, such as a class
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|~#!&$])")  # wherever it stands (CommonMark 2.4, GFM)
 _OPENING = re.compile(r"^([-+=:.)]|\d+(?=[.)]))")  # at the start of a line
 _LINK = re.compile(r"(?i)(https?|ftp)(?=:)|\bwww(?=\.)|(?<=\w)@(?=\w)")  # what GFM makes a link of by itself
@@ -33,6 +34,7 @@ def html(report: Report, skew: float = 0.0) -> str:
     allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     environment = _environment(autoescape=True)
     environment.finalize = lambda value: value if hasattr(value, "__html__") else printable("" if value is None else value, _LONGEST)
+    environment.filters["brief"] = lambda text: text if len(text) <= _BRIEF else f"{text[:_BRIEF]}…"
     from markupsafe import Markup
 
     strips = drawing.timeline(report.milestones, report.entries, skew), drawing.timeline_narrow(report.milestones)

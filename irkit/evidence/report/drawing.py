@@ -100,27 +100,27 @@ def radius(target: str, reached: Sequence[Reached]) -> Drawing:
     """The suspect, what it could reach, and who else uses that."""
     shown = list(reached[:_ROWS])
     users = list(dict.fromkeys(u for r in shown for u in r.shared))[:_ROWS]
-    row, box = 44.0, 34.0
+    row, box = 48.0, 38.0
     rows = max(len(shown) + (len(reached) > len(shown)), len(users), 1)
     height = row * rows + 12
     x1, w1, x2, w2, x3, w3 = 0.0, 214.0, 300.0, 320.0, 706.0, 254.0
     middle = height / 2 - box / 2
     boxes = [(x1, middle, w1, box, "suspect")]
-    labels = [_fitted(x1 + 12, middle + 21, target, w1, "strong")]
+    labels = [_fitted(x1 + 12, middle + 23, _near(target, target), w1, "strong")]
     lines = []
     offset = (height - row * len(users)) / 2
-    where = {user: offset + row * n + 5 for n, user in enumerate(users)}
+    where = {user: offset + row * n + 6 for n, user in enumerate(users)}
     for n, item in enumerate(shown):
         y = 6 + row * n
         boxes.append((x2, y, w2, box, item.tone or "plain"))
-        labels += [_fitted(x2 + 12, y + 14, item.name, w2, "small"), _fitted(x2 + 12, y + 28, _fate(item), w2, "quiet", item.tone)]
+        labels += [_fitted(x2 + 12, y + 16, _near(item.name, target), w2, "small"), _fitted(x2 + 12, y + 31, _fate(item), w2, "quiet", item.tone)]
         lines.append(Line(_curve(x1 + w1, middle + box / 2, x2, y + box / 2), item.tone))
         lines += [Line(_curve(x2 + w2, y + box / 2, x3, where[u] + box / 2)) for u in item.shared if u in where]
     if len(reached) > len(shown):
         labels.append(Label(x2 + 12, 6 + row * len(shown) + 20, f"and {len(reached) - len(shown)} more", "quiet"))
     for user, y in where.items():
         boxes.append((x3, y, w3, box, "plain"))
-        labels.append(_fitted(x3 + 12, y + 21, user, w3, "small"))
+        labels.append(_fitted(x3 + 12, y + 23, _near(user, target), w3, "small"))
     return Drawing(WIDE, height, tuple(labels), tuple(lines), boxes=tuple(boxes))
 
 
@@ -128,18 +128,24 @@ def radius_narrow(target: str, reached: Sequence[Reached]) -> Drawing:
     """The same as a tree."""
     shown, row = list(reached[:_ROWS]), 58.0
     height = 46 + row * (len(shown) + (len(reached) > len(shown)))
-    labels = [_fitted(10, 21, target, NARROW, "strong")]
+    labels = [_fitted(10, 21, _near(target, target), NARROW, "strong")]
     boxes = [(0.0, 0.0, float(NARROW), 34.0, "suspect")]
     lines = [Line(f"M12 34V{46 + row * (len(shown) - 1) + 12:g}")] if shown else []
     for n, item in enumerate(shown):
         y = 46 + row * n
-        shared = f"shared with {', '.join(item.shared)}" if item.shared else "nobody else uses it"
+        shared = f"shared with {', '.join(_near(u, target) for u in item.shared)}" if item.shared else "nobody else uses it"
         lines.append(Line(f"M12 {y + 12:g}H26", item.tone))
-        labels += [_fitted(32, y + 16, item.name, NARROW - 24, "small"), _fitted(32, y + 31, _fate(item), NARROW - 24, "quiet", item.tone),
-                   _fitted(32, y + 46, shared, NARROW - 24, "quiet")]  # fmt: skip
+        rows = ((16, _near(item.name, target), "small"), (31, _fate(item), "quiet"), (46, shared, "quiet"))
+        labels += [_fitted(32, y + down, text, NARROW - 24, kind, item.tone if down == 31 else "") for down, text, kind in rows]
     if len(reached) > len(shown):
         labels.append(Label(32, 46 + row * len(shown) + 16, f"and {len(reached) - len(shown)} more", "quiet"))
     return Drawing(NARROW, height, tuple(labels), tuple(lines), boxes=tuple(boxes))
+
+
+def _near(name: str, target: str) -> str:
+    """Without the namespace where it is the suspect's own, which the title says."""
+    namespace = target.rpartition(" ")[2].partition("/")[0]
+    return name.replace(f"{namespace}/", "", 1) if "/" in target else name
 
 
 def _fate(item: Reached) -> str:
@@ -147,9 +153,14 @@ def _fate(item: Reached) -> str:
 
 
 def _fitted(x: float, y: float, text: str, width: float, kind: str, tone: Tone = "") -> Label:
-    """Cut to what fits at about 6.4 pixels a character; the whole text is shown on hovering."""
-    most = int((width - 24) / (7.4 if kind == "strong" else 6.4))
-    return Label(x, y, text if len(text) <= most else text[: most - 1] + "…", kind, tone, text)
+    """Cut to what fits in a wide font; the whole text is shown on hovering."""
+    room, cut = (width - 24) / (1.1 if kind == "strong" else 1.0), len(text)
+    for n, character in enumerate(text):
+        room -= 8.6 if character.isupper() or not character.isascii() else 7.0
+        if room < 0:
+            cut = n
+            break
+    return Label(x, y, text if cut == len(text) else f"{text[: max(cut - 1, 1)]}…", kind, tone, text)
 
 
 def _curve(x1: float, y1: float, x2: float, y2: float) -> str:

@@ -17,7 +17,7 @@ def day(at: str) -> str:
 def clock(at: str) -> str:
     """The time of day, to the millisecond where it is known; the zone where it is not UTC."""
     found = _RFC3339.fullmatch(at)
-    return f"{found[2]}{found[3] or ''}{'' if found[4] == 'Z' else found[4]}" if found else at
+    return f"{found[2]}{found[3] or ''}{'' if found[4] == 'Z' else found[4]}" if found else at[:24]
 
 
 def short(at: str) -> str:
