@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -18,15 +19,16 @@ Seed = Annotated[int, typer.Option("--seed", help="Changes names, siblings and w
 
 @app.command()
 def sandbox(scenario: Scenario = "todo-app", seed: Seed = 0) -> int:
-    """Start the built-in cluster and print the line that points kubectl and irkit at it. Ctrl-C ends it."""
+    """Start the built-in cluster and print the lines that point kubectl, irkit and `bao` at it. Ctrl-C ends it."""
     from irkit import wiring
     from irkit.cli import output as streams
 
     out, err = streams.stdout(), streams.stderr()
     with TemporaryDirectory(prefix="irkit-sandbox-") as home, wiring.rehearsal(scenario, seed, Path(home)) as box:
         namespace, pod = box.suspect
-        out.line(f"export KUBECONFIG={box.kubeconfig}")
-        err.line(f"The cluster of scenario {scenario}, seed {seed}, runs until Ctrl-C. In another terminal, paste that line, then:")
+        for name, value in box.environment.items():
+            out.line(f"export {name}={shlex.quote(value)}")
+        err.line(f"The cluster of scenario {scenario}, seed {seed}, and its Vault run until Ctrl-C. In another terminal, paste these lines, then:")
         err.line(f"  next:      irkit contain {pod} -n {namespace}")
         try:
             Event().wait()

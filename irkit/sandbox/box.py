@@ -35,13 +35,20 @@ from irkit.sandbox.vault.server import VaultServer
 
 ADMIN = User("oncall@example.com", ("oncall", MASTERS, "system:authenticated"))
 LAG = 0.01
+RESPONDER = """
+path "secret/*" { capabilities = ["create", "read", "update", "patch", "delete", "list"] }
+path "database/*" { capabilities = ["create", "read", "update", "patch", "delete", "list"] }
+path "sys/leases/revoke-prefix/database/*" { capabilities = ["update", "sudo"] }
+path "sys/leases/revoke" { capabilities = ["update"] }
+"""
 
 
 class Sandbox:
     """A small Kubernetes on 127.0.0.1, from entering to leaving the ``with`` block.
 
     Before it is entered, only ``store``, ``logs``, ``vault``, ``database``, ``scenario`` and ``suspect`` are there.
-    ``kubeconfig`` is the administrator's; ``environment`` is how irkit, `bao` and `kubectl` find the cluster and its Vault.
+    ``kubeconfig`` is the administrator's, ``config`` the settings that go with it; ``environment`` is how irkit, `bao` and
+    `kubectl` find the cluster and its Vault.
 
     Args:
         scenario: what is in it, one of `scenarios.NAMES`.
@@ -63,14 +70,14 @@ class Sandbox:
         self.store = Store(self._clock, seed, cluster)
         self.logs = Logs()
         self.database = Logins()
-        self.vault = Vault(Names(seed), self._clock, self.database)
+        self.vault = Vault(Names(seed), self.store, self.database)
         operator = ExternalSecrets(self.vault, self._is_vault)
         self._accounts = Accounts(self.store, secrets.token_bytes(32))
         self._manager = Manager(self.store, self.logs, self._clock, lag, (operator.reconcile, self._accounts.reconcile))
-        self.scenario: Scenario = scenarios.load(scenario, seed, self.store, self.logs, self._manager.settle)
+        self.scenario: Scenario = scenarios.load(scenario, seed, self.store, self.logs, self.vault, self._manager.settle)
         self._users: dict[str, User] = {}
         self._audit_log = audit_log
-        self.kubeconfig = self.vault_ca = Path()
+        self.kubeconfig = self.config = self.vault_ca = Path()
         self.vault_token = self._vault_url = ""
 
     def __enter__(self) -> Self:
@@ -84,6 +91,7 @@ class Sandbox:
         self.kubeconfig = self._admit(ADMIN, "kubeconfig")
         self.vault_ca = self._keep("ca.pem", self._identity.ca)
         self.vault_token = self.vault.tokens.make(["root"], id=f"s.{secrets.token_urlsafe(24)}").id
+        self.config = self._keep("config.yaml", _printed(self._settings()))
         self._manager.start()
         self._server.start()
         self._vault_server.start()
@@ -109,7 +117,19 @@ class Sandbox:
     @property
     def environment(self) -> Mapping[str, str]:
         """Variables for a shell or a process."""
-        return {"KUBECONFIG": str(self.kubeconfig), "VAULT_ADDR": self.vault_url, "VAULT_TOKEN": self.vault_token, "VAULT_CACERT": str(self.vault_ca)}
+        return {"KUBECONFIG": str(self.kubeconfig), "IRKIT_CONFIG": str(self.config), "VAULT_ADDR": self.vault_url,
+                "VAULT_TOKEN": self.vault_token, "VAULT_CACERT": str(self.vault_ca)}  # fmt: skip
+
+    def _settings(self) -> Obj:
+        """irkit's settings for this cluster: its Vault by an AppRole of the responders', and the databases."""
+        secret = secrets.token_urlsafe(24)
+        self.vault.write("sys/auth/approle", {"type": "approle"})
+        self.vault.write("sys/policies/acl/responder", {"policy": RESPONDER})
+        self.vault.write("auth/approle/role/irkit", {"token_policies": ["responder"], "token_ttl": "1h"})
+        self.vault.write("auth/approle/role/irkit/custom-secret-id", {"secret_id": secret})
+        auth = {"method": "approle", "role-id": self.vault.read("auth/approle/role/irkit/role-id")["role_id"],
+                "secret-id-file": str(self._keep("secret-id", secret.encode()))}  # fmt: skip
+        return {"vault": {"address": self.vault_url, "ca-cert": str(self.vault_ca), "auth": auth}, "databases": self.scenario.databases}
 
     @property
     def suspect(self) -> tuple[str, str]:
@@ -187,7 +207,7 @@ class Sandbox:
             "users": [{"name": user, "user": {"token": token}}],
             "contexts": [{"name": "rehearsal", "context": {"cluster": "rehearsal", "user": user, "namespace": namespace}}],
         }  # fmt: skip
-        return self._keep(file, msgspec.json.format(msgspec.json.encode(document)))  # JSON is YAML
+        return self._keep(file, _printed(document))
 
     def _keep(self, file: str, data: bytes) -> Path:
         self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -196,6 +216,10 @@ class Sandbox:
         path.chmod(0o600)
         path.write_bytes(data)
         return path
+
+
+def _printed(document: Obj) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(document))  # JSON is YAML
 
 
 def serve(scenario: str = "todo-app", seed: int = 0, *, home: Path, ready: Callable[[Sandbox], None], stop: threading.Event | None = None,

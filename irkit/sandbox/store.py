@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from irkit.model.kube import Obj, Resource
@@ -74,6 +74,11 @@ class Store:
             yield
         finally:
             self._past = before
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether what is written now happened too long ago to be among Events, which are kept for an hour (``--event-ttl``)."""
+        return self._past is not None and self._clock.now() - self._past > timedelta(hours=1)
 
     def wake(self, moment: datetime) -> None:
         """Have the controllers look again at ``moment``, even if nothing is written until then."""

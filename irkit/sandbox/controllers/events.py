@@ -11,6 +11,8 @@ from irkit.sandbox.store import Store
 
 def note(store: Store, served: Served, about: Obj, kind: str, reason: str, message: str, component: str) -> None:
     """``kind``: Normal or Warning. Events about what is in no namespace are in ``default``."""
+    if store.forgotten:
+        return
     meta, now = about["metadata"], stamp(store.now())
     namespace = meta.get("namespace") or "default"
     name = f"{meta['name']}.{digest_of(' '.join((meta['uid'], kind, reason, message)))[:16]}"

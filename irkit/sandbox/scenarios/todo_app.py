@@ -15,21 +15,26 @@ from typing import Any
 from irkit.model.kube import Obj, at
 from irkit.sandbox.catalog import DEPLOYMENTS, PODS
 from irkit.sandbox.controllers import node
+from irkit.sandbox.images import split
 from irkit.sandbox.logs import Logs
-from irkit.sandbox.scenarios import Scenario, Settle, attack, cluster
+from irkit.sandbox.names import digest_of
+from irkit.sandbox.scenarios import Scenario, Settle, attack, cluster, credentials
 from irkit.sandbox.store import Store
+from irkit.sandbox.vault import Vault
 
 NAMESPACE = "todo-app"
 _MANIFESTS = Path(__file__).with_name("todo-app.yaml")
 _AGE = timedelta(days=4, hours=3)
 
 
-def build(seed: int, store: Store, logs: Logs, settle: Settle) -> Scenario:
+def build(seed: int, store: Store, logs: Logs, vault: Vault, settle: Settle) -> Scenario:
     cluster.build(store, settle)
     leaks = seed % 10 in (3, 7)
     with store.at(store.now() - _AGE):
-        for obj in _manifests():
-            store.add(_varied(obj, seed, store))
+        app = [credentials.marked(_varied(obj, seed, store)) for obj in _manifests()]
+        for obj in app:
+            store.add(obj)
+        credentials.build(store, vault, app)
         for obj in _extras(seed, store):
             store.add(obj)
         settle()
@@ -39,7 +44,19 @@ def build(seed: int, store: Store, logs: Logs, settle: Settle) -> Scenario:
             _chatter(store, logs, pod)
     _attack(seed, store, logs, suspect)
     settle()
-    return Scenario("todo-app", "The Todo app: an attacker in a backend pod", seed, (NAMESPACE, suspect["metadata"]["name"]), leaks)
+    images = _images(store, suspect["spec"]["containers"][0]["image"])
+    where = (NAMESPACE, suspect["metadata"]["name"])
+    return Scenario("todo-app", "The Todo app: an attacker in a backend pod", seed, where, leaks, credentials.DATABASES, images)
+
+
+def _images(store: Store, image: str) -> dict[str, str]:
+    """What there is of the attacked image: itself, a patched one, and two that a rollout fails with."""
+    repository, tag, _ = split(image)
+    head, _, patch = tag.rpartition(".")
+    fixed = f"{repository}:{head}.{int(patch) + 1}"
+    store.images.push(image)
+    return {"patched": store.images.push(fixed), "broken": store.images.push(f"{fixed}-broken", ready=False),
+            "missing": f"{repository}@sha256:{digest_of(f'{fixed} was never pushed')}"}  # fmt: skip
 
 
 def _manifests() -> list[Any]:

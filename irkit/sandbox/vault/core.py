@@ -6,14 +6,13 @@ import threading
 from typing import NamedTuple, Protocol
 
 from irkit.model.kube import Obj
-from irkit.ports import Clock
 from irkit.sandbox.names import Names
 from irkit.sandbox.vault import policy, system
 from irkit.sandbox.vault.database import Database
 from irkit.sandbox.vault.kv import Kv1, Kv2
 from irkit.sandbox.vault.leases import Leases
 from irkit.sandbox.vault.logins import Logins
-from irkit.sandbox.vault.messages import Asked, Refused, Told, stamp, wrapped
+from irkit.sandbox.vault.messages import Asked, Now, Refused, Told, stamp, wrapped
 from irkit.sandbox.vault.policy import Acl
 from irkit.sandbox.vault.tokens import AppRoles, Token, Tokens
 
@@ -52,7 +51,7 @@ class Vault:
     While ``hanging`` is set, no answer comes.
     """
 
-    def __init__(self, names: Names, clock: Clock, logins: Logins) -> None:
+    def __init__(self, names: Names, clock: Now, logins: Logins) -> None:
         self.clock, self.names, self.logins = clock, names, logins
         self.sealed = False
         self.hanging = threading.Event()
@@ -66,6 +65,13 @@ class Vault:
         self._guard = threading.RLock()
 
     # for scenarios and tests: behind the API's back
+
+    def database(self, mount: str) -> Database:
+        """Raises KeyError where no database engine is mounted there."""
+        engine = self.mounts[f"{mount}/"]
+        if not isinstance(engine, Database):
+            raise KeyError(mount)
+        return engine
 
     def mount(self, path: str, kind: str, version: str = "") -> None:
         """Raises Refused 400 where the path is taken or there is no such engine."""

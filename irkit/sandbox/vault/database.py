@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from irkit.model.kube import Obj
-from irkit.ports import Clock
 from irkit.sandbox.names import Names
 from irkit.sandbox.vault.kv import listing
 from irkit.sandbox.vault.leases import Leases
 from irkit.sandbox.vault.logins import Logins
-from irkit.sandbox.vault.messages import NOTHING, Asked, Refused, Told, missing, seconds, stamp, unsupported_operation, unsupported_path, wrapped
+from irkit.sandbox.vault.messages import NOTHING, Asked, Now, Refused, Told, missing, seconds, stamp, unsupported_operation, unsupported_path, wrapped
 
 _SETTLED = ("plugin_name", "allowed_roles", "password_policy", "plugin_version")
 
@@ -32,7 +31,7 @@ class Database:
 
     type, version = "database", ""
 
-    def __init__(self, mount: str, names: Names, clock: Clock, logins: Logins, leases: Leases) -> None:
+    def __init__(self, mount: str, names: Names, clock: Now, logins: Logins, leases: Leases) -> None:
         self._mount, self._names, self._clock, self._logins, self._leases = mount, names, clock, logins, leases
         self._connections: dict[str, Obj] = {}
         self._static: dict[str, _Static] = {}
@@ -82,6 +81,11 @@ class Database:
         role = self._static[name]
         return {"credential_type": "password", "db_name": role.connection, "last_vault_rotation": stamp(role.rotated), "rotation_period": role.period,
                 "rotation_statements": [], "username": role.username}  # fmt: skip
+
+    def settle(self, role: str, password: str) -> None:
+        """A static role whose password was this when its login was last changed: for scenarios. Raises KeyError."""
+        self._static[role].password = password
+        self._logins.change(self._static[role].username, password)
 
     # connections
 

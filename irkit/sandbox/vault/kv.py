@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from irkit.model.kube import Obj
-from irkit.ports import Clock
 from irkit.sandbox.patches.merge import merge
-from irkit.sandbox.vault.messages import MERGE_PATCH, NOTHING, Asked, Refused, Told, missing, stamp, unsupported_operation
+from irkit.sandbox.vault.messages import MERGE_PATCH, NOTHING, Asked, Now, Refused, Told, missing, stamp, unsupported_operation
 
 KEPT = 10
 """Versions that are kept where nobody says how many."""
@@ -93,7 +92,7 @@ class _Entry:
 class Kv2:
     type, version = "kv", "2"
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Now) -> None:
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
 

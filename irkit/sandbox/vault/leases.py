@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from irkit.model.kube import Obj
-from irkit.ports import Clock
 from irkit.sandbox.names import Names
 from irkit.sandbox.vault.kv import listing
-from irkit.sandbox.vault.messages import NOTHING, Asked, Refused, Told, stamp, unsupported_path
+from irkit.sandbox.vault.messages import NOTHING, Asked, Now, Refused, Told, stamp, unsupported_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class _Lease:
 
 
 class Leases:
-    def __init__(self, names: Names, clock: Clock) -> None:
+    def __init__(self, names: Names, clock: Now) -> None:
         self._names, self._clock = names, clock
         self._kept: dict[str, _Lease] = {}
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from irkit.model.kube import Obj
 
@@ -59,6 +59,12 @@ class Told:
 
 
 NOTHING = Told(code=204)
+
+
+class Now(Protocol):
+    """Whoever knows the time."""
+
+    def now(self) -> datetime: ...
 
 
 class Refused(Exception):

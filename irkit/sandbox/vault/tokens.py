@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from irkit.model.kube import Obj
-from irkit.ports import Clock
 from irkit.sandbox.names import Names
-from irkit.sandbox.vault.messages import NOTHING, Asked, Refused, Told, missing, seconds, stamp, unsupported_operation, unsupported_path
+from irkit.sandbox.vault.messages import NOTHING, Asked, Now, Refused, Told, missing, seconds, stamp, unsupported_operation, unsupported_path
 
 TTL = 2_764_800
 """Seconds that a token lives whose role says nothing: Vault's default of 768 hours."""
@@ -52,7 +51,7 @@ class Token:
 
 
 class Tokens:
-    def __init__(self, names: Names, clock: Clock) -> None:
+    def __init__(self, names: Names, clock: Now) -> None:
         self._names, self._clock = names, clock
         self._known: dict[str, Token] = {}
 
@@ -161,6 +160,10 @@ class AppRoles:
                 made = self._names.uid("secret-id", name)
                 self._role(name).secrets.append(made)
                 return Told({"secret_id": made, "secret_id_accessor": self._names.uid("accessor"), "secret_id_num_uses": 0, "secret_id_ttl": 0})
+            case ["role", name, "custom-secret-id"], "update":
+                given = str(asked.body.get("secret_id", ""))
+                self._role(name).secrets.append(given)
+                return Told({"secret_id": given, "secret_id_accessor": self._names.uid("accessor"), "secret_id_num_uses": 0, "secret_id_ttl": 0})
             case ["role", name, "secret-id", "destroy"], "update":
                 role, given = self._role(name), str(asked.body.get("secret_id", ""))
                 role.secrets[:] = [one for one in role.secrets if one != given]
