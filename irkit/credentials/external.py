@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from irkit.credentials.look import CLUSTERSECRETSTORES, EXTERNALSECRETS, SECRETSTORES, Look
 from irkit.credentials.reach import _dicts, _text
 from irkit.model.credential import Source
@@ -16,12 +18,14 @@ _USED = re.compile(r"\.\s*([A-Za-z_][A-Za-z0-9_]*)|index\s+\.\s+\"([^\"]{1,253})
 
 
 class Entry(NamedTuple):
-    """Where one value comes from. ``prop`` empty: the whole entry, as JSON."""
+    """Where one value comes from."""
 
     store: Obj  # its reference: kind and name
     key: str
-    prop: str = ""
+    prop: str = ""  # empty: the whole entry, as JSON
+    whole: bool = False  # every property of the entry is a key
     generator: str = ""
+    unclear: str = ""  # why it can't be told which property of which entry it is
 
 
 class Stores:
@@ -58,24 +62,25 @@ def source_of(external: Obj, key: str, stores: Stores, look: Look) -> Source:
         merges = at(external, ("spec", "target", "creationPolicy")) == "Merge"
         unnamed = Source(kind="external-secret", external_secret=ref, notes=(*notes, f"nothing in {ref} names where this comes from"))
         return Source() if merges else unnamed
+    base = Source(kind="external-secret", external_secret=ref, notes=(*notes, *_stands(external)))
     first = entries[0]
-    whole = first.prop == "*"
-    if len({e[:2] for e in map(_plain, entries)}) > 1 or len({e.prop for e in entries}) > 1:
-        used = ", ".join(sorted({printable(f"{e.key}#{e.prop}", 80) for e in entries}))
-        return Source(kind="external-secret", external_secret=ref, notes=(*notes, f"made of several values: {used}", *_stands(external)))
+    if len(set(map(_plain, entries))) > 1:
+        used = ", ".join(sorted({printable(f"{e.key}#{e.prop}" if e.prop else e.key, 80) for e in entries}))
+        return replace(base, notes=(f"made of several values: {used}", *base.notes))
     if first.generator:
-        return Source(kind="other", external_secret=ref, provider=first.generator, notes=(*notes, *_stands(external)))
+        return replace(base, kind="other", provider=first.generator)
+    if first.unclear:
+        return replace(base, notes=(first.unclear, *base.notes))
     store, found = stores.find(first.store, ref.namespace)
-    properties = {} if whole or not first.prop else {key: first.prop}
-    if not whole and not first.prop:
-        notes = (*notes, "the whole entry as JSON is one key")
-    base = Source(kind="external-secret", external_secret=ref, store=store, path=first.key, properties=properties, whole=whole,
-                  notes=(*notes, *_stands(external)))  # fmt: skip
-    return _placed(base, found)
+    if not first.whole and not first.prop:
+        base = replace(base, notes=("the whole entry as JSON is one key", *base.notes))
+    properties = {key: first.prop} if first.prop else {}
+    return _placed(replace(base, store=store, path=first.key, properties=properties, whole=first.whole), found)
 
 
-def _plain(entry: Entry) -> tuple[str, str, str]:
-    return f"{entry.store.get('kind')}/{entry.store.get('name')}", entry.key, entry.generator
+def _plain(entry: Entry) -> tuple[str, ...]:
+    """What tells entries apart."""
+    return f"{entry.store.get('kind')}/{entry.store.get('name')}", entry.key, entry.prop, entry.generator, entry.unclear
 
 
 def _entries_of(external: Obj, key: str) -> tuple[list[Entry], tuple[str, ...]]:
@@ -90,9 +95,7 @@ def _entries_of(external: Obj, key: str) -> tuple[list[Entry], tuple[str, ...]]:
         return [], ("rendered by templates of another object",)
     if rendered and template.get("mergePolicy") != "Merge":
         return [], ()
-    found = _read(external, key)
-    notes = tuple(f"found by {n}" for e in found if (n := e.generator))
-    return found, notes
+    return _read(external, key), ()
 
 
 def _read(external: Obj, name: str) -> list[Entry]:
@@ -101,22 +104,22 @@ def _read(external: Obj, name: str) -> list[Entry]:
     for item in reversed(_dicts(at(external, ("spec", "data")))):
         if item.get("secretKey") == name:
             remote = item.get("remoteRef") if isinstance(item.get("remoteRef"), dict) else {}
-            generator = at(item, ("sourceRef", "generatorRef"))
             return [Entry(at(item, ("sourceRef", "storeRef"), default), _text(at(remote, ("key",))), _text(at(remote, ("property",))),
-                          _generator(generator))]  # fmt: skip
+                          generator=_generator(at(item, ("sourceRef", "generatorRef"))))]  # fmt: skip
     return [_bulk(part, default) for part in _dicts(at(external, ("spec", "dataFrom")))]
 
 
 def _bulk(part: Obj, default: Obj) -> Entry:
     """A part that brings many keys; which ones only its store knows."""
     store = at(part, ("sourceRef", "storeRef"), default)
-    if isinstance(generator := at(part, ("sourceRef", "generatorRef")), dict):
-        return Entry(store, "", "*", _generator(generator))
+    if generator := _generator(at(part, ("sourceRef", "generatorRef"))):
+        return Entry(store, "", generator=generator)
     if isinstance(extract := part.get("extract"), dict):
-        inner = _text(extract.get("property"))
-        prop = "*" if not inner and not part.get("rewrite") else f"*{inner}"
-        return Entry(store, _text(extract.get("key")), "*" if prop == "*" else f"(all below {inner or 'other names'})")
-    return Entry(store, _text(at(part, ("find", "path"))), f"(found by {printable(at(part, ('find',)), 120)})")
+        key, inner = _text(extract.get("key")), _text(extract.get("property"))
+        if inner or part.get("rewrite"):
+            return Entry(store, key, unclear=printable(f"one of the keys of {key}" + (f"#{inner}" if inner else "") + ", by another name"))
+        return Entry(store, key, whole=True)
+    return Entry(store, "", unclear=printable(f"found by a pattern: {at(part, ('find',))}", 160))
 
 
 def _generator(reference: Any) -> str:
@@ -125,18 +128,16 @@ def _generator(reference: Any) -> str:
 
 def _placed(source: Source, store: Obj | None) -> Source:
     """With what the store says of itself; provider vault in full, others by name."""
-    import msgspec
-
     if store is None:
-        return msgspec.structs.replace(source, notes=(*source.notes, f"{source.store} could not be read"))
+        return replace(source, notes=(*source.notes, f"{source.store} could not be read"))
     provider = at(store, ("spec", "provider"), {})
     name = next(iter(provider), "")
     vault = provider.get("vault")
     if not isinstance(vault, dict):
-        return msgspec.structs.replace(source, provider=name)
+        return replace(source, provider=name)
     version = _text(vault.get("version")) or "v2"  # the default of ESO
     mount, path = vault_place(_text(vault.get("path")), source.path, version)
-    return msgspec.structs.replace(source, provider="vault", server=_text(vault.get("server")), namespace=_text(vault.get("namespace")),
+    return replace(source, provider="vault", server=_text(vault.get("server")), namespace=_text(vault.get("namespace")),
                                    mount=mount, path=path, version=version)  # fmt: skip
 
 

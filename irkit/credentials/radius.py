@@ -52,7 +52,8 @@ def reached(
     for pod in pods:
         namespace, before = at(pod, ("metadata", "namespace"), ""), f"{_whose(pod)}: " if len(pods) > 1 else ""
         for use in uses(pod, accounts[namespace]):
-            touch(touched, (use.kind, namespace, use.name), use.keys, Reason(how=use.how, path=printable(before + use.path, 600)), use.optional)
+            reason = Reason(how=use.how, path=printable(before + use.path, 600))
+            touch(touched, (use.kind, namespace, use.name), use.keys, reason, use.optional)
     follow(touched, look)
     survey = Survey(look, namespaces, settings, now)
     return Radius(survey.findings(touched, pods), look.unknown)
