@@ -51,7 +51,8 @@ def ordinary() -> Report:
 
 def hostile(text: str = EVIL) -> Report:
     """The same, with ``text`` in place of every word, in every field of every value."""
-    return _filled(ordinary(), text)
+    made: Report = _filled(ordinary(), text)
+    return made
 
 
 def _filled(value: Any, text: str) -> Any:
