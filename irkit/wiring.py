@@ -32,12 +32,13 @@ def ports(configured: Settings, listen: Listener, *, yes: bool = False, values: 
     from irkit.adapters.kubernetes import connect
     from irkit.adapters.notifier import Messenger
     from irkit.adapters.outside import Outside
+    from irkit.adapters.outward import Lookout
     from irkit.adapters.terminal import Terminal
 
     cluster, clock = connect(configured), SystemClock()
     approver, notifier = Terminal(yes=yes, values=values), Messenger(configured, clock, rehearsal=rehearsal)
     return Ports(cluster=cluster, connection=cluster, clock=clock, approver=approver, notifier=notifier, settings=configured,
-                 evidence=evidence(configured), vaults=Outside(configured), listen=listen, argv=tuple(sys.argv))  # fmt: skip
+                 evidence=evidence(configured), vaults=Outside(configured), outward=Lookout(configured), listen=listen, argv=tuple(sys.argv))  # fmt: skip
 
 
 def evidence(configured: Settings) -> Callable[[str], EvidenceStore]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from irkit.engine import handover
@@ -10,6 +11,9 @@ from irkit.engine.state import State
 from irkit.errors import RefusedError, UsageError
 from irkit.ports import Ports
 from irkit.text import printable
+
+ID = re.compile(r"\d{8}T\d{6}Z-")
+"""How an incident's id begins."""
 
 
 def _met(state: State, wishes: Sequence[Callable[[State], bool]]) -> int | None:

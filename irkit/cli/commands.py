@@ -8,6 +8,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "blast-radius": ("irkit.cli.blast_radius", "List every credential that a pod could reach, and why."),
     "rotate": ("irkit.cli.rotate", "Give stolen credentials new values, restart what uses them, end the old ones."),
     "verify": ("irkit.cli.verify", "Prove that a pod is cut off, or that an incident's end states hold."),
+    "redeploy": ("irkit.cli.redeploy", "Bring a workload back with an image that is pinned and scanned."),
     "respond": ("irkit.cli.respond", "Run a playbook, or one phase of it."),
     "resume": ("irkit.cli.resume", "Go on where a run was interrupted."),
     "lift": ("irkit.cli.lift", "Undo a containment: the workload back, the pod kept, returned or deleted."),

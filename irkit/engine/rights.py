@@ -76,6 +76,7 @@ def _of_kind(playbook: Playbook, phase: str, namespace: str, resource: Resource)
     seen = Observed(cluster=reader, now=_EPOCH, settings=Settings())
     steps = planner.bind_steps(playbook.of(phase), playbook.target, incident)
     changes = [c for s in steps for c in planner.plan_step(s, incident, seen).changes]
+    reader.asked |= {p for s in steps for p in getattr(s.step, "reads", ())}
     for check in checks.CHECKS:
         check.judge(incident, incident.target.pod, seen)
     needed = {p for c in changes for p in c.permissions}

@@ -353,6 +353,11 @@ def images(patch: Patch) -> list[tuple[str, str, str]]:
     return found
 
 
+def redeployed(begun: Sequence[Change], ref: ObjectRef | None) -> bool:
+    """Whether this workload was given another image in this incident: its pods are no replacements any more, and it is not to be stopped."""
+    return ref is not None and any(isinstance(c, Patch) and c.action == "redeploy" and c.ref.same(ref) for c in begun)
+
+
 def _shown(value: FieldValue) -> str:
     if not isinstance(value, _Present):
         return "(none)"

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from irkit import workloads
 from irkit.errors import NotFoundError
 from irkit.model.arguments import Pods
-from irkit.model.changes import Capture, Change
+from irkit.model.changes import Capture, Change, redeployed
 from irkit.model.evidence import VITAL
 from irkit.model.incident import Incident
 from irkit.model.kube import PODS, ObjectRef, ref_of
@@ -51,7 +51,7 @@ class Collect:
             return sorted(found.values(), key=lambda pod: not incident.target.is_suspect(pod))
         if incident.target.gone and incident.target.is_pod:  # what is left of it: its events, its owners and their history, its node
             found.setdefault(incident.target.pod.uid or incident.target.pod.name, incident.target.pod)
-        if workload is not None:
+        if workload is not None and not redeployed(seen.begun, workload):
             try:
                 for pod in workloads.observe(workload, seen.cluster).pods:
                     found.setdefault(pod["metadata"]["uid"], ref_of(pod, PODS))

@@ -11,7 +11,7 @@ import msgspec
 from irkit import reverters, workloads
 from irkit.errors import NotFoundError, RefusedError
 from irkit.model.arguments import Workload
-from irkit.model.changes import Await, Change, Patch
+from irkit.model.changes import Await, Change, Patch, redeployed
 from irkit.model.incident import QUARANTINE_LABEL, Incident
 from irkit.model.kube import labels_of
 from irkit.model.plan import Confirm
@@ -34,7 +34,7 @@ class ScaleDown:
     workload: Workload
 
     def plan(self, incident: Incident, seen: Observed) -> Iterator[Change]:
-        if incident.keep_workload:
+        if incident.keep_workload or redeployed(seen.begun, self.workload):
             return
         try:
             workload = workloads.observe(self.workload, seen.cluster)
@@ -66,6 +66,9 @@ class ScaleDown:
     def notes(self, incident: Incident, seen: Observed) -> Iterator[str]:
         if incident.keep_workload:
             yield f"{self.workload} goes on, as asked: its other pods stay up"
+            return
+        if redeployed(seen.begun, self.workload):
+            yield f"{self.workload} was redeployed in this incident: it is not stopped again"
             return
         try:
             workload = workloads.observe(self.workload, seen.cluster)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from irkit import settings, wiring
 from irkit.adapters.clock import SystemClock
 from irkit.adapters.kubernetes import connect
 from irkit.adapters.outside import Outside
+from irkit.adapters.outward import Lookout
 from irkit.app.respond import Request
 from irkit.engine import journal
 from irkit.engine.home import Home
@@ -130,11 +132,12 @@ def bench(tmp_path: Path, *, seed: int = 0, scenario: str = "todo-app", **set_: 
     """A rehearsal cluster that runs while the block does."""
     home, events = tmp_path / "home", []  # type: ignore[var-annotated]
     with Sandbox(scenario, seed, home=tmp_path / "box") as box:
-        configured = settings.load({"XDG_CONFIG_HOME": str(tmp_path)}, home=str(home), kubeconfig=str(box.kubeconfig), **set_)
+        given = {**json.loads(box.config.read_bytes()), **set_}  # its Vault and databases
+        configured = settings.load({"XDG_CONFIG_HOME": str(tmp_path)}, home=str(home), kubeconfig=str(box.kubeconfig), **given)
         cluster = connect(configured, {})
         approver, notifier = Script(), Told()
         ports = Ports(cluster=cluster, connection=cluster, clock=SystemClock(), approver=approver, notifier=notifier, settings=configured,
-                      evidence=wiring.evidence(configured), vaults=Outside(configured), listen=events.append)  # fmt: skip
+                      evidence=wiring.evidence(configured), vaults=Outside(configured), outward=Lookout(configured), listen=events.append)  # fmt: skip
         try:
             yield Bench(box, home, approver, notifier, ports, events)
         finally:

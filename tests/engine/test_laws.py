@@ -41,12 +41,14 @@ CASES: dict[str, dict[str, Any]] = {
     "collect": {"pods": "${pod.siblings}"},
     "scale-down": {"workload": "${pod.workload}"},
     "rotate": {"secrets": ("backend-secret",)},
+    "redeploy": {"workload": "${pod.workload}", "image": f"registry.example/todo/backend@sha256:{'a' * 64}"},
     "verify": {"pod": "${pod}"},
     "notify": {"message": "look at ${pod.name}", "to": ("security",)},
     "manual": {"instruction": "phone the owner of ${pod.namespace}"},
 }
 TARGETS = {"quarantine-pods": ("node", "node-1"), "cordon": ("node", "node-1")}  # what the case is about, where it is not the suspect
-BEFORE = {"scale-down": ("quarantine", "collect"), "rotate": ("quarantine",), "verify": ("quarantine", "collect", "scale-down")}
+BEFORE = {"scale-down": ("quarantine", "collect"), "redeploy": ("quarantine", "collect", "scale-down"), "rotate": ("quarantine",),
+          "verify": ("quarantine", "collect", "scale-down")}  # fmt: skip
 PLAYBOOKS = ("compromised-pod", "isolate-only", "collect-only")
 CLOCKS = {("time", "time"), ("time", "sleep"), ("time", "monotonic"), ("datetime", "now"), ("datetime", "utcnow")}
 KINDS = [kind.kind for kind in steps.KINDS]
@@ -86,7 +88,7 @@ def again(b: Bench) -> Plan:
     playbook = loader.loads(state.opened.playbook_source.encode(), "x.yaml")
     bound = planner.bind_steps(playbook.of(state.incident.phase), playbook.target, state.incident)
     seen = Observed(cluster=b.ports.cluster, now=b.ports.clock.now(), settings=b.ports.settings, marks=state.marks, captured=state.captured,
-                    run=state.runs[-1].run)  # fmt: skip
+                    run=state.runs[-1].run, begun=state.begun)  # fmt: skip
     return planner.plan_all(bound, state.incident, seen)
 
 
