@@ -40,7 +40,7 @@ CASES: dict[str, dict[str, Any]] = {
     "cordon": {"node": "${node}"},
     "collect": {"pods": "${pod.siblings}"},
     "scale-down": {"workload": "${pod.workload}"},
-    "rotate": {"secrets": ("backend-secret",)},
+    "rotate": {"secrets": ("mcp-secret",)},
     "redeploy": {"workload": "${pod.workload}", "image": f"registry.example/todo/backend@sha256:{'a' * 64}"},
     "verify": {"pod": "${pod}"},
     "notify": {"message": "look at ${pod.name}", "to": ("security",)},
@@ -147,7 +147,7 @@ def test_law_3_intent_and_before_image_are_on_disk_before_the_write(tmp_path, ki
         intents = {line.body.call: line.body for line in b.lines() if isinstance(line.body, Intent)}
         results = {line.body.call for line in b.lines() if isinstance(line.body, Result)}
         assert results == intents.keys()
-        assert len(seen) == sum(i.change.writes for i in intents.values())
+        assert len(seen) >= sum(i.change.writes for i in intents.values()), "more, where a patch met another writer and was sent again"
         for intent in intents.values():
             if hasattr(intent.change, "edits"):
                 assert all(edit.before != edit.after for edit in intent.change.edits)
