@@ -71,16 +71,16 @@ def validity(pem: bytes) -> tuple[datetime, datetime]:
     match = _PEM.search(pem[: 1 << 20])
     if match is None:
         raise ValueError("no certificate")
-    outer = next(_fields(base64.b64decode(match.group(1))))[1]
-    signed = list(_fields(next(_fields(outer))[1]))
+    outer = next(elements(base64.b64decode(match.group(1))))[1]
+    signed = list(elements(next(elements(outer))[1]))
     offset = 1 if signed[0][0] == 0xA0 else 0  # version is [0] EXPLICIT, left out in version 1
-    times = [_moment(tag, value) for tag, value in _fields(signed[offset + 3][1])] if len(signed) > offset + 3 else []
+    times = [_moment(tag, value) for tag, value in elements(signed[offset + 3][1])] if len(signed) > offset + 3 else []
     if len(times) != 2:
         raise ValueError("not a certificate")
     return times[0], times[1]
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
+def elements(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Tag and content of each element of a DER sequence (X.690)."""
     position = 0
     while position < len(data):

@@ -42,7 +42,8 @@ def reached(
 ) -> Radius:
     """What these pods could reach, and what may not be read. Raises UnreachableError, ApiError.
 
-    ``now`` None: ages are left out, times are told. ``narrow``: why Secrets and what writes them are not looked for in other namespaces; only RBAC is.
+    ``now`` None: ages are left out, times are told. ``narrow``: why Secrets and what writes them are not looked for in other
+    namespaces; only RBAC is.
     """
     namespaces = {at(p, ("metadata", "namespace"), "") for p in pods}
     look, touched = Look(cluster, namespaces, narrow), Touched()

@@ -54,7 +54,7 @@ def cluster_role(name: str, *rules: Obj, **more: Any) -> tuple[Resource, Obj]:
     return CLUSTERROLES, {"metadata": meta(name, "", labels=more.pop("labels", {})), "rules": list(rules), **more}
 
 
-def bind(name: str, to: str, kind: str = "Role", namespace: str = "shop", **subject: str) -> tuple[Resource, Obj]:
+def bind(name: str, to: str, kind: str = "Role", namespace: str = "shop", subject: Obj | None = None) -> tuple[Resource, Obj]:
     who = subject or {"kind": "ServiceAccount", "name": "web-sa", "namespace": "shop"}
     body = {"roleRef": {"kind": kind, "name": to}, "subjects": [who]}
     return (ROLEBINDINGS if namespace else CLUSTERROLEBINDINGS), {"metadata": meta(name, namespace), **body}
