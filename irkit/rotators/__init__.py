@@ -21,6 +21,7 @@ BUILTIN: tuple[tuple[str, str], ...] = (
     ("command", "Command"),  # the user's own, whatever the class
     ("vault_database", "VaultDatabase"),
     ("postgresql", "PostgreSql"),
+    ("cert_manager", "CertManager"),
     ("external_secret", "ExternalSecret"),
     ("vault_kv", "VaultKv"),
     ("generated", "Generated"),
