@@ -46,26 +46,29 @@ def left(state: State, store: EvidenceStore) -> list[Left]:
     return [*_steps(state), *_credentials(state), *_in_force(state), *_unsealed(state, store)]
 
 
-def steps_of(state: State) -> list[tuple[str, str, str]]:
-    """Id, kind and phase of every step of the incident's playbook, in order."""
+def _steps(state: State) -> Iterator[Left]:
+    """Steps that did not end well, and those that wait for a parameter. What a lift has undone is not half done."""
     assert state.opened is not None
     incident = state.incident
-    playbook = loader.loads(state.opened.playbook_source.encode(), f"{incident.playbook}.yaml", runbooks=None)
-    return [(s.id, s.spec.step, s.spec.phase) for s in planner.bind_steps(playbook.of(incident.phase), playbook.target, incident)]
-
-
-def _steps(state: State) -> Iterator[Left]:
-    """Steps that did not end well. What a lift has undone is not half done."""
-    again = f"irkit resume {state.incident.id}"
+    again = f"irkit resume {incident.id}"
     if state.status == "lifting":
-        yield Left("a lift has begun and not ended", f"irkit lift {state.incident.id}")
+        yield Left("a lift has begun and not ended", f"irkit lift {incident.id}")
         return
-    for step, _, phase in steps_of(state):
-        outcome = state.steps.get(step)
-        if outcome is None and not (state.closed and phase == "containment"):
-            yield Left(f"step {step} ({phase}) was not run", again)
-        elif isinstance(outcome, Failed | DeclinedOutcome | Skipped) and not (state.closed and phase == "containment"):
-            yield Left(f"step {step} ({phase}): {_how(outcome)}", again)
+    playbook = loader.loads(state.opened.playbook_source.encode(), f"{incident.playbook}.yaml", runbooks=None)
+    specs = playbook.of(incident.phase)
+    waiting = {spec.id: name for spec, name in planner.left_out(specs, incident)}
+    bound = {step.id for step in planner.bind_steps(specs, playbook.target, incident)}
+    for spec in specs:
+        outcome = state.steps.get(spec.id)
+        if state.closed and spec.phase == "containment":
+            continue
+        if name := waiting.get(spec.id):
+            yield Left(f"step {spec.id} ({spec.phase}) waits for {name}",
+                       f"irkit respond {incident.playbook} {incident.target.words} -p {name}=…")  # fmt: skip
+        elif outcome is None and spec.id in bound:
+            yield Left(f"step {spec.id} ({spec.phase}) was not run", again)
+        elif isinstance(outcome, Failed | DeclinedOutcome | Skipped):
+            yield Left(f"step {spec.id} ({spec.phase}): {_how(outcome)}", again)
     if state.status == "interrupted":
         yield Left("the last run was interrupted", again)
 

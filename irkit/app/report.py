@@ -31,8 +31,8 @@ def draft(record: Record, now: datetime) -> Report:
         drafted=now.isoformat(timespec="seconds").replace("+00:00", "Z"), tool=f"irkit {__version__}", figures=findings.figures(record),
         facts=findings.facts(record), summary=findings.summary(record), left=tuple(one.what for one in undone), milestones=moments.milestones(record),
         entries=entries, omitted=omitted, skew=findings.skew(record), impact=findings.impact(record), acts=moments.acts(record),
-        target=str(incident.target.pod), reached=findings.reached(record), reach_known=record.radius is not None, rotated=findings.rotated(record),
-        bags=findings.bags(record), gaps=findings.gaps(record), causes=tasks.causes(record), lessons=tasks.lessons(record, undone),
+        target=str(incident.target.pod), reached=findings.reached(record), reach_known=bool(record.radius), rotated=findings.rotated(record),
+        bags=findings.bags(record), gaps=findings.gaps(record), causes=tasks.causes(record), answers=tasks.answers(record), lessons=tasks.lessons(record, undone),
         tasks=tasks.tasks(record),
     )  # fmt: skip
 

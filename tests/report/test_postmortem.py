@@ -63,7 +63,7 @@ def test_a_blast_radius_in_a_bag_is_drawn_and_a_wrong_one_is_not(tmp_path):
         respond(b.ports, b.request())
         record = Record.of(b.ports.settings, b.state().incident.id)
         data = record.directory / "1" / "data"
-        assert (record.radius is None) == ("credentials.json" not in [p.name for p in data.rglob("*")])
+        assert (record.radius == []) == ("credentials.json" not in [p.name for p in data.rglob("*")])
         for text, count in ((b"{", 0), (b'{"kind": "BlastRadius", "credentials": [1, {"age": true, "reasons": 3}]}', 1), (b"[" * 100_000, 0),
                             (json.dumps({"kind": "BlastRadius", "credentials": [credential]}).encode(), 1)):  # fmt: skip
             for old in data.rglob("credentials.json"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from irkit.app.postmortem.moments import cut, stops
@@ -120,22 +121,33 @@ def _restored(record: Record) -> list[tuple[str, Patch]]:
 def reached(record: Record) -> tuple[Reached, ...]:
     """By the blast radius of a bag; without one, what was rotated is known to have been in reach."""
     fates = {(c["name"], c["class"]): c["outcome"] for c in record.credentials}
-    document = record.radius
-    if document is None:
+    if not record.radius:
         return tuple(
             Reached(name=_name(c), cls=str(c["class"]), fate=str(c["outcome"]), tone=_FATES.get(c["outcome"], "")) for c in record.credentials
         )
-    found = []
-    for item in dicts(document.get("credentials")):
-        name = "/".join(str(p) for p in (item.get("namespace"), item.get("name")) if p)
-        fate = fates.get((name, item.get("class")), "")
+    found: dict[tuple[str, str], Reached] = {}
+    for item in [each for document in record.radius for each in dicts(document.get("credentials"))]:
+        place = "/".join(str(p) for p in (item.get("namespace"), item.get("name")) if p)
+        fate = fates.get((place, str(item.get("class"))), "")
         kind = "" if item.get("kind") in (None, "Secret") else f"{item['kind']} "
         keys = f"/{','.join(map(str, item['keys']))}" if isinstance(item.get("keys"), list) and item["keys"] else ""
-        found.append(Reached(
-            name=f"{kind}{name}{keys}", cls=str(item.get("class", "not known")), source=_source(item.get("source")), age=_age(item.get("age")),
+        one = Reached(
+            name=f"{kind}{place}{keys}", cls=str(item.get("class", "not known")), source=_source(item.get("source")), age=_age(item, record),
             reasons=tuple(dict.fromkeys(f"{r.get('how')}: {r.get('path')}" for r in dicts(item.get("reasons")))),
-            shared=tuple(map(str, item.get("sharedWith") or ())), fate=fate, tone=_FATES.get(fate, "")))  # fmt: skip
-    return tuple(found)
+            shared=_words(item.get("sharedWith")), fate=fate, tone=_FATES.get(fate, ""))  # fmt: skip
+        old = found.get((one.name, one.cls))
+        reasons = tuple(dict.fromkeys((*old.reasons, *one.reasons))) if old else one.reasons
+        found[one.name, one.cls] = replace(one, reasons=reasons)
+    return tuple(found.values())
+
+
+def unseen(record: Record) -> tuple[tuple[str, str], ...]:
+    """What the blast radius could not look at, and why."""
+    return tuple(dict.fromkeys((f"blast radius: {m.get('what')}", str(m.get("why"))) for d in record.radius for m in dicts(d.get("missing"))))
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def dicts(value: Any) -> list[dict[str, Any]]:
@@ -150,9 +162,15 @@ def _source(value: Any) -> str:
     return " ".join(str(part) for part in (value.get("kind"), place, maker) if part)
 
 
-def _age(value: Any) -> str:
-    days = value.get("days") if isinstance(value, dict) else value
-    return f"{days:.0f} d" if isinstance(days, int | float) and not isinstance(days, bool) else "not known"
+def _age(item: dict[str, Any], record: Record) -> str:
+    """In days when the incident was opened."""
+    days = item.get("age")
+    if isinstance(days, bool) or not isinstance(days, int | float):
+        changed, opened = (times.nanoseconds(str(at)) for at in (item.get("changed"), record.state.incident.opened))
+        if not changed:
+            return "not known"
+        days = (opened - changed) / 86_400e9
+    return f"{max(days, 0):.0f} d"
 
 
 def _name(credential: dict[str, Any]) -> str:
@@ -188,7 +206,7 @@ def bags(record: Record) -> tuple[Bag, ...]:
 
 
 def gaps(record: Record) -> tuple[tuple[str, str], ...]:
-    return tuple(dict.fromkeys((g.what, g.why) for b in record.state.bags for g in b.gaps))
+    return (*dict.fromkeys((g.what, g.why) for b in record.state.bags for g in b.gaps), *unseen(record))
 
 
 def skew(record: Record) -> str:

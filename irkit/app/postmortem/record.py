@@ -19,7 +19,7 @@ from irkit.evidence import show, verify
 from irkit.evidence.manifests import Unusable, open_regular
 from irkit.evidence.show import BagContents
 from irkit.model.changes import Change, Notify, Patch
-from irkit.model.kube import PODS
+from irkit.model.kube import PODS, at
 from irkit.model.outcome import Done, Outcome, Skipped
 from irkit.model.record import Line, Ran
 from irkit.settings import Settings
@@ -77,7 +77,7 @@ class Record:
 
     def patched(self, *actions: str, pod: bool = False) -> list[tuple[str, Patch]]:
         """Patches of irkit that were done: of the suspect pod, or of anything else."""
-        return [(at, c) for at, c, o, _ in self.outcomes()
+        return [(when, c) for when, c, o, _ in self.outcomes()
                 if isinstance(c, Patch) and isinstance(o, Done) and c.action in actions and (c.ref.resource == PODS) == pod]  # fmt: skip
 
     @cached_property
@@ -88,13 +88,15 @@ class Record:
         return [why for to, why in lost.items() if to not in told]
 
     @cached_property
-    def radius(self) -> dict[str, Any] | None:
-        """The last BlastRadius document of a bag."""
-        for path, contents in reversed(self.bags):
+    def radius(self) -> list[dict[str, Any]]:
+        """The BlastRadius documents of the bags: the suspect's last one; where there is none, every pod's last one."""
+        suspect, found = self.state.incident.target.pod.uid, dict[str, dict[str, Any]]()
+        for path, contents in self.bags:
             for entry in contents.entries if contents else ():
-                if _RADIUS.fullmatch(entry.path) and (found := _document(path / "data" / entry.path)):
-                    return found
-        return None
+                if _RADIUS.fullmatch(entry.path) and (document := _document(path / "data" / entry.path)):
+                    uid = at(document, ("target", "uid"), "")
+                    found[uid if isinstance(uid, str) else ""] = document
+        return [found[suspect]] if suspect in found else list(found.values())
 
     @cached_property
     def credentials(self) -> list[dict[str, Any]]:

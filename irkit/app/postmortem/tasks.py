@@ -9,6 +9,8 @@ from irkit.app.postmortem import findings, moments
 from irkit.app.postmortem.record import Record
 from irkit.evidence.report import times
 from irkit.evidence.report.values import Reached, Task
+from irkit.model.changes import Ask
+from irkit.model.outcome import Done
 from irkit.settings import Settings
 from irkit.settings.notify import meant
 from irkit.text import plural
@@ -30,6 +32,16 @@ def causes(record: Record) -> tuple[str, ...]:
         "What did they do with what they could reach? Logs and events are in the bags; the API server's audit log and the issuers' logs are not.",
         "Why was it noticed when it was, and not before?" + (f" It was noticed by {by}." if by else ""),
     )
+
+
+def answers(record: Record) -> tuple[tuple[str, str], ...]:
+    """What people said when a step asked them: the step, and their words."""
+    state, found = record.state, []
+    for call, intent in state.intents.items():
+        outcome = state.results.get(call)
+        if isinstance(intent.change, Ask) and isinstance(outcome, Done):
+            found.append((intent.step, f"{record.by(intent.run)}: {outcome.data.get('answer') or outcome.detail}"))
+    return tuple(found)
 
 
 def lessons(record: Record, left: list[Left]) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -113,5 +113,6 @@ class Report:
     bags: tuple[Bag, ...]
     gaps: tuple[tuple[str, str], ...]
     causes: tuple[str, ...]  # questions to answer
+    answers: tuple[tuple[str, str], ...]  # what people found out while the incident ran: the step that asked, who and what
     lessons: tuple[tuple[str, tuple[str, ...]], ...]  # heading, what the record says to it
     tasks: tuple[Task, ...]
