@@ -22,29 +22,22 @@ def resolved(image: str) -> str:
 
 
 class Images:
-    """Every image can be pulled and gets ready, but for what is said here. In a repository that pushed any, an unknown digest is missing."""
+    """Every image can be pulled and becomes ready, but for what is said here. A reference by tag and the same one by digest are one."""
 
     def __init__(self) -> None:
-        self._pushed: set[str] = set()
         self._unready: set[str] = set()
         self._missing: set[str] = set()
 
-    def push(self, image: str, *, ready: bool = True) -> str:
-        """There is this image, by tag or by digest; without ``ready`` its containers run and never become ready. Returns it by digest."""
-        found = resolved(image)
-        self._pushed.add(found)
-        self._missing.discard(image)
-        if not ready:
-            self._unready |= {image, found}
-        return found
+    def spoil(self, image: str) -> str:
+        """Its containers run and never become ready. Returns it by digest."""
+        self._unready.add(resolved(image))
+        return resolved(image)
 
-    def remove(self, image: str) -> None:
-        """This reference can't be pulled any more."""
-        self._missing.add(image)
+    def remove(self, image: str) -> str:
+        """It can't be pulled. Returns it by digest."""
+        self._missing.add(resolved(image))
+        return resolved(image)
 
     def state(self, image: str) -> Literal["ready", "unready", "missing"]:
-        repository, _, digest = split(image)
-        known = {pushed for pushed in self._pushed if split(pushed)[0] == repository}
-        if image in self._missing or (digest and known and f"{repository}@{digest}" not in known):
-            return "missing"
-        return "unready" if image in self._unready or f"{repository}@{digest}" in self._unready else "ready"
+        found = resolved(image)
+        return "missing" if found in self._missing else "unready" if found in self._unready else "ready"

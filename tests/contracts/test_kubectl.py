@@ -139,9 +139,8 @@ def test_create_and_rollout(kubectl: Kubectl) -> None:
 
 
 def test_rollout_undo(kubectl: Kubectl) -> None:
-    box = kubectl.box
     old = kubectl("get", "deployment", "backend", "-o=jsonpath={.spec.template.spec.containers[0].image}")
-    new = box.store.images.push("registry.example/todo/backend@sha256:" + "9" * 64)
+    new = "registry.example/todo/backend@sha256:" + "9" * 64
     kubectl("set", "image", "deployment/backend", f"backend={new}")
     assert "successfully rolled out" in kubectl("rollout", "status", "deployment/backend", "--timeout=10s")
     found = kubectl("get", "pods", "-l", "app=backend", "-o=jsonpath={.items[*].status.containerStatuses[0].imageID}")

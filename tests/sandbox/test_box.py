@@ -200,10 +200,10 @@ def test_images_that_give_trouble(tmp_path: Path) -> None:
     """kwok runs everything, so that there is no real one to compare with."""
     with Sandbox("empty", home=tmp_path) as box:
         api = Api(box.kubeconfig, tmp_path)
-        good = box.store.images.push("registry.example/app:1")
-        slow = box.store.images.push("registry.example/app:2", ready=False)
-        assert (box.store.images.state(good), box.store.images.state(slow), box.store.images.state("other:1")) == ("ready", "unready", "ready")
-        assert box.store.images.state("registry.example/app@sha256:" + "0" * 64) == "missing"
+        images, good = box.store.images, "r.example:5000/app@sha256:" + "1" * 64
+        slow, none = images.spoil("r.example/app:2"), images.remove("r.example/app:3")
+        assert [images.state(image) for image in (good, slow, none)] == ["ready", "unready", "missing"]
+        assert [images.state(f"r.example/app:{tag}") for tag in "123"] == ["ready", "unready", "missing"]
 
         def pod(name: str, image: str) -> dict[str, Any]:
             api.create(kube.PODS.path("default"), {"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": image}]}})
@@ -214,7 +214,7 @@ def test_images_that_give_trouble(tmp_path: Path) -> None:
         assert (status["phase"], status["containerStatuses"][0]["ready"], status["containerStatuses"][0]["imageID"]) == ("Running", True, good)
         status = pod("slow", slow)["status"]
         assert (status["phase"], status["containerStatuses"][0]["ready"], status["containerStatuses"][0]["imageID"]) == ("Running", False, slow)
-        status = pod("none", "registry.example/app@sha256:" + "0" * 64)["status"]
+        status = pod("none", "r.example/app:3")["status"]
         assert (status["phase"], status["containerStatuses"][0]["state"]["waiting"]["reason"]) == ("Pending", "ErrImagePull")
         assert [c["status"] for c in status["conditions"] if c["type"] == "Ready"] == ["False"]
         reasons = {(e["involvedObject"]["name"], e["reason"]) for e in api.get(kube.EVENTS.path("default"))["items"]}

@@ -15,9 +15,8 @@ from typing import Any
 from irkit.model.kube import Obj, at
 from irkit.sandbox.catalog import DEPLOYMENTS, PODS
 from irkit.sandbox.controllers import node
-from irkit.sandbox.images import split
+from irkit.sandbox.images import resolved, split
 from irkit.sandbox.logs import Logs
-from irkit.sandbox.names import digest_of
 from irkit.sandbox.scenarios import Scenario, Settle, attack, cluster, credentials
 from irkit.sandbox.store import Store
 from irkit.sandbox.vault import Vault
@@ -50,13 +49,11 @@ def build(seed: int, store: Store, logs: Logs, vault: Vault, settle: Settle) -> 
 
 
 def _images(store: Store, image: str) -> dict[str, str]:
-    """What there is of the attacked image: itself, a patched one, and two that a rollout fails with."""
+    """What follows on the attacked image: the patched one, and two that a rollout fails with."""
     repository, tag, _ = split(image)
     head, _, patch = tag.rpartition(".")
     fixed = f"{repository}:{head}.{int(patch) + 1}"
-    store.images.push(image)
-    return {"patched": store.images.push(fixed), "broken": store.images.push(f"{fixed}-broken", ready=False),
-            "missing": f"{repository}@sha256:{digest_of(f'{fixed} was never pushed')}"}  # fmt: skip
+    return {"patched": resolved(fixed), "broken": store.images.spoil(f"{fixed}-broken"), "missing": store.images.remove(f"{fixed}-missing")}
 
 
 def _manifests() -> list[Any]:
