@@ -147,7 +147,8 @@ def test_law_3_intent_and_before_image_are_on_disk_before_the_write(tmp_path, ki
         intents = {line.body.call: line.body for line in b.lines() if isinstance(line.body, Intent)}
         results = {line.body.call for line in b.lines() if isinstance(line.body, Result)}
         assert results == intents.keys()
-        assert len(seen) >= sum(i.change.writes for i in intents.values()), "more, where a patch met another writer and was sent again"
+        written = [i.change for i in intents.values() if i.change.writes and i.change.__struct_config__.tag != "rotate"]
+        assert len(seen) >= len(written), "more, where a patch met another writer and was sent again; a rotation may write elsewhere alone"
         for intent in intents.values():
             if hasattr(intent.change, "edits"):
                 assert all(edit.before != edit.after for edit in intent.change.edits)
