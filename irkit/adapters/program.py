@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
@@ -24,7 +25,7 @@ def find(name: str) -> str | None:
 
 def run(argv: Sequence[str], timeout: float) -> bytes:
     """What it printed. Raises ScannerError where it failed, UnreachableError where it took longer than ``timeout`` seconds."""
-    name = os.path.basename(argv[0])
+    name = Path(argv[0]).name
     with TemporaryFile() as out, TemporaryFile() as said:
         try:
             process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=said, start_new_session=True)

@@ -25,8 +25,10 @@ from irkit.errors import ApiError, ForbiddenError, IrkitError, NotFoundError, Un
 from irkit.model.image import DOCKER, Image, parse
 from irkit.text import printable
 
-_MEDIA = ", ".join(["application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json",
-                    "application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.docker.distribution.manifest.v2+json"])  # fmt: skip
+_MEDIA = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
+)
 _LIMIT = 4 << 20  # octets of a manifest (distribution-spec: registries should refuse more)
 _HUB = {"https://index.docker.io/v1/", "index.docker.io", "registry-1.docker.io", DOCKER}
 _FIELD = re.compile(r'(\w+)="([^"]*)"')
@@ -46,7 +48,7 @@ def resolve(image: str, timeout: float, config: Path | None = None) -> str:
     basic = _login(named.host, config)
     answer = _get(host, path, "", timeout)
     if answer.status == 401:
-        answer = _get(host, path, _authorization(answer.challenge, host, basic, named, timeout), timeout)
+        answer = _get(host, path, _authorization(answer.challenge, basic, named, timeout), timeout)
     if answer.status != 200:
         raise _refused(answer.status, named)
     digest = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
@@ -66,7 +68,7 @@ def _refused(status: int, image: Image) -> IrkitError:
     return ApiError(f"{host} answers {status} for {name}", status=status)
 
 
-def _authorization(challenge: str, host: str, basic: str, image: Image, timeout: float) -> str:
+def _authorization(challenge: str, basic: str, image: Image, timeout: float) -> str:
     """The header that the challenge asks for (RFC 9110 §11.6.1). Raises ForbiddenError where there is none to give."""
     scheme, _, rest = challenge.partition(" ")
     if scheme.lower() == "basic":

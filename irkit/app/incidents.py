@@ -12,9 +12,9 @@ from irkit.errors import EvidenceError, UsageError
 from irkit.evidence.store import BagStore
 from irkit.model.changes import title
 from irkit.model.outcome import reason, word
-from irkit.model.record import Approved, Body, Closed, Intent, Line, Ran, Refused, Result, Sealed, StepEnded, Told, Waived
+from irkit.model.record import Approved, Body, Closed, Intent, Line, Ran, Refused, Result, Sealed, StepEnded, Told, Waived, Watched
 from irkit.settings import Settings
-from irkit.text import plural
+from irkit.text import plural, printable
 
 
 def summaries(settings: Settings) -> list[dict[str, Any]]:
@@ -110,6 +110,9 @@ def said(body: Body) -> str:
             return f"declined by {refused.by}: {', '.join(refused.steps)}"
         case Waived() as waived:
             return f"{plural(len(waived.pods), 'pod')} may end without evidence, by {waived.by}: {waived.reason}"
+        case Watched() as watched:
+            about = f" until {watched.until}" if watched.until else f": {printable(watched.summary, 400)}" if watched.check else ""
+            return f"watch: {watched.event}{about}"
         case Told() as told:
             words = {"by": told.reported.by, "severity": told.reported.severity, "since": told.reported.started_at, "": told.reported.summary}
             return f"reported, by {told.by}: " + ", ".join(f"{name} {value}".strip() for name, value in words.items() if value)

@@ -64,7 +64,9 @@ def _unpinned(ports: Ports, image: Image, request: Request) -> UsageError:
     try:
         digest = ports.outward.resolve(image.written) if ports.outward else ""
     except IrkitError as error:
-        return UsageError(f"{message}; what it names now is not known: {error.message}", next=f"docker buildx imagetools inspect {name}   shows its digest")
+        return UsageError(
+            f"{message}; what it names now is not known: {error.message}", next=f"docker buildx imagetools inspect {name}   shows its digest"
+        )
     where = f" -n {printable(request.namespace)}" if request.namespace else ""
     return UsageError(f"{message}; now it names {digest}",
                       next=f"irkit redeploy {printable(request.target or '')}{where} --image {image.pinned(digest)}")  # fmt: skip

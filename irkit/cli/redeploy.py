@@ -12,7 +12,7 @@ from irkit.cli.main import SETTINGS
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)
 Workload = Annotated[str, typer.Argument(metavar="WORKLOAD|ID", help="kind/name, a pod of it, or the incident that stopped it", show_default=False)]
 Image = Annotated[str, typer.Option("--image", metavar="REF@sha256:…", help="The image, pinned by digest; of a tag, its digest is shown")]
-Container = Annotated[str, typer.Option("--container", metavar="NAME", help="Only this one; without it, all that run an image of the same repository")]
+Container = Annotated[str, typer.Option("--container", metavar="NAME", help="Only this one; without it, all that run an image of its repository")]
 Accept = Annotated[list[str] | None, typer.Option("--accept", metavar="ID", help="A vulnerability that does not block; may be given again")]
 SameImage = Annotated[str, typer.Option("--same-image", metavar="REASON", help="Why the compromised image may come back")]
 

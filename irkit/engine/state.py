@@ -25,6 +25,7 @@ from irkit.model.record import (
     StepEnded,
     Told,
     Waived,
+    Watched,
 )
 
 
@@ -43,6 +44,7 @@ class State(msgspec.Struct):
     waiver: Waived | None = None  # the last reason that a human gave
     runs: list[Ran] = msgspec.field(default_factory=list)
     told: list[Told] = msgspec.field(default_factory=list)
+    watched: list[Watched] = msgspec.field(default_factory=list)
     closed: str = ""
 
     @classmethod
@@ -52,7 +54,7 @@ class State(msgspec.Struct):
             state.add(line)
         return state
 
-    def add(self, line: Line) -> None:
+    def add(self, line: Line) -> None:  # noqa: C901 - one arm for each kind of record
         body = line.body
         match body:
             case Opened() | Extended():
@@ -78,6 +80,8 @@ class State(msgspec.Struct):
                 self.runs.append(body)
             case Told():
                 self.told.append(body)
+            case Watched():
+                self.watched.append(body)
             case Closed():
                 self.closed = body.how
 

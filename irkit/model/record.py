@@ -115,7 +115,17 @@ class Closed(_Body, frozen=True, kw_only=True, tag="closed"):
     left: tuple[str, ...] = ()
 
 
-Body: TypeAlias = Opened | Extended | Approved | Refused | Intent | Result | StepEnded | Sealed | Waived | Ran | Told | Closed
+class Watched(_Body, frozen=True, kw_only=True, tag="watched"):
+    """A watch began (``event`` began, ``until`` when), found that a check does not hold (drift) or holds again (over), or ended."""
+
+    run: str
+    event: str  # began | drift | over | ended
+    until: str = ""  # RFC 3339
+    check: str = ""
+    summary: str = ""
+
+
+Body: TypeAlias = Opened | Extended | Approved | Refused | Intent | Result | StepEnded | Sealed | Waived | Ran | Told | Watched | Closed
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
