@@ -32,8 +32,8 @@ def draft(record: Record, now: datetime) -> Report:
         facts=findings.facts(record), summary=findings.summary(record), left=tuple(one.what for one in undone), milestones=moments.milestones(record),
         entries=entries, omitted=omitted, skew=findings.skew(record), impact=findings.impact(record), acts=moments.acts(record),
         target=str(incident.target.pod), reached=findings.reached(record), reach_known=bool(record.radius), rotated=findings.rotated(record),
-        bags=findings.bags(record), gaps=findings.gaps(record), causes=tasks.causes(record), answers=tasks.answers(record), lessons=tasks.lessons(record, undone),
-        tasks=tasks.tasks(record),
+        bags=findings.bags(record), gaps=findings.gaps(record), causes=tasks.causes(record), answers=tasks.answers(record),
+        lessons=tasks.lessons(record, undone), tasks=tasks.tasks(record),
     )  # fmt: skip
 
 

@@ -44,7 +44,8 @@ def ordinary() -> Report:
                          "good"),
                  *(Reached(f"todo-app/s{n}/{LONG}", "manual", shared=(f"Deployment todo-app/w{n}",)) for n in range(40))),
         reach_known=True, rotated=(Rotated("todo-app/backend-secret", "generated", "rotated", "dead", "404", "3 of 3", tone="good"),),
-        bags=(Bag("/home/o/bags/1", "36 artefacts", "as it was sealed", "ab" * 32, "good"),), gaps=(("logs", "gone"),), causes=("How?",), answers=(("how-did-they-get-in", "oncall: by the image"),),
+        bags=(Bag("/home/o/bags/1", "36 artefacts", "as it was sealed", "ab" * 32, "good"),), gaps=(("logs", "gone"),), causes=("How?",),
+        answers=(("how-did-they-get-in", "oncall: by the image"),),
         lessons=(("What went well", ("It was quick.",)),), tasks=(Task("Pin it by digest", "platform", "a tag can move"),),
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ from irkit.model.kube import at as look
 from irkit.model.outcome import Done
 from irkit.text import plural, size
 
+_SAID = {"manual": "left to a human", "unchanged": "found new already"}
 _FATES: dict[str, Tone] = {"rotated": "good", "unchanged": "", "manual": "warn", "failed": "bad"}
 
 
@@ -23,7 +24,7 @@ def figures(record: Record) -> tuple[Figure, ...]:
     isolation = (state.isolation or ({}, ""))[0]
     found = []
     if isolated and state.reported.started_at:
-        found.append(Figure(times.between(state.reported.started_at, isolated[0]) or "not known", "suspected start to cut"))
+        found.append(Figure(times.between(state.reported.started_at, isolated[0]) or "not known", "start to cut"))
     if isolated:
         found.append(Figure(times.between(state.incident.opened, isolated[0]) or "not known", "opening to cut"))
     if isolation:
@@ -73,7 +74,7 @@ def summary(record: Record) -> tuple[str, ...]:
         found.append(f"{plural(artefacts, 'artefact')} of evidence, {size(octets)}, were sealed in {plural(len(state.bags), 'bag')}.")
     if record.credentials:
         outcomes = [c["outcome"] for c in record.credentials]
-        counts = ", ".join(f"{outcomes.count(word)} {word}" for word in _FATES if word in outcomes)
+        counts = ", ".join(f"{outcomes.count(word)} {_SAID.get(word, word)}" for word in _FATES if word in outcomes)
         found.append(f"{plural(len(outcomes), 'credential')} were handled: {counts}.")
     if images := [c for _, c in record.patched("redeploy")]:
         found.append(f"A new image was deployed: {'; '.join(' '.join(title(c).split()) for c in images)}.")
@@ -125,6 +126,7 @@ def reached(record: Record) -> tuple[Reached, ...]:
         return tuple(
             Reached(name=_name(c), cls=str(c["class"]), fate=str(c["outcome"]), tone=_FATES.get(c["outcome"], "")) for c in record.credentials
         )
+    own = str(record.state.incident.target.workload)  # its other pods are as suspect: they are nobody else
     found: dict[tuple[str, str], Reached] = {}
     for item in [each for document in record.radius for each in dicts(document.get("credentials"))]:
         place = "/".join(str(p) for p in (item.get("namespace"), item.get("name")) if p)
@@ -134,7 +136,7 @@ def reached(record: Record) -> tuple[Reached, ...]:
         one = Reached(
             name=f"{kind}{place}{keys}", cls=str(item.get("class", "not known")), source=_source(item.get("source")), age=_age(item, record),
             reasons=tuple(dict.fromkeys(f"{r.get('how')}: {r.get('path')}" for r in dicts(item.get("reasons")))),
-            shared=_words(item.get("sharedWith")), fate=fate, tone=_FATES.get(fate, ""))  # fmt: skip
+            shared=tuple(u for u in _words(item.get("sharedWith")) if u != own), fate=fate, tone=_FATES.get(fate, ""))  # fmt: skip
         old = found.get((one.name, one.cls))
         reasons = tuple(dict.fromkeys((*old.reasons, *one.reasons))) if old else one.reasons
         found[one.name, one.cls] = replace(one, reasons=reasons)
