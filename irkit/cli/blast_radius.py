@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)
 Node = Annotated[bool, typer.Option("--node", help="What all pods of its node could reach, as after an escape")]
+_HEADS = ("credential", "class", "age", "its value is kept in")
 _LINES = 6  # of reasons under a group; -o json has all
 
 
@@ -56,12 +57,12 @@ def show(out: Out, report: Report) -> None:
         f"{report.target}: {plural(len(found), 'credential')} could be reached" + (f" from {plural(report.pods, 'pod')}" if report.pods > 1 else "")
     )
     out.line()
-    widths = [max((len(_row(f)[n]) for f in found), default=0) for n in range(4)]
+    widths = [max(len(row[n]) for row in [_HEADS, *map(_row, found)]) for n in range(len(_HEADS))]
+    if found:
+        _line(out, _HEADS, widths, "")
     for reasons, members in _groups(found):
         for finding in members:
-            cells = _row(finding)
-            line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-            out.line(f"  {line}", style="bold", hang=6)
+            _line(out, _row(finding), widths, "bold")
             for text in _facts(finding):
                 out.line(f"      {text}", style="dim", hang=8)
         for reason in reasons[:_LINES]:
@@ -77,8 +78,15 @@ def show(out: Out, report: Report) -> None:
         )
     manual = sum(f.credential.cls == "manual" for f in found)
     if manual:
-        out.line(f"  {plural(manual, 'credential')} of class manual: nobody but you knows who makes a new value (irkit.dev/rotation)", hang=4)
+        out.line(
+            f"  ! {plural(manual, 'credential')} of class manual: nothing here says who makes a new value (annotation irkit.dev/rotation)", hang=4
+        )
     out.line(f"  next:      {report.next}")
+
+
+def _line(out: Out, cells: tuple[str, ...], widths: list[int], style: str) -> None:
+    line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    out.line(f"  {line}", style=style, hang=6)
 
 
 def _groups(found: tuple[Finding, ...]) -> list[tuple[tuple[Reason, ...], list[Finding]]]:

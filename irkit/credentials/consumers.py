@@ -139,7 +139,8 @@ class Consumers:
 def template(ref: ObjectRef, workload: Obj) -> Obj:
     """The pod that a workload would start, without a uid: what there is to go by where none of its pods is left."""
     found = at(workload, TEMPLATES.get(ref.resource, ("spec", "template")), {})
-    meta = {**(found.get("metadata") or {}), "name": ref.name, "namespace": ref.namespace}
+    owner = {"kind": ref.kind, "name": ref.name, "uid": at(workload, ("metadata", "uid"), ""), "controller": True}
+    meta = {**(found.get("metadata") or {}), "name": ref.name, "namespace": ref.namespace, "ownerReferences": [owner]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": found.get("spec") or {}}
 
 

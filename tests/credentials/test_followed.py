@@ -227,8 +227,9 @@ NASTY = "\x1b[2J<b>\n" + "x" * 5000
 
 
 def test_hostile_text_is_shown_as_text() -> None:
+    env = [{"name": NASTY, "valueFrom": {"secretKeyRef": {"name": "one", "key": "a"}}}]
     evil = pod(annotations={"vault.hashicorp.com/agent-inject-secret-x\x1b[2J": NASTY}, serviceAccountName="web-sa",
-               automountServiceAccountToken=True, containers=[{"name": NASTY, "env": [{"name": NASTY, "valueFrom": {"secretKeyRef": {"name": "one", "key": "a"}}}]}])  # fmt: skip
+               automountServiceAccountToken=True, containers=[{"name": NASTY, "env": env}])  # fmt: skip
     objects: Objects = [*BASE, role(NASTY, rule("get", "secrets", "", "one")), bind(NASTY, NASTY)]
     findings = radius(objects, evil).findings
     assert len(findings) == 3
