@@ -1,6 +1,6 @@
 """The bench: starts a real control plane with simulated nodes, measures, prints one table.
 
-python -m bench [--runs N] [--only startup,contain,logs,memory,verdict,rotation]
+python -m bench [--runs N] [--only startup,contain,logs,memory,verdict,radius,rotation]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import rotation, scenes
+from bench import radius, rotation, scenes
 from bench.table import Row, render
 from tests.controlplane import binaries
 from tests.controlplane.running import running
@@ -24,6 +24,7 @@ PARTS: dict[str, Callable[[scenes.Stage], list[Row]]] = {
     "logs": scenes.logs,
     "memory": scenes.memory,
     "verdict": scenes.verdict,
+    "radius": radius.radius,
     "rotation": rotation.rotation,
 }
 
