@@ -24,7 +24,7 @@ from irkit.rotators.watcher import Watcher
 from irkit.text import printable
 
 FORCE = "force-sync"
-_GRACE = 5.0  # seconds in which an ExternalSecret that was in error before may show that it is not any more
+_GRACE = 3.0  # seconds of being in error after which it is one: it may be of before, and the operator tries again after one
 _LOOK = 1.0  # seconds after which one looks again though nothing was told
 _DONE = "the new value is in the store; the Secret still holds the old one, which works on"
 
@@ -65,13 +65,7 @@ def deliver(credential: Credential, wanted: Callable[[Mapping[str, bytes]], bool
     watcher: Watcher = tools.shared.once(
         f"watch {external.resource.path(external.namespace)}", lambda: Watcher(tools.ports.cluster, external.resource, external.namespace)
     )
-    for last in (False, True):
-        try:
-            _sync(external, credential, wanted, watcher, tools)
-            break
-        except _FailedError:
-            if last:
-                raise
+    _sync(external, credential, wanted, watcher, tools)
     return f"{external} synced it"
 
 
@@ -85,10 +79,6 @@ def same(values: Mapping[str, bytes]) -> Callable[[Mapping[str, bytes]], bool]:
     return lambda data: all(data.get(k) == v for k, v in values.items())
 
 
-class _FailedError(EndStateError):
-    """A sync that the operator tried in vain."""
-
-
 def _sync(external: ObjectRef, credential: Credential, wanted: Callable[[Mapping[str, bytes]], bool], watcher: Watcher, tools: Tools) -> None:
     clock = tools.ports.clock
     with watcher.following(external) as following:
@@ -99,10 +89,10 @@ def _sync(external: ObjectRef, credential: Credential, wanted: Callable[[Mapping
             now = following.next(min(left, _LOOK))
             if now is None:
                 continue
-            if _synced(now) != _synced(asked) and wanted(_target(credential, tools)):
+            if _synced(now) != _synced(asked) and (data := _data(credential, tools)) is not None and wanted(data):
                 return
-            if _broken(now) and (not _broken(asked) or clock.monotonic() - began > _GRACE):
-                raise _FailedError(f"{external} could not be synced: {_why(external, now, credential, tools)}; {_DONE}", next="irkit resume")
+            if _broken(now) and clock.monotonic() - began > _GRACE:
+                raise EndStateError(f"{external} could not be synced: {_why(external, now, credential, tools)}; {_DONE}", next="irkit resume")
     raise UnreachableError(f"{external} was not synced in time, and says no reason: does its store answer? {_DONE}", next="irkit resume")
 
 
@@ -134,10 +124,17 @@ def _external(ref: ObjectRef, tools: Tools) -> Obj:
 
 
 def _target(credential: Credential, tools: Tools) -> dict[str, bytes]:
+    if (data := _data(credential, tools)) is None:
+        raise EndStateError(f"{credential.ref} is gone; {credential.source.external_secret} should write it", next="irkit blast-radius")
+    return data
+
+
+def _data(credential: Credential, tools: Tools) -> dict[str, bytes] | None:
+    """What the Secret of that name holds, whoever made it anew; None where there is none."""
     try:
         return decoded(tools.ports.cluster.get(msgspec.structs.replace(credential.ref, uid="")))
     except NotFoundError:
-        raise EndStateError(f"{credential.ref} is gone; {credential.source.external_secret} should write it", next="irkit blast-radius") from None
+        return None
 
 
 def _obstacles(external: Obj, credential: Credential) -> Iterator[str]:
@@ -185,7 +182,7 @@ def _why(external: ObjectRef, now: Obj, credential: Credential, tools: Tools) ->
             text = str(max(warnings, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""))["message"])
     except (ForbiddenError, NotFoundError):
         pass
-    return "what it says holds a value, and is not shown" if holds(text, _target(credential, tools).values()) else printable(text, 200)
+    return "what it says holds a value, and is not shown" if holds(text, (_data(credential, tools) or {}).values()) else printable(text, 200)
 
 
 def holds(text: str, values: Iterable[bytes]) -> bool:

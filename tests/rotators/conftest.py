@@ -50,10 +50,8 @@ def _sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, V
 
 @pytest.fixture(scope="session")
 def _real(control_plane: Running, external_secrets: Path, openbao: OpenBao) -> tuple[Path, VaultFace]:
-    def nobody(*login: str) -> bool:
-        return False
-
-    return control_plane.token_kubeconfig, VaultFace(openbao.address, openbao.token, None, nobody, nobody, nobody, {})
+    nobody, nothing = lambda role, password: False, lambda *login: None
+    return control_plane.token_kubeconfig, VaultFace(openbao.address, openbao.token, None, nobody, nothing, nothing, {})
 
 
 def _world(request: pytest.FixtureRequest, which: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:

@@ -28,7 +28,7 @@ def test_an_entry_and_its_secret_get_a_new_value(world: World) -> None:
 def test_a_plain_secret_gets_a_new_value(world: World) -> None:
     world.secret("app", {"SECRET": "generated"}, {"SECRET": "old-value-0123456789", "OTHER": "sibling"})
     credential = next(c for c in world.credentials("app") if c.cls == "generated")
-    _, renewed, retired = world.rotate(credential)
+    _, _, retired = world.rotate(credential)
     new = world.values("app")
     assert new["SECRET"] != "old-value-0123456789"
     assert new["OTHER"] == "sibling"

@@ -33,7 +33,8 @@ def synced(world: World) -> World:
 
 
 @pytest.mark.parametrize(("spec", "says"), [
-    ({"refreshPolicy": "CreatedOnce"}, "CreatedOnce"), ({"refreshInterval": "0"}, "refreshInterval 0"), ({"refreshInterval": "0h0m0s"}, "refreshInterval 0"),
+    ({"refreshPolicy": "CreatedOnce"}, "CreatedOnce"), ({"refreshInterval": "0"}, "refreshInterval 0"),
+    ({"refreshInterval": "0h0m0s"}, "refreshInterval 0"),
 ])  # fmt: skip
 def test_an_external_secret_that_is_read_once(synced: World, spec: dict[str, Any], says: str) -> None:
     synced.external("app", "generated", {"SECRET": "KEY"}, **spec)
@@ -66,11 +67,11 @@ def test_a_secret_that_vanished(synced: World) -> None:
     credential = synced.credential("app")
     synced.ports.cluster.delete(ObjectRef(resource=EXTERNALSECRETS, name="app", namespace=synced.namespace))
     until(lambda: synced.get(EXTERNALSECRETS, "app") is None, "it is deleted")
-    with pytest.raises(EndStateError, match="ExternalSecret .* is gone"):
+    with pytest.raises(EndStateError, match=r"ExternalSecret .* is gone"):
         synced.begin(credential)
     plain = msgspec.structs.replace(credential, source=Source())
     synced.ports.cluster.delete(ObjectRef(resource=SECRETS, name="app", namespace=synced.namespace))
-    with pytest.raises(EndStateError, match="Secret .* is gone"):
+    with pytest.raises(EndStateError, match=r"Secret .* is gone"):
         synced.begin(plain)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from irkit import credentials
+from irkit import credentials, rotators
 from irkit.errors import NotFoundError
 from irkit.model.credential import CLASS_ANNOTATION, Credential
 from irkit.model.incident import ClusterIdentity, Incident, Operator, Target
@@ -22,17 +22,11 @@ from irkit.model.outcome import Outcome
 from irkit.ports import Observed, Ports
 from irkit.rotators import Rotator
 from irkit.rotators.base import Before, Tools
-from irkit.rotators.command import Command
-from irkit.rotators.external_secret import ExternalSecret
-from irkit.rotators.generated import Generated
-from irkit.rotators.issuer_made import IssuerMade
-from irkit.rotators.vault_kv import VaultKv
 from tests.contracts.vaults import VaultFace
 from tests.engine.harness import Script
 
 EXTERNALSECRETS = Resource("external-secrets.io", "v1", "externalsecrets", "ExternalSecret")
 STORES = Resource("external-secrets.io", "v1", "secretstores", "SecretStore")
-MINE: tuple[Rotator, ...] = (Command(), VaultKv(), ExternalSecret(), Generated(), IssuerMade())
 KEY = b"incident key"
 _numbers = itertools.count()
 
@@ -126,7 +120,7 @@ class World:
         return found
 
     def rotator(self, credential: Credential) -> Rotator:
-        return next(r for r in MINE if r.takes(credential, self.seen()))
+        return rotators.choose(credential, self.seen())
 
     def agent(self, path: str = "prod/app", cls: str = "generated") -> Credential:
         """What a Vault agent reads."""
@@ -161,18 +155,12 @@ def build(ports: Ports, vault: VaultFace) -> World:
     ports.cluster.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace}})
     world.create(SECRETS, "vault-token", {"data": {"token": base64.b64encode(vault.root.encode()).decode()}})
     provider = {"server": vault.url, "path": world.kv, "version": "v2", "auth": {"tokenSecretRef": {"name": "vault-token", "key": "token"}}}
-    try:
-        world.create(STORES, "vault", {"spec": {"provider": {"vault": provider}}})
-    except NotFoundError:  # no operator here
-        pass
+    world.create(STORES, "vault", {"spec": {"provider": {"vault": provider}}})
     return world
 
 
 def remove(world: World) -> None:
     cluster = world.ports.cluster
-    try:
-        for one in cluster.list(EXTERNALSECRETS, world.namespace):
-            cluster.delete(ref_of(one, EXTERNALSECRETS))
-    except NotFoundError:
-        pass
+    for one in cluster.list(EXTERNALSECRETS, world.namespace):
+        cluster.delete(ref_of(one, EXTERNALSECRETS))
     cluster.delete(ObjectRef(resource=NAMESPACES, name=world.namespace))
