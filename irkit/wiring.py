@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irkit import settings as _settings
-from irkit.ports import EvidenceStore, Listener, Ports
+from irkit.ports import Clock, EvidenceStore, Listener, Ports
 from irkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,19 +26,27 @@ def ports(configured: Settings, listen: Listener, *, yes: bool = False, values: 
     """A real cluster, the machine's clock and disk, and whoever sits at the terminal. Connects with the first request.
 
     ``yes``: every confirmation is given. ``values``: files that hold what only an issuer can make, by credential.
-    ``rehearsal``: nobody outside is told anything.
+    ``rehearsal``: nobody outside is told anything, and what ``yes`` can't answer answers itself.
     """
     from irkit.adapters.clock import SystemClock
     from irkit.adapters.kubernetes import connect
     from irkit.adapters.notifier import Messenger
     from irkit.adapters.outside import Outside
     from irkit.adapters.outward import Lookout
-    from irkit.adapters.terminal import Terminal
+    from irkit.adapters.terminal import Terminal, Unattended
 
     cluster, clock = connect(configured), SystemClock()
-    approver, notifier = Terminal(yes=yes, values=values), Messenger(configured, clock, rehearsal=rehearsal)
+    approver = Unattended() if yes and rehearsal else Terminal(yes=yes, values=values)
+    notifier = Messenger(configured, clock, rehearsal=rehearsal)
     return Ports(cluster=cluster, connection=cluster, clock=clock, approver=approver, notifier=notifier, settings=configured,
                  evidence=evidence(configured), vaults=Outside(configured), outward=Lookout(configured), listen=listen, argv=tuple(sys.argv))  # fmt: skip
+
+
+def clock() -> Clock:
+    """The machine's."""
+    from irkit.adapters.clock import SystemClock
+
+    return SystemClock()
 
 
 def evidence(configured: Settings) -> Callable[[str], EvidenceStore]:
@@ -46,6 +54,14 @@ def evidence(configured: Settings) -> Callable[[str], EvidenceStore]:
     from irkit.evidence.store import BagStore
 
     return lambda incident: BagStore(configured.home / "incidents" / incident / "bags")
+
+
+def inside(box: Sandbox) -> Settings:
+    """Settings for a rehearsal cluster that runs. This process forgets the Vault that the user works with: it is not that one's turn."""
+    for name in [name for name in os.environ if name.startswith(("VAULT_", "BAO_"))]:
+        del os.environ[name]
+    os.environ.update(box.environment)
+    return settings()
 
 
 def rehearsal(scenario: str, seed: int, home: Path) -> Sandbox:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from irkit.evidence import report as rendering
 from irkit.evidence.disk import make_private, write_file
 from irkit.evidence.report.values import Report
 from irkit.evidence.store import BagStore
+from irkit.ports import Clock
 from irkit.settings import Settings
 from irkit.text import printable
 
@@ -43,7 +44,7 @@ def _left(record: Record) -> list[Left]:
     return [*left(record.state, BagStore(record.directory)), *damaged(record.state, record.settings)]
 
 
-def write(settings: Settings, identifier: str | None, directory: Path | None = None, now: datetime | None = None) -> dict[str, Any]:
+def write(settings: Settings, clock: Clock, identifier: str | None, directory: Path | None = None) -> dict[str, Any]:
     """Write both files, beside the journal or into ``directory``, and say where. A draft that is there already is kept.
 
     Raises UsageError, EvidenceError where the disk refuses.
@@ -53,7 +54,7 @@ def write(settings: Settings, identifier: str | None, directory: Path | None = N
     if identifier is None:
         raise UsageError("there are no incidents on this machine", next="irkit contain POD -n NAMESPACE")
     record = Record.of(settings, identifier)
-    found = draft(record, now or datetime.now(UTC))
+    found = draft(record, clock.now())
     place = (directory or home.directory(identifier) / "reports").expanduser().absolute()
     files = _stored(place, identifier, {"html": rendering.html(found, record.state.incident.cluster.clock_skew or 0.0),
                                         "md": rendering.markdown(found)})  # fmt: skip

@@ -91,7 +91,7 @@ def report(
     from irkit.cli import output as streams
     from irkit.text import plural, printable
 
-    found = cases.write(wiring.settings(), identifier, directory)
+    found = cases.write(wiring.settings(), wiring.clock(), identifier, directory)
     if output == "json":
         streams.document(found)
         return 0

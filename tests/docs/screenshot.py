@@ -24,7 +24,7 @@ def drafted(directory: Path) -> Path:
     """The HTML report of a run through all phases."""
     with bench(directory) as b:
         respond(b.ports, b.request(command="respond", phase="", reported=SEEN))
-        return Path(report.write(b.ports.settings, None, directory)["html"])
+        return Path(report.write(b.ports.settings, b.ports.clock, None, directory)["html"])
 
 
 def main() -> None:

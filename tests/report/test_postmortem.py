@@ -78,11 +78,11 @@ def test_a_blast_radius_in_a_bag_is_drawn_and_a_wrong_one_is_not(tmp_path):
 def test_files_are_private_and_no_draft_is_overwritten(tmp_path):
     with bench(tmp_path) as b:
         respond(b.ports, b.request())
-        first, second = (report.write(b.ports.settings, None) for _ in range(2))
+        first, second = (report.write(b.ports.settings, b.ports.clock, None) for _ in range(2))
         assert first["html"] != second["html"]
         assert Path(second["markdown"]).name.endswith("-2.md")
         assert {Path(first[kind]).stat().st_mode & 0o777 for kind in ("html", "markdown")} == {0o600}
-        elsewhere = report.write(b.ports.settings, first["incident"], tmp_path / "out")
+        elsewhere = report.write(b.ports.settings, b.ports.clock, first["incident"], tmp_path / "out")
         assert Path(elsewhere["html"]).parent == tmp_path / "out"
         with pytest.raises(UsageError, match="there is no incident"):
-            report.write(b.ports.settings, "../../etc")
+            report.write(b.ports.settings, b.ports.clock, "../../etc")
