@@ -65,17 +65,17 @@ def _requirement(tokens: list[str]) -> tuple[str, str, frozenset[str]]:
 
 
 def _values(tokens: list[str]) -> frozenset[str]:
+    if tokens[:1] != ["("]:
+        raise bad_request(f"unable to parse requirement: found '{tokens[0] if tokens else ''}' expected: '('")
+    tokens.pop(0)
     values: set[str] = set()
-    expect = "("
-    while tokens and (token := tokens.pop(0)) != ")":
-        if token not in ("(", ","):
+    while tokens:
+        token = tokens.pop(0)
+        if token == ")":
+            return frozenset(values)
+        if token != ",":
             values.add(token)
-        elif token != expect:
-            break
-        expect = ","
-    else:
-        return frozenset(values)
-    raise bad_request("unable to parse requirement: expected: '(' , values and ')'")
+    raise bad_request("unable to parse requirement: found '', expected: ',' or ')'")
 
 
 def _word(tokens: list[str]) -> str:

@@ -101,6 +101,8 @@ def test_pods_are_selected_by_node_and_events_by_object(cluster: Cluster) -> Non
         ("limit=x", 'strconv.ParseInt: parsing "x": invalid syntax'),
         ("fieldSelector=spec.foo%3Db", "field label not supported: spec.foo"),
         ("labelSelector=a%20b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
+        ("labelSelector=a%20in", "unable to parse requirement: found '' expected: '('"),
+        ("labelSelector=a%20in%20%28b", "unable to parse requirement: found '', expected: ',' or ')'"),
     ],
 )
 def test_questions_that_make_no_sense_are_400(cluster: Cluster, query: str, message: str) -> None:
