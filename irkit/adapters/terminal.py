@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TextIO
 
 from irkit.errors import Declined, UsageError
@@ -58,6 +59,20 @@ class Terminal:
             print(file=self._out)
             raise Declined("no answer: the input ended")
         return line
+
+
+class Unattended(Terminal):
+    """A rehearsal without anybody at the terminal: it answers everything itself, also what in earnest only a person can."""
+
+    def __init__(self) -> None:
+        super().__init__(yes=True)
+        self.name = "rehearsal"
+
+    def answer(self, instruction: str) -> str | None:
+        return "answered by the rehearsal itself; in earnest a person says here what is known"
+
+    def secret(self, name: str, prompt: str) -> str | None:
+        return f"rehearsal-{token_urlsafe(24)}"
 
 
 def _whole(path: Path) -> str:
