@@ -7,13 +7,15 @@ nothing in the cluster and ends no pod.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from irkit.app.picking import pick
 from irkit.app.respond import pool_of
-from irkit.app.verify import verify
+from irkit.app.verify import judge
 from irkit.engine import journal, loader, planner, result, rotated
 from irkit.engine.home import Home
+from irkit.engine.observe import Snapshot
 from irkit.engine.questions import for_step
 from irkit.engine.result import RunResult
 from irkit.engine.session import Session
@@ -26,7 +28,7 @@ from irkit.model.kube import PODS
 from irkit.model.outcome import Declined as DeclinedOutcome
 from irkit.model.outcome import Failed, Outcome, Skipped, reason
 from irkit.model.record import Closed
-from irkit.ports import EvidenceStore, Ports
+from irkit.ports import EvidenceStore, Observed, Ports
 from irkit.settings import Settings
 from irkit.text import plural, printable
 
@@ -120,15 +122,12 @@ def damaged(state: State, settings: Settings) -> Iterator[Left]:
             yield Left(f"bag {number} is not as it was sealed: {report.problems[0]}", f"irkit bundle verify {report.path}", EvidenceError.exit_code)
 
 
-def _holding(ports: Ports, state: State) -> Iterator[Left]:
-    """What is to hold and does not, or is not known. Nothing where irkit left nothing behind."""
-    redeployed = any(isinstance(i.change, Patch) and i.change.action == "redeploy" for i, _ in state.done())
-    if not state.undone() and not redeployed:
-        return
-    found = verify(ports, state.incident.id, None, "")
-    for check in found.checks:
-        if check["holds"] is not True:
-            yield Left(f"{'does not hold' if check['holds'] is False else 'not known'}: {printable(check['summary'], 400)}",
+def _holding(ports: Ports, state: State, pool: ThreadPoolExecutor) -> Iterator[Left]:
+    """What this incident can be held to, and does not hold, or is not known to."""
+    seen = Observed(cluster=Snapshot(ports.cluster, pool), now=ports.clock.now(), settings=ports.settings)
+    for check in judge(ports, state.incident, state, seen):
+        if check.holds is not True:
+            yield Left(f"{'does not hold' if check.holds is False else 'not known'}: {printable(check.summary, 400)}",
                        f"irkit verify {state.incident.id}")  # fmt: skip
 
 
@@ -143,7 +142,7 @@ def close(ports: Ports, identifier: str | None, *, anyway: str = "") -> RunResul
         if state.closed.startswith("closed"):
             return _document(state, ports)
         known = len(journal.read(Home(ports.settings.home).journal(incident.id)).lines)
-        found = _all(ports, state, anyway)
+        found = _all(ports, state, pool, anyway)
         if found and not anyway:
             raise _refusal(incident, found)
         if not ports.approver.confirm(_question(incident, found)):
@@ -160,10 +159,10 @@ def close(ports: Ports, identifier: str | None, *, anyway: str = "") -> RunResul
             return _document(session.state, ports)
 
 
-def _all(ports: Ports, state: State, anyway: str) -> list[Left]:
+def _all(ports: Ports, state: State, pool: ThreadPoolExecutor, anyway: str) -> list[Left]:
     found = [*left(state, ports.evidence(state.incident.id)), *damaged(state, ports.settings)]
     try:
-        return [*found, *_holding(ports, state)]
+        return [*found, *_holding(ports, state, pool)]
     except IrkitError as error:
         if not anyway:
             raise
