@@ -30,18 +30,22 @@ def tell(out: Out, result: RunResult, settings: Settings) -> None:
 
 
 def credentials(out: Out, found: list[dict[str, Any]]) -> None:
-    """One line for each credential: what became of it, of its old value, and of those that use it."""
+    """One line for each credential: what became of it, of its old value, and of those that use it; below, how that is known."""
     rows: list[tuple[str, ...]] = []
     for line in found:
         used = line["consumers"]
         users = f"{used['restarted']}/{used['total']} restarted" if used["total"] else "none runs"
-        name = line["name"] + (f"/{','.join(line['keys'])}" if line["keys"] else "")
-        done = line["outcome"] in ("rotated", "unchanged")
-        old = f"{line['oldValue']}: {line['how']}" if done or line["outcome"] == "failed" else line["oldValue"]
-        rows.append((name, line["class"], line["outcome"], old, users if done else "waiting for you" if line["outcome"] == "manual" else ""))
+        waits = {"manual": "waiting for you", "failed": "not restarted for it"}
+        rows.append((_name(line), line["class"], line["outcome"], line["oldValue"], waits.get(line["outcome"], users)))
     table(out, ("credential", "class", "result", "old value", "consumers"), rows)
+    for line in found:
+        out.line(f"    {line['name'].rpartition('/')[2]} ({line['class']}): {line['how']}", hang=6)
     for left in dict.fromkeys(item for line in found for item in line["left"]):
         out.line(f"  ! still runs with the old value: {printable(left, 300)}", style="yellow", hang=4)
+
+
+def _name(line: dict[str, Any]) -> str:
+    return str(line["name"]) + (f"/{','.join(line['keys'])}" if line["keys"] else "")
 
 
 def _sentences(result: RunResult) -> list[str]:
@@ -81,6 +85,8 @@ def _good(result: RunResult, name: str) -> str:
         return f"Lifted. {name}: {result.steps[0].why}."
     if verdict == "isolated" and result.command != "verify":
         alive = any(c["check"] == "alive" and c["holds"] and " is alive" in c["summary"] for c in result.checks)
+        if any(s.step == "redeploy" and s.outcome in ("done", "unchanged") for s in result.steps):
+            return f"Recovered. The workload runs its new image; {name} is {'alive and ' if alive else ''}{_cut(result)}."
         return f"Contained. {name} is {'alive and ' if alive else ''}{_cut(result)}" + ("; its workload is stopped." if _stopped(result) else ".")
     if verdict == "isolated":
         return f"Holds. {name} is {_cut(result)}."

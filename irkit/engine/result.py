@@ -121,6 +121,8 @@ def _next(result: RunResult, state: State) -> str:
         return f"{said} {result.incident}" if said == "irkit resume" else said
     if (result.isolation or {}).get("verdict") == "leaks":
         return f"irkit verify {result.incident} --explain"
+    if any(step.phase == "post-mortem" and step.outcome != "pending" for step in result.steps):
+        return f"irkit incident report {result.incident}"
     return f"irkit verify {result.incident}" if result.isolation else f"irkit bundle show {result.incident}"
 
 

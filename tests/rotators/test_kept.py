@@ -33,7 +33,7 @@ def test_a_plain_secret_gets_a_new_value(world: World) -> None:
     assert new["SECRET"] != "old-value-0123456789"
     assert new["OTHER"] == "sibling"
     assert isinstance(retired, Done)
-    assert retired.data["oldValue"] == "dead"
+    assert retired.data["oldValue"] == "untested", "nobody was asked to take the old one"
     assert [s["metadata"]["name"] for s in world.ports.cluster.list(SECRETS, world.namespace) if s["metadata"]["name"].startswith("irkit-")] == []
 
 
