@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from irkit import workloads
+from irkit.app import lift_pods
 from irkit.app.picking import pick
 from irkit.app.respond import pool_of
 from irkit.engine import preflight, result
@@ -168,11 +169,15 @@ def _changes(state: State, incident: Incident, seen: Observed, choice: Choice, c
     pod = incident.target.pod
     patches = [i.change for i, _ in reversed(undone) if isinstance(i.change, Patch)]
     creates = [(i.change, r) for i, r in reversed(undone) if isinstance(i.change, Create)]
-    for patch in (p for p in patches if not p.ref.same(pod)):
+    cut = [p for p in patches if (p.ref.same(pod) if incident.target.is_pod else p.action == "relabel")]
+    for patch in (p for p in patches if p not in cut):
         yield from _restored(patch, seen.cluster, conflicts)
         if _runs(patch) and exists(seen.cluster, patch.ref) is not None:
             yield Await(condition="ready", ref=patch.ref)
     if choice == "keep":
+        return
+    if not incident.target.is_pod:
+        yield from _many(cut, creates, state, seen, choice, conflicts)
         return
     alive = not incident.target.gone and exists(seen.cluster, pod) is not None
     if choice == "return" and not alive and not incident.target.gone:
@@ -185,7 +190,7 @@ def _changes(state: State, incident: Incident, seen: Observed, choice: Choice, c
         conflicts.append(f"{pod} stays cut off, its policy too: {why}")
         return
     if choice == "return" and alive:
-        yield from _returned([p for p in patches if p.ref.same(pod)], state, incident, seen, conflicts)
+        yield from _returned(cut, state, incident, seen, conflicts)
     if choice == "delete" and alive:
         if pod.uid not in state.captured:
             yield Capture(pod=pod, take=_TAKE, suspect=True)
@@ -193,6 +198,20 @@ def _changes(state: State, incident: Incident, seen: Observed, choice: Choice, c
         yield Await(condition="gone", ref=pod)  # it may take its grace period to end, and the policy holds until then
     for create, outcome in creates:
         yield from _removed(create, outcome, seen.cluster)
+
+
+def _many(
+    cut: list[Patch], creates: list[tuple[Create, Outcome | None]], state: State, seen: Observed, choice: Choice, conflicts: list[str]
+) -> Iterator[Change]:
+    """The pods of an incident that is not about one."""
+    staying: set[str] = set()
+    if choice == "return":
+        yield from lift_pods.returned(cut, seen, lambda p: _restored(p, seen.cluster, conflicts), conflicts, staying)
+    else:
+        yield from lift_pods.deleted(cut, seen, state.captured, _TAKE)
+    for create, outcome in creates:
+        if create.ref.namespace not in staying:
+            yield from _removed(create, outcome, seen.cluster)
 
 
 def _restored(patch: Patch, cluster: ClusterReader, conflicts: list[str]) -> Iterator[Patch]:

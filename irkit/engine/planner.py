@@ -59,14 +59,18 @@ def bind_steps(specs: Sequence[StepSpec], parameter: Parameter | None, incident:
 
 
 def left_out(specs: Sequence[StepSpec], incident: Incident) -> tuple[tuple[StepSpec, str], ...]:
-    """The steps that wait for a parameter which nobody has given yet, each with its name: ``${image}`` before there is one."""
+    """The steps that wait for a parameter which nobody has given yet, each with its name: ``${image}`` before there is one.
+
+    A step that needs one of these waits with it.
+    """
     absent = {name for name, value in incident.parameters.items() if value is None}
-    found = []
+    found: dict[str, tuple[StepSpec, str]] = {}
     for spec in specs:
         named = [match[1] for value in spec.arguments.values() if isinstance(value, str) and (match := REFERENCE.fullmatch(value))]
-        if name := next((n for n in named if n in absent), None):
-            found.append((spec, name))
-    return tuple(found)
+        name = next((n for n in named if n in absent), None) or next((found[n][1] for n in spec.needs if n in found), None)
+        if name:
+            found[spec.id] = (spec, name)
+    return tuple(found.values())
 
 
 def plan_step(bound: BoundStep, incident: Incident, seen: Observed) -> PlannedStep:
