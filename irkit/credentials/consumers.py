@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from irkit.credentials.moved import repointed
 from irkit.credentials.reach import account_of, uses
 from irkit.model.changes import Edit, Patch, field_value, present
 from irkit.model.credential import RESTART_ANNOTATION
@@ -67,14 +68,17 @@ class Lister(Protocol):
 
 
 class Consumers:
-    """All that use Secrets or ServiceAccounts in one namespace: eight lists, made once."""
+    """All that use Secrets or ServiceAccounts in one namespace: eight lists, made once.
 
-    def __init__(self, namespace: str, cluster: Lister) -> None:
-        self.namespace = namespace
+    ``moved``: Secrets whose consumers belong to another one (moved.py); they count for the first, on both sides of the move.
+    """
+
+    def __init__(self, namespace: str, cluster: Lister, moved: Mapping[str, str] | None = None) -> None:
+        self.namespace, self._moved = namespace, moved or {}
         self._objects = {ref_of(o, r).uid: (ref_of(o, r), o) for r in TEMPLATES for o in cluster.list(r, namespace)}
         self._pods = [p for p in cluster.list(PODS, namespace) if at(p, ("status", "phase")) not in ("Succeeded", "Failed")]
         self._tops = [ref for ref, obj in self._objects.values() if not self._owned(obj)]
-        accounts = {at(a, ("metadata", "name")): a for a in cluster.list(SERVICEACCOUNTS, namespace)}
+        self._accounts = accounts = {at(a, ("metadata", "name")): a for a in cluster.list(SERVICEACCOUNTS, namespace)}
         self._by_name: dict[tuple[str, str], dict[str, ObjectRef]] = {}
         self._running: dict[str, list[Obj]] = {}
         for ref in self._tops:
@@ -92,6 +96,8 @@ class Consumers:
     def named(self, kind: str, name: str, tokens: Mapping[str, str] | None = None) -> tuple[Consumer, ...]:
         """As `of`, by kind and name."""
         users = self._by_name.get((kind, name), {})
+        if kind == "Secret" and name in self._moved:
+            users = {**users, **self._by_name.get((kind, self._moved[name]), {})}
         return tuple(self._consumer(ref, (tokens or {}).get(ref.uid, "")) for ref in sorted(users.values(), key=lambda r: (r.kind, r.name)))
 
     def owning(self, pod: Obj) -> ObjectRef:
@@ -99,19 +105,46 @@ class Consumers:
         return self._top(pod)
 
     def restart(self, ref: ObjectRef, token: str) -> Patch | None:
-        """The change that starts all its pods anew; None where it has started since, or nothing of it runs."""
+        """The change that starts all its pods anew, with the references of what moved; None where there is nothing to change.
+
+        What has no pods, and a CronJob, is only given the new references.
+        """
         obj = self._objects[ref.uid][1]
-        if at(obj, _PATH) == token or not (pods := self._running.get(ref.uid)):
+        moves = self._moves(obj, TEMPLATES[ref.resource])
+        pods = self._running.get(ref.uid, []) if ref.resource in RESTARTABLE else []
+        if not pods and moves:
+            return Patch(ref=ref, edits=moves, why="its immutable Secret has a successor", forward=True)
+        marks = _marks(at(obj, _PATH))
+        if not pods or (token in marks and not moves):
             return None
-        edit = Edit(path=_PATH, before=field_value(obj, _PATH), after=present(token))
-        ending = tuple(ref_of(p, PODS) for p in pods if annotations_of(p).get(RESTART_ANNOTATION) != token)
-        return Patch(ref=ref, edits=(edit,), action="restart", why="its credentials were changed", pods=ending, forward=True)
+        # another step of this incident may have restarted it for other credentials: its mark stays, or the two would take turns
+        ours = [m for m in marks if m.partition("-")[0] == token.partition("-")[0] and m != token]
+        edit = Edit(path=_PATH, before=field_value(obj, _PATH), after=present(",".join([*ours, token])))
+        ending = tuple(ref_of(p, PODS) for p in pods if moves or token not in _marks(annotations_of(p).get(RESTART_ANNOTATION)))
+        return Patch(ref=ref, edits=(edit, *moves), action="restart", why="its credentials were changed", pods=ending, forward=True)
+
+    def accounts(self) -> Iterator[Patch]:
+        """The changes of ServiceAccounts whose pull secrets moved: their pods are given those at their start."""
+        for account in self._accounts.values():
+            if moves := self._moves({"spec": account}, ()):
+                edits = tuple(Edit(path=e.path[1:], before=e.before, after=e.after) for e in moves)
+                yield Patch(ref=ref_of(account, SERVICEACCOUNTS), edits=edits, why="its immutable pull secret has a successor", forward=True)
+
+    def _moves(self, obj: Obj, template: Sequence[str]) -> tuple[Edit, ...]:
+        """The parts of a pod template that name a Secret which moved, by the other name."""
+        if not self._moved:
+            return ()
+        spec = at(obj, (*template, "spec"), {})
+        parts = ("containers", "initContainers", "volumes", "imagePullSecrets")
+        new = {part: repointed(spec[part], self._moved, part) for part in parts if spec.get(part)}
+        return tuple(Edit(path=(*template, "spec", part), before=present(spec[part]), after=present(value)) for part, value in new.items()
+                     if value != spec[part])  # fmt: skip
 
     def settling(self, ref: ObjectRef, token: str) -> bool:
         """Whether it was told to start its pods anew, and has not done so wholly yet."""
-        if at(self._objects[ref.uid][1], _PATH) != token:
+        if token not in _marks(at(self._objects[ref.uid][1], _PATH)):
             return False
-        return any(annotations_of(p).get(RESTART_ANNOTATION) != token or not _ready(p) for p in self._running.get(ref.uid, ()))
+        return any(token not in _marks(annotations_of(p).get(RESTART_ANNOTATION)) or not _ready(p) for p in self._running.get(ref.uid, ()))
 
     def _note(self, ref: ObjectRef, spec: Obj, accounts: Mapping[str, Obj]) -> None:
         for kind, name in used_by(spec, accounts):
@@ -119,7 +152,7 @@ class Consumers:
 
     def _consumer(self, ref: ObjectRef, token: str) -> Consumer:
         pods = self._running.get(ref.uid, [])
-        started = bool(token) and all(annotations_of(p).get(RESTART_ANNOTATION) == token for p in pods)
+        started = bool(token) and all(token in _marks(annotations_of(p).get(RESTART_ANNOTATION)) for p in pods)
         return Consumer(ref=ref, pods=tuple(ref_of(p, PODS) for p in pods), restarted=started, why=_why(ref))
 
     def _owned(self, obj: Obj) -> bool:
@@ -152,6 +185,11 @@ def used_by(spec: Obj, accounts: Mapping[str, Obj]) -> Iterator[tuple[str, str]]
 
 def _ready(pod: Obj) -> bool:
     return any(c.get("type") == "Ready" and c.get("status") == "True" for c in at(pod, ("status", "conditions"), ()))
+
+
+def _marks(value: object) -> list[str]:
+    """The restarts that an annotation tells of, oldest first."""
+    return str(value or "").split(",")
 
 
 def _kept(pod: Obj) -> bool:

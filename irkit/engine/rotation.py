@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any
 
 import msgspec
 
 from irkit import credentials, rotators
+from irkit.credentials import moved
 from irkit.engine.events import ChangeEnded
 from irkit.engine.journal import stamp
 from irkit.engine.observe import Snapshot
@@ -32,14 +33,14 @@ _KEY = "key"  # in a before-image: which key its HMACs were made with
 class _Users:
     """Who uses what, read once for each namespace, when it is first asked for."""
 
-    def __init__(self, cluster: Snapshot) -> None:
-        self._cluster, self._lock = cluster, threading.Lock()
+    def __init__(self, cluster: Snapshot, moves: Mapping[str, Mapping[str, str]]) -> None:
+        self._cluster, self._moves, self._lock = cluster, moves, threading.Lock()
         self._found: dict[str, credentials.Consumers] = {}
 
     def of(self, namespace: str) -> credentials.Consumers:
         with self._lock:
             if namespace not in self._found:
-                self._found[namespace] = credentials.Consumers(namespace, self._cluster)
+                self._found[namespace] = credentials.Consumers(namespace, self._cluster, self._moves.get(namespace))
             return self._found[namespace]
 
 
@@ -116,7 +117,7 @@ class Rotations(msgspec.Struct, frozen=True):
         for item in todo:
             if item not in asking:
                 places.setdefault(_place(item[0]), []).append(item)
-        users = _Users(Snapshot(self.ports.cluster, self.pool))
+        users = _Users(Snapshot(self.ports.cluster, self.pool), moved.moves((c.credential for c, _ in todo), self.incident))
         pending = {self.pool.submit(self._several, items, tools, users) for items in places.values()}
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)

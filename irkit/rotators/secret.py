@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 
-from irkit.credentials.moved import successor
+from irkit.credentials.moved import pending, successor
 from irkit.errors import ConflictError, EndStateError, NotFoundError, RefusedError
-from irkit.model.credential import Credential, OldValue
+from irkit.model.credential import CLASS_ANNOTATION, DATABASE_ANNOTATION, Credential, OldValue
 from irkit.model.incident import INCIDENT_LABEL
-from irkit.model.kube import SECRETS, Obj, ObjectRef, at, labels_of, ref_of
+from irkit.model.kube import SECRETS, Obj, ObjectRef, annotations_of, at, labels_of, ref_of
 from irkit.rotators.base import Tools
 from irkit.rotators.holders import Kept, Printer, Prints, Values, taken
 from irkit.text import printable
@@ -46,13 +45,12 @@ class KubeSecret:
         if missing := [k for k in keys if k not in data]:
             raise EndStateError(f"{self.where} has no key {', '.join(map(printable, missing))} any more", next="irkit blast-radius")
         beside = self._beside()
-        pending = {k: v for k, v in decoded(beside or {}).items() if k in keys}
-        return Kept({k: data[k] for k in keys}, pending, str(at(obj, ("metadata", "resourceVersion"), "")), obj)
+        waiting = {k: v for k, v in decoded(beside or {}).items() if k in keys}
+        return Kept({k: data[k] for k in keys}, waiting, str(at(obj, ("metadata", "resourceVersion"), "")), obj)
 
     def propose(self, kept: Kept, values: Values) -> Kept:
-        name = self._pending_name
         body: Obj = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": encoded(values),
-                     "metadata": {"name": name, "namespace": self.credential.ref.namespace,
+                     "metadata": {"name": self._pending.name, "namespace": self._pending.namespace,
                                   "labels": {INCIDENT_LABEL: self.tools.incident.id, "app.kubernetes.io/managed-by": "irkit"}}}  # fmt: skip
         beside = self._beside()
         if beside is not None:
@@ -93,7 +91,7 @@ class KubeSecret:
         if held := sorted(k for k, v in now.values.items() if printer(v) in old.values()):
             return "alive", f"{self.where} still holds it, or holds it again ({', '.join(map(printable, held))})"
         if not self.credential.immutable:
-            return "dead", f"{self.where} holds another value, and keeps no old ones"
+            return "untested", f"{self.where} holds another value, and keeps no old ones; nothing was asked to take the old one"
         return self._retire_immutable()
 
     def _retire_immutable(self) -> tuple[OldValue, str]:
@@ -116,9 +114,8 @@ class KubeSecret:
         return successor(self.credential.ref, self.tools.incident)
 
     @property
-    def _pending_name(self) -> str:
-        told = f"{self.credential.id} {self.tools.incident.id}"
-        return f"irkit-pending-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+    def _pending(self) -> ObjectRef:
+        return pending(self.credential, self.tools.incident)
 
     def _get(self, ref: ObjectRef) -> Obj | None:
         """The very object of ``ref``; None where it is gone."""
@@ -138,7 +135,7 @@ class KubeSecret:
         return obj
 
     def _beside(self) -> Obj | None:
-        return self._own(ObjectRef(resource=SECRETS, name=self._pending_name, namespace=self.credential.ref.namespace))
+        return self._own(self._pending)
 
     def _own(self, ref: ObjectRef) -> Obj | None:
         """An object of this incident's. Raises RefusedError for somebody else's under its name."""
@@ -151,7 +148,8 @@ class KubeSecret:
         """Raises ConflictError where it changed since it was read."""
         if current.get("immutable") and labels_of(current).get(INCIDENT_LABEL) != self.tools.incident.id:
             meta = {"name": self._successor.name, "namespace": self._successor.namespace,
-                    "labels": {INCIDENT_LABEL: self.tools.incident.id, "app.kubernetes.io/managed-by": "irkit"}}  # fmt: skip
+                    "labels": {INCIDENT_LABEL: self.tools.incident.id, "app.kubernetes.io/managed-by": "irkit"},
+                    "annotations": {k: v for k, v in annotations_of(current).items() if k in (CLASS_ANNOTATION, DATABASE_ANNOTATION)}}  # fmt: skip
             body: Obj = {"apiVersion": "v1", "kind": "Secret", "type": current.get("type", "Opaque"), "metadata": meta,
                          "data": {**(current.get("data") or {}), **encoded(values)}}  # fmt: skip
             self._create(body)

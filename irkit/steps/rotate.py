@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from irkit import credentials, rotators
-from irkit.credentials import Consumer, Consumers
+from irkit.credentials import Consumer, Consumers, moved
 from irkit.errors import NotFoundError
 from irkit.model import changes
 from irkit.model.arguments import Pods
@@ -16,7 +16,7 @@ from irkit.model.changes import Await, Capture, Change
 from irkit.model.credential import Class, Credential
 from irkit.model.evidence import VITAL
 from irkit.model.incident import Incident
-from irkit.model.kube import NAMESPACES, PODS, SERVICEACCOUNTS, Obj, ObjectRef, at
+from irkit.model.kube import CRONJOBS, NAMESPACES, PODS, SERVICEACCOUNTS, Obj, ObjectRef, at
 from irkit.model.plan import Confirm
 from irkit.ports import Observed
 from irkit.text import printable
@@ -74,7 +74,8 @@ class Rotate:
         """What is in scope now and what was begun, each once; only in the incident's namespace, or those of a node's pods."""
         begun = [c.credential for c in seen.begun if isinstance(c, changes.Rotate) and c.step == seen.step]
         inside = _inside(incident, seen)
-        found = [c for c in self._found(incident, seen) if c.ref.namespace in inside and self._wanted(c)]
+        own = moved.own(begun, incident)
+        found = [c for c in self._found(incident, seen) if c.ref.namespace in inside and self._wanted(c) and (c.ref.namespace, c.ref.name) not in own]
         return list({c.id: c for c in [*found, *begun]}.values())
 
     def _wanted(self, credential: Credential) -> bool:
@@ -97,7 +98,8 @@ class _Users:
     """Who uses the renewed credentials, and the mark by which each tells that its pods started after the change."""
 
     def __init__(self, renewed: Sequence[Credential], incident: Incident, seen: Observed) -> None:
-        self._consumers = {n: Consumers(n, seen.cluster) for n in sorted({c.ref.namespace for c in renewed})}
+        moves = moved.moves(renewed, incident)
+        self._consumers = {n: Consumers(n, seen.cluster, moves.get(n)) for n in sorted({c.ref.namespace for c in renewed})}
         self._uses: dict[str, tuple[Consumer, list[str]]] = {}
         self._of: dict[str, list[str]] = {}
         for credential in renewed:
@@ -115,16 +117,18 @@ class _Users:
 
     def restarts(self, seen: Observed, *, capture: bool) -> Iterator[Change]:
         """Captures of all that end, then wave by wave: restart, and wait until they are ready; first for those of an interrupted run."""
-        able = [(c.ref, self._consumers[c.ref.namespace], self._tokens[c.ref.uid]) for c in self.all if not c.why]
+        able = [(c.ref, self._consumers[c.ref.namespace], self._tokens[c.ref.uid]) for c in self.all if not c.why or c.ref.resource == CRONJOBS]
         found = [patch for ref, users, token in able if (patch := users.restart(ref, token))]
         yield from (Await(condition="ready", ref=ref) for ref, users, token in able if users.settling(ref, token))
         for pod in dict.fromkeys(p for patch in found for p in patch.ends if capture and p.uid not in seen.captured):
             yield Capture(pod=pod, take=VITAL)
+        for users in self._consumers.values():
+            yield from users.accounts()
         size = seen.settings.rotation.wave
         for start in range(0, len(found), size):
             wave = found[start : start + size]
             yield from wave
-            yield from (Await(condition="ready", ref=patch.ref) for patch in wave)
+            yield from (Await(condition="ready", ref=patch.ref) for patch in wave if patch.action == "restart")
 
 
 def _tried(change: changes.Rotate, seen: Observed) -> bool:
