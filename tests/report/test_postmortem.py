@@ -12,7 +12,7 @@ import pytest
 from irkit.app import report
 from irkit.app.postmortem.record import Record
 from irkit.app.respond import respond
-from irkit.errors import UsageError
+from irkit.errors import EvidenceError, UsageError
 from irkit.evidence.report import times
 from irkit.evidence.report.values import Report
 from irkit.evidence.timeline import sortable
@@ -84,5 +84,7 @@ def test_files_are_private_and_no_draft_is_overwritten(tmp_path):
         assert {Path(first[kind]).stat().st_mode & 0o777 for kind in ("html", "markdown")} == {0o600}
         elsewhere = report.write(b.ports.settings, b.ports.clock, first["incident"], tmp_path / "out")
         assert Path(elsewhere["html"]).parent == tmp_path / "out"
+        with pytest.raises(EvidenceError, match="can't be written"):
+            report.write(b.ports.settings, b.ports.clock, None, Path(first["html"]) / "below-a-file")
         with pytest.raises(UsageError, match="there is no incident"):
             report.write(b.ports.settings, b.ports.clock, "../../etc")
