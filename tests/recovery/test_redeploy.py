@@ -1,0 +1,156 @@
+"""`irkit redeploy`: what was stopped comes back with another image, judged before; what does not come up says why and is stopped again."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+
+import pytest
+
+from irkit.app.respond import resume
+from irkit.app.verify import verify
+from irkit.errors import IrkitError, RefusedError, UsageError
+from irkit.model.changes import Patch
+from irkit.model.image import Scan, Signature, Vulnerability, digest_of
+from irkit.model.kube import PODS, ref_of
+from irkit.settings.recovery import RecoverySettings, SignatureSettings
+from tests.engine.harness import Bench, bench
+from tests.recovery.world import BACKEND, NEW, OLD, Way, backend, contained, image_of, put_back
+
+CRITICAL = Scan("trivy", (Vulnerability("CVE-2026-1", "critical", "openssl", "3.0.14"), Vulnerability("CVE-2026-2", "high", "zlib")))
+
+
+def test_what_an_incident_stopped_comes_back_with_the_new_image_and_its_replicas(tmp_path):
+    way = Way()
+    with contained(tmp_path, way) as b:
+        result = put_back(b)
+        assert (result.exit_code, result.outcome) == (0, "done"), result
+        assert result.incident == b.state().incident.id
+        assert (image_of(b), backend(b)["spec"]["replicas"]) == (NEW, 3)
+        assert way.scanned == [NEW]
+        assert len(b.approver.asked) == 1
+        assert "0 → 3" in b.approver.asked[0]
+        assert {c["check"]: c["holds"] for c in result.checks}.items() >= {"ready": True, "image": True, "old-image": True, "endpoints": True}.items()
+        assert result.next == f"irkit verify {result.incident} --watch 24h"
+        assert not [i for i, _ in b.state().undone() if isinstance(i.change, Patch) and i.change.ref.kind == "Deployment"]
+
+
+def test_again_writes_nothing_and_going_on_with_the_containment_does_not_stop_it_again(tmp_path):
+    with contained(tmp_path) as b:
+        first = put_back(b)
+        before = len(b.writes())
+        assert put_back(b).exit_code == 0
+        assert resume(b.ports, first.incident).exit_code == 0
+        assert len(b.writes()) == before
+        assert backend(b)["spec"]["replicas"] == 3
+
+
+def test_without_an_incident_it_opens_one_and_collects_the_pods_that_the_rollout_ends(tmp_path):
+    with bench(tmp_path) as b:
+        result = put_back(b)
+        assert result.exit_code == 0, result
+        assert image_of(b) == NEW
+        assert result.evidence is not None
+        assert result.evidence.bundle
+
+
+def test_a_tag_is_never_trusted_and_its_digest_is_shown(tmp_path):
+    with contained(tmp_path) as b, pytest.raises(UsageError, match=f"now it names sha256:{'b' * 64}") as refused:
+        put_back(b, OLD)
+    assert refused.value.next == f"irkit redeploy deployment/backend -n todo-app --image registry.example/todo/backend@sha256:{'b' * 64}"
+
+
+@pytest.mark.parametrize("text", ["no image", "-x", "reg.example/App@sha256:0", "a" * 2000, "x@sha256:" + "a" * 63, "${pod}", "--help", "a b"])
+def test_what_is_no_image_is_one_sentence(tmp_path, text):
+    with contained(tmp_path) as b, pytest.raises(UsageError):
+        put_back(b, text)
+
+
+def test_the_compromised_image_comes_back_only_by_a_typed_reason(tmp_path):
+    with contained(tmp_path) as b:
+        digest = digest_of(b.state().incident.target.containers[0].image_id)
+        old = f"registry.example/todo/backend@{digest}"
+        with pytest.raises(RefusedError, match="it is not put back"):
+            put_back(b, old)
+        assert image_of(b) == OLD
+        assert put_back(b, old, same_image="only the pod was compromised").exit_code in (0, 5)
+        assert image_of(b) == old
+
+
+@pytest.mark.parametrize(("way", "wish", "code", "words"), [
+    (Way(CRITICAL), {}, 8, "1 vulnerability of severity critical or worse"),
+    (Way(CRITICAL), {"accept": ("CVE-2026-1",)}, 0, ""),
+    (Way(Scan("trivy", counts={"high": 3})), {}, 0, ""),
+    (Way(None), {}, 3, "was not scanned: no scanner"),
+    (Way(fails="trivy was ended by signal 11"), {}, 3, "was not scanned: trivy was ended by signal 11"),
+])  # fmt: skip
+def test_the_gate(tmp_path, way, wish, code, words):
+    with contained(tmp_path, way) as b:
+        b.approver.answers = (True, False)  # yes to the plan, no to what is not known
+        result = put_back(b, **wish)
+        assert result.exit_code == code, result
+        assert image_of(b) == (OLD if code else NEW)
+        assert words in result.steps[0].why
+
+
+@pytest.mark.parametrize(("rule", "code"), [("refuse", 8), ("allow", 0)])
+def test_the_settings_say_what_is_done_where_nothing_can_scan(tmp_path, rule, code):
+    with contained(tmp_path, Way(None), recovery={"unknown": rule}) as b:
+        assert put_back(b).exit_code == code
+
+
+@pytest.mark.parametrize(("signature", "code"), [(Signature("key k"), 0), (Signature("key k", "it has no such signature"), 8)])
+def test_a_signature_is_wanted_where_the_settings_name_a_key(tmp_path, signature, code):
+    with contained(tmp_path, Way(signature=signature), recovery={"signature": {"key": "k"}}) as b:
+        assert put_back(b).exit_code == code
+
+
+def test_what_never_becomes_ready_says_why_and_is_stopped_again(tmp_path):
+    with contained(tmp_path) as b:
+        never_ready(b)
+        result = put_back(b, timeout="2s")
+        assert result.exit_code == 5, result
+        assert "not ready within 2 s" in result.steps[0].why
+        assert "backend: ImagePullBackOff: Back-off pulling image" in result.steps[0].why
+        assert backend(b)["spec"]["replicas"] == 0
+        assert result.next.startswith(f"irkit redeploy {result.incident} --image ANOTHER@sha256:")
+        assert "--same-image REASON" in result.next
+        again = put_back(b, f"registry.example/todo/backend@sha256:{'c' * 64}", target=str(result.incident), timeout="2s")
+        assert again.incident == result.incident
+
+
+def never_ready(b: Bench) -> None:
+    """New pods of the backend hang on their image: a kubelet's word, put over what the sandbox's kubelet says."""
+    waiting = {"name": "backend", "image": NEW, "imageID": "", "ready": False, "started": False, "restartCount": 0,
+               "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}}  # fmt: skip
+    status = {"containerStatuses": [waiting], "conditions": [{"type": "Ready", "status": "False"}]}
+
+    def hang() -> None:
+        for _ in range(400):
+            for pod in b.ports.cluster.list(PODS, "todo-app", labels="app=backend"):
+                if pod["spec"]["containers"][0]["image"] != OLD:
+                    with suppress(IrkitError):
+                        b.ports.cluster.patch(ref_of(pod, PODS), {"status": status}, subresource="status")
+            b.ports.clock.sleep(0.01)
+
+    threading.Thread(target=hang, daemon=True).start()
+
+
+def test_verify_after_it_judges_what_runs_and_not_that_it_is_stopped(tmp_path):
+    with contained(tmp_path) as b:
+        identifier = put_back(b).incident
+        result = verify(b.ports, identifier, None, "")
+        held = {c["check"]: c["holds"] for c in result.checks}
+        assert result.exit_code == 0, result.checks
+        assert "stopped" not in held
+        assert {"isolated", "alive", "untampered", "ready", "image", "old-image", "steady", "endpoints"} <= held.keys()
+        container = backend(b)["spec"]["template"]["spec"]["containers"][0]
+        b.ports.cluster.patch(BACKEND, {"spec": {"template": {"spec": {"containers": [{**container, "image": OLD}]}}}})
+        b.box.settle()
+        held = {c["check"]: c["holds"] for c in verify(b.ports, identifier, None, "").checks}
+        assert (held["image"], held["old-image"]) == (False, False)
+
+
+def test_settings_that_go_together():
+    with pytest.raises(ValueError, match="identity and issuer"):
+        RecoverySettings(signature=SignatureSettings(identity="x"))
