@@ -71,8 +71,11 @@ def exists(cluster: ClusterReader, ref: ObjectRef) -> Obj | None:
 class Cluster(ClusterReader, Protocol):
     """A cluster that may be written to. Every write carries fieldManager=irkit; ``dry_run`` is the server's (dryRun=All)."""
 
-    def create(self, resource: Resource, obj: Obj, *, dry_run: bool = False) -> Obj:
-        """Raises ConflictError where the name is taken, InvalidError where validation or admission says no."""
+    def create(self, resource: Resource, obj: Obj, *, subresource: str = "", dry_run: bool = False) -> Obj:
+        """Raises ConflictError where the name is taken, InvalidError where validation or admission says no.
+
+        ``subresource``: POST to that of the object which ``obj`` names, as to ``token`` of a ServiceAccount.
+        """
 
     def patch(self, ref: ObjectRef, body: Obj, *, subresource: str = "", dry_run: bool = False) -> Obj:
         """JSON merge patch. Raises ConflictError where uid or resourceVersion in ``body`` is not the object's."""

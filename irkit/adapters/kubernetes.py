@@ -95,8 +95,8 @@ class KubernetesCluster:
 
     # writing
 
-    def create(self, resource: Resource, obj: Obj, *, dry_run: bool = False) -> Obj:
-        path = resource.path(at(obj, ("metadata", "namespace")))
+    def create(self, resource: Resource, obj: Obj, *, subresource: str = "", dry_run: bool = False) -> Obj:
+        path = resource.path(at(obj, ("metadata", "namespace")), at(obj, ("metadata", "name")) if subresource else None, subresource)
         query = {**_write(dry_run), "fieldValidation": "Strict"}
 
         def attempt(tried: Try) -> Obj:
@@ -104,7 +104,7 @@ class KubernetesCluster:
                 return self._client.once(tried, "POST", path, query, obj)
             except ConflictError:
                 name = at(obj, ("metadata", "name"))
-                if not (tried.maybe_done and name):
+                if subresource or not (tried.maybe_done and name):
                     raise
                 found = self._client.once(tried, "GET", resource.path(at(obj, ("metadata", "namespace")), name))
                 if not contains(found, obj):

@@ -22,6 +22,7 @@ BUILTIN: tuple[tuple[str, str], ...] = (
     ("vault_database", "VaultDatabase"),
     ("postgresql", "PostgreSql"),
     ("cert_manager", "CertManager"),
+    ("service_account", "ServiceAccount"),
     ("external_secret", "ExternalSecret"),
     ("vault_kv", "VaultKv"),
     ("generated", "Generated"),

@@ -80,8 +80,8 @@ class Witness:
         self._after(verb, what)
         return answer
 
-    def create(self, resource: Resource, obj: Obj, *, dry_run: bool = False) -> Obj:
-        done: Obj = self._write("create", obj, dry_run, lambda: self._cluster.create(resource, obj, dry_run=dry_run))
+    def create(self, resource: Resource, obj: Obj, *, subresource: str = "", dry_run: bool = False) -> Obj:
+        done: Obj = self._write("create", obj, dry_run, lambda: self._cluster.create(resource, obj, subresource=subresource, dry_run=dry_run))
         return done
 
     def patch(self, ref: ObjectRef, body: Obj, *, subresource: str = "", dry_run: bool = False) -> Obj:
