@@ -88,7 +88,9 @@ class Rotate:
         if self.pods or not (self.secrets or incident.target.pod.resource == NAMESPACES):
             found = credentials.of_pods(_objects(self.pods, incident, seen), seen.cluster, seen.settings, seen.now)
         elif self.secrets:
-            found = credentials.of_secrets(self.secrets, namespace, seen.cluster, seen.settings, seen.now)
+            begun = [c.credential for c in seen.begun if isinstance(c, changes.Rotate)]
+            replaced = moved.moves(begun, incident).get(namespace, {})  # which may be deleted by now
+            found = credentials.of_secrets([s for s in self.secrets if s not in replaced], namespace, seen.cluster, seen.settings, seen.now)
         else:
             found = credentials.of_namespace(namespace, seen.cluster, seen.settings, seen.now)
         return [f.credential for f in found if not self.due or credentials.due(f, seen.settings.rotation)]
