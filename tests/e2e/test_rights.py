@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.controlplane.plugin import _namespace
+from tests.controlplane.plugin import fresh_namespace
 from tests.controlplane.running import Running
 from tests.e2e import world
 from tests.e2e.running import Irkit, writes
@@ -87,7 +87,7 @@ LIFTING = {("delete", "networkpolicies"): "return", ("delete", "pods"): "delete"
 @pytest.fixture(scope="module")
 def everything(control_plane: Running, request: pytest.FixtureRequest) -> Iterator[tuple[str, dict[str, str]]]:
     """A namespace with a workload of each kind, and the name of a pod of each. No test here may change anything in it."""
-    for namespace in _namespace(control_plane, "rights"):
+    with fresh_namespace(control_plane, "rights") as namespace:
         for kind in ("Deployment", "ReplicaSet", "StatefulSet"):
             labels = {"app": kind.lower()}
             control_plane.apply(world.scaled(kind, kind.lower(), namespace, 1, world.template(labels=labels)))

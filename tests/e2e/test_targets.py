@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.controlplane.plugin import _namespace
+from tests.controlplane.plugin import fresh_namespace
 from tests.controlplane.running import Running
 from tests.e2e import world
 from tests.e2e.running import Irkit, writes
@@ -75,7 +75,7 @@ def test_several_pods_are_listed_and_none_is_touched(control_plane: Running, nam
 
 
 def test_a_pod_of_another_namespace_is_only_offered(control_plane: Running, namespace: str, irkit: Irkit, request: pytest.FixtureRequest) -> None:
-    for other in _namespace(control_plane, "elsewhere"):
+    with fresh_namespace(control_plane, "elsewhere") as other:
         control_plane.apply(world.bare("checkout", other))
         control_plane.pods(other, count=1)
         mark = control_plane.mark()
