@@ -70,11 +70,11 @@ def _values(tokens: list[str]) -> frozenset[str]:
     tokens.pop(0)
     values: set[str] = set()
     while tokens:
-        token = tokens.pop(0)
-        if token == ")":
+        part = tokens.pop(0)
+        if part == ")":
             return frozenset(values)
-        if token != ",":
-            values.add(token)
+        if part != ",":
+            values.add(part)
     raise bad_request("unable to parse requirement: found '', expected: ',' or ')'")
 
 

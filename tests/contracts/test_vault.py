@@ -394,6 +394,10 @@ def test_the_root_of_a_connection(vault: VaultFace, database: str) -> None:
 def test_health(vault: VaultFace) -> None:
     health = vault.ask("GET", "sys/health", token="")
     assert (health.code, health.body["initialized"], health.body["sealed"], health.body["standby"]) == (200, True, False, False)
+    assert vault.ask("HEAD", "sys/health", token="") == Reply(200, None)
+    assert vault.ask("GET", "sys/init", token="") == Reply(200, {"initialized": True})
+    leader = vault.ask("GET", "sys/leader", token="")
+    assert (leader.code, leader.body["ha_enabled"]) == (200, False)
     status = vault.ask("GET", "sys/seal-status", token="")
     assert (status.code, status.body["sealed"], status.body["t"]) == (200, False, 1)
     assert set(status.body) >= {"cluster_id", "cluster_name", "version", "storage_type", "type"}
@@ -405,4 +409,5 @@ def test_sealed(sealed_vault: VaultFace) -> None:
         assert vault.ask(method, path, {} if method == "POST" else None, token=token) == Reply(503, {"errors": ["Vault is sealed"]})
     health = vault.ask("GET", "sys/health", token="")
     assert (health.code, health.body["sealed"], health.body["standby"]) == (503, True, True)
+    assert vault.ask("HEAD", "sys/health", token="") == Reply(503, None)
     assert vault.ask("GET", "sys/seal-status", token="").body["sealed"] is True

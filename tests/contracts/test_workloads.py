@@ -317,8 +317,16 @@ def test_a_scale_that_is_refused(cluster: Cluster) -> None:
     reply = cluster.admin.send("PATCH", path, other, type="application/merge-patch+json")
     why = f"Precondition failed: UID in precondition: another, UID in object meta: {uid}"
     assert (reply.status, reply.json["message"]) == (409, f'Operation cannot be fulfilled on deployments/scale.apps "web": {why}')
-    pinned = {"metadata": {k: cluster.admin.get(path)["metadata"][k] for k in ("uid", "resourceVersion")}, "spec": {"replicas": 0}}
-    assert cluster.admin.patch(path, pinned)["spec"] == {}
+    pinned: Obj = {}
+
+    def accepted() -> bool:
+        """Once no controller writes a status in between."""
+        meta = cluster.admin.get(path)["metadata"]
+        pinned.update({"metadata": {k: meta[k] for k in ("uid", "resourceVersion")}, "spec": {"replicas": 0}})
+        answer = cluster.admin.send("PATCH", path, pinned, type="application/merge-patch+json")
+        return answer.status == 200 and answer.json["spec"] == {}
+
+    assert until(accepted, "the pinned scale is taken")
     missing = cluster.admin.send("PATCH", cluster.path(kube.DEPLOYMENTS, "nope", "scale"), pinned, type="application/merge-patch+json")
     assert (missing.status, missing.json["message"]) == (404, 'deployments.apps "nope" not found')
 

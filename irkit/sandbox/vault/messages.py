@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from irkit.model.kube import Obj
 
 MERGE_PATCH = "application/merge-patch+json"
-_OPERATIONS = {"GET": "read", "POST": "update", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "LIST": "list"}
+_OPERATIONS = {"GET": "read", "HEAD": "read", "POST": "update", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "LIST": "list"}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

@@ -45,7 +45,7 @@ class _Handler(Handler):
         except OSError:
             self.close_connection = True
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_LIST = _serve
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_LIST = _serve
 
     def _asked(self) -> Asked:
         """Raises Refused, Unreadable."""
@@ -75,7 +75,8 @@ class _Handler(Handler):
         if told.code != 204:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
         self.wfile.flush()
 
 

@@ -32,6 +32,8 @@ def public(vault: Vault, asked: Asked) -> Told | None:
                      "recovery_seal": False, "version": VERSION, "commit_date": "2026-10-26T20:32:27Z", "migration": False,
                      "storage_type": "inmem"}  # fmt: skip
             return Told(plain=state if vault.sealed else {**state, **name})
+        case "sys/init", "read":
+            return Told(plain={"initialized": True})
         case "sys/leader", "read" if not vault.sealed:
             return Told(plain={"ha_enabled": False, "is_self": False, "active_time": "0001-01-01T00:00:00Z", "leader_address": "",
                                "leader_cluster_address": "", "performance_standby": False, "performance_standby_last_remote_wal": 0})  # fmt: skip
