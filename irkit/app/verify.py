@@ -81,9 +81,12 @@ def judge(ports: Ports, incident: Incident, state: State | None, seen: Observed)
 
 
 def _of_incident(incident: Incident, state: State) -> Iterator[Wanted]:
-    """A workload that nobody stopped, or that was lifted, need not be stopped; nor need a pod be as it was that nobody cut off."""
+    """A workload that nobody stopped, or that was lifted, need not be stopped; nor need a pod be as it was that nobody cut off.
+
+    A pod that a lift returned to service, or deleted, is not judged at all.
+    """
     cut = any(isinstance(i.change, Patch) and i.change.action == "relabel" for i, _ in state.undone())
-    pod = incident.target.pod if incident.target.pod.resource == PODS else None
+    pod = incident.target.pod if incident.target.pod.resource == PODS and (cut or not state.over) else None
     yield from wanted([n for n in ALL if n != "untampered" or cut], incident, state.begun, pod=pod, stopping=False)
 
 

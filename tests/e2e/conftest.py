@@ -38,3 +38,11 @@ def app(
 def oncall(irkit: Irkit, app: Todo, tmp_path: Path) -> Irkit:
     """Whoever is on call for it: administrator of the cluster, with a token for the app's secrets and the settings of its database."""
     return app.known_to(irkit, tmp_path)
+
+
+@pytest.fixture
+def vendors(tmp_path: Path) -> tuple[str, str]:
+    """A new key of the vendor: its value, and the word that gives it to irkit."""
+    from tests.e2e import todo
+
+    return todo.vendors_key(tmp_path)

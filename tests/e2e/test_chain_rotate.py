@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,16 +12,6 @@ from tests.e2e.running import Irkit, Obj, writes
 from tests.e2e.todo import VENDORS, Todo
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.slow]
-
-
-@pytest.fixture
-def vendors(tmp_path: Path) -> tuple[str, str]:
-    """A new key of the vendor: its value, and the words that give it to irkit."""
-    value = "gsk_new_" + "7" * 36
-    file = tmp_path / "from-the-vendor"
-    file.touch(0o600)
-    file.write_text(value + "\n")
-    return value, f"backend-secret/{VENDORS}={file}"
 
 
 def by_class(document: Obj) -> dict[tuple[str, str], Obj]:

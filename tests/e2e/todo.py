@@ -26,14 +26,13 @@ from tests.components.synced import eventually, external_secret, store
 from tests.controlplane.running import Running
 from tests.e2e import world
 from tests.e2e.running import Irkit
-from tests.e2e.world import Obj, name_of
+from tests.e2e.world import Obj, name_of, uid_of
 
 ENTRY, LOGIN_ENTRY = "prod/todo-app", "prod/todo-db"
 GENERATED, VENDORS = ("BETTER_AUTH_SECRET", "SECRET_KEY"), "GROQ_API_KEY"
 CLASSES = {"BETTER_AUTH_SECRET": "generated", "SECRET_KEY": "generated", VENDORS: "issuer-made"}
 SIBLING = {"FEATURE_FLAGS": "beta,dark-mode"}  # in the same entry, and nobody's to change
-OLD = "registry.example/todo/backend@sha256:" + "a" * 64
-NEW = "registry.example/todo/backend@sha256:" + "b" * 64
+REPOSITORY = "registry.example/todo/backend"
 RIGHTS = """
 path "{mount}/data/prod/*" {{ capabilities = ["read", "create", "update"] }}
 path "{mount}/metadata/prod/*" {{ capabilities = ["read", "update"] }}
@@ -56,8 +55,12 @@ class Todo:
     postgres: Postgres
     login: str
     admin: tuple[str, str]
+    replicas: int
     kept: Literal["vault", "secret"]
     old: Mapping[str, str] = field(repr=False)
+    # pinned, and nobody else's in the cluster
+    image: str = field(default_factory=lambda: f"{REPOSITORY}@sha256:{secrets.token_hex(32)}")
+    patched: str = field(default_factory=lambda: f"{REPOSITORY}@sha256:{secrets.token_hex(32)}")
 
     @cached_property
     def token(self) -> str:
@@ -79,6 +82,21 @@ class Todo:
     @property
     def suspect(self) -> str:
         return min(name_of(p) for p in self.pods())
+
+    def chain(self, suspect: str, vendors: str) -> tuple[str, ...]:
+        """The words of the whole procedure. ``vendors``: as the option --value takes it."""
+        return (
+            "respond",
+            "compromised-pod",
+            suspect,
+            "-n",
+            self.namespace,
+            "-p",
+            f"image={self.patched}",
+            "--yes",
+            "--value",
+            vendors,
+        )
 
     # what is kept where
 
@@ -131,16 +149,19 @@ class Todo:
         return complete and self.lets_in(found["postgres-secret"]["APP_PASSWORD"])
 
     def locked_out(self) -> bool:
-        """Whether no password that is kept anywhere is the login's."""
-        tried: set[str] = set()
-        while new := self.passwords() - tried:  # those that came while the others were tried
-            if any(self.lets_in(password) for password in new):
-                return False
-            tried |= new
-        return True
+        """Whether no password that is kept anywhere is the login's. Looked at three times, because it may be changed between two tries."""
+        return not any(self.lets_in(password) for _ in range(3) for password in self.passwords())
 
     def pods(self, app: str = "backend") -> list[Obj]:
         return self.plane.pods(self.namespace, f"app={app}")
+
+
+def vendors_key(directory: Path) -> tuple[str, str]:
+    """What the vendor issued: the value, and the word of --value that names its file."""
+    value, file = f"gsk_{secrets.token_hex(20)}", directory / "from-the-vendor"
+    file.touch(0o600)
+    file.write_text(f"{value}\n")
+    return value, f"backend-secret/{VENDORS}={file}"
 
 
 def rotated(app: Todo, vendors: str) -> dict[str, str]:
@@ -163,6 +184,30 @@ def rotated(app: Todo, vendors: str) -> dict[str, str]:
     assert app.lets_in(new["APP_PASSWORD"])
     assert not app.lets_in(app.old["APP_PASSWORD"]), "the old password is refused"
     return new
+
+
+def back(app: Todo) -> None:
+    """The app runs with the new image, as many pods as before."""
+    deployment = app.plane.get("deployment", "backend", "-n", app.namespace)
+    assert deployment["spec"]["replicas"] == app.replicas
+    pods = app.plane.pods(app.namespace, "app=backend", count=app.replicas)
+    assert {c["image"] for p in pods for c in p["spec"]["containers"]} == {app.patched}
+    assert app.starts()
+
+
+def recovered(app: Todo, suspect: Obj, incident: str) -> None:
+    """The app is back, and the suspect as it was: alive, cut off, with its own image."""
+    back(app)
+    left = app.plane.get("pod", name_of(suspect), "-n", app.namespace)
+    assert uid_of(left) == uid_of(suspect)
+    assert "deletionTimestamp" not in left["metadata"]
+    assert [c["image"] for c in left["spec"]["containers"]] == [app.image]
+    short = incident.rsplit("-", 1)[-1]
+    assert left["metadata"]["labels"] == {"quarantine": "true", "irkit.dev/incident": short}
+    policies = app.plane.get("networkpolicies", "-n", app.namespace, "-l", f"irkit.dev/incident={short}")["items"]
+    assert [(p["spec"]["podSelector"]["matchLabels"], p["spec"].get("ingress"), p["spec"].get("egress")) for p in policies] == [
+        ({"quarantine": "true", "irkit.dev/incident": short}, None, None)
+    ]
 
 
 def started_since(app: Todo, events: list[Obj]) -> None:
@@ -206,8 +251,8 @@ class Watch(threading.Thread):
         self._over.set()
         self.join(30)
         if exception[0] is None:
-            assert self.trouble == []
             assert self.looks, "it looked at least once"
+            assert self.trouble == [], "\n".join(self.trouble)
 
 
 @contextlib.contextmanager
@@ -221,8 +266,8 @@ def deployed(
     mount = bao.kv()
     bao.put(mount, ENTRY, {**{key: old[key] for key in CLASSES}, **SIBLING})
     bao.put(mount, LOGIN_ENTRY, {"user": login, "password": password})
-    app = Todo(plane, namespace, bao, mount, postgres, login, postgres.role(admin=True), kept, old)
-    plane.apply(*_objects(app, replicas), namespace=namespace)
+    app = Todo(plane, namespace, bao, mount, postgres, login, postgres.role(admin=True), replicas, kept, old)
+    plane.apply(*_objects(app), namespace=namespace)
     eventually(lambda: {"backend-secret", "postgres-secret"} <= set(app.secrets()))
     plane.pods(namespace, "app=backend", count=replicas)
     plane.pods(namespace, "app=frontend", count=1)
@@ -232,7 +277,7 @@ def deployed(
         app.close()
 
 
-def _objects(app: Todo, replicas: int) -> list[Obj]:
+def _objects(app: Todo) -> list[Obj]:
     ns = app.namespace
     reader = app.bao.token_for(READER.format(mount=app.mount))
     backend = _annotated(external_secret("backend-secret", {key: (ENTRY, key) for key in CLASSES}), **{"irkit.dev/rotation": json.dumps(CLASSES)})
@@ -253,14 +298,14 @@ def _objects(app: Todo, replicas: int) -> list[Obj]:
          "roleRef": {"kind": "Role", "name": "backend-role", "apiGroup": rbac}},
         world.policy("default-deny-all", ns, {}, ingress=[], egress=[]),
         world.policy("backend-network-policy", ns, {"matchLabels": {"app": "backend"}}, egress=[{"ports": [{"protocol": "TCP", "port": 5432}]}]),
-        world.scaled("Deployment", "backend", ns, replicas, _backend()), world.scaled("Deployment", "frontend", ns, 1, _frontend()),
+        world.scaled("Deployment", "backend", ns, app.replicas, _backend(app.image)), world.scaled("Deployment", "frontend", ns, 1, _frontend()),
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "backend"}, "spec": {"selector": {"app": "backend"}, "ports": [{"port": 8000}]}},
     ]  # fmt: skip
 
 
-def _backend() -> Obj:
+def _backend(image: str) -> Obj:
     container: Obj = {
-        "name": "backend", "image": OLD, "envFrom": [{"secretRef": {"name": "backend-secret"}}],
+        "name": "backend", "image": image, "envFrom": [{"secretRef": {"name": "backend-secret"}}],
         "env": [{"name": "DATABASE_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "postgres-secret", "key": "APP_PASSWORD"}}}],
         "volumeMounts": [{"name": "session", "mountPath": "/run/session"}],
     }  # fmt: skip
