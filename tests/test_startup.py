@@ -11,7 +11,7 @@ import pytest
 from irkit import __version__
 from irkit.cli.commands import COMMANDS
 
-HEAVY = {"hvac", "kubernetes", "pydantic", "requests", "rich", "slack_sdk", "tenacity", "yaml"}
+HEAVY = {"hvac", "jinja2", "kubernetes", "pydantic", "requests", "rich", "slack_sdk", "tenacity", "yaml"}
 PROGRAM = """
 import json, sys
 sys.argv = ["irkit", *sys.argv[1:]]
