@@ -14,6 +14,7 @@ from irkit.model.credential import Source
 from irkit.model.kube import Obj, ObjectRef, at, ref_of
 from irkit.text import printable
 
+_PLAIN = re.compile(r"\s*\{\{-?\s*\.([A-Za-z_][A-Za-z0-9_]*)\s*-?\}\}\s*")  # a template that is a value and nothing else
 _USED = re.compile(r"\.\s*([A-Za-z_][A-Za-z0-9_]*)|index\s+\.\s+\"([^\"]{1,253})\"")  # how a template names a value
 
 
@@ -65,8 +66,7 @@ def source_of(external: Obj, key: str, stores: Stores, look: Look) -> Source:
     base = Source(kind="external-secret", external_secret=ref, notes=(*notes, *_stands(external)))
     first = entries[0]
     if len(set(map(_plain, entries))) > 1:
-        used = ", ".join(sorted({printable(f"{e.key}#{e.prop}" if e.prop else e.key, 80) for e in entries}))
-        return replace(base, notes=(f"made of several values: {used}", *base.notes))
+        return replace(base, notes=(f"made of several values: {', '.join(sorted(set(map(_name, entries))))}", *base.notes))
     if first.generator:
         return replace(base, kind="other", provider=first.generator)
     if first.unclear:
@@ -76,6 +76,10 @@ def source_of(external: Obj, key: str, stores: Stores, look: Look) -> Source:
         base = replace(base, notes=("the whole entry as JSON is one key", *base.notes))
     properties = {key: first.prop} if first.prop else {}
     return _placed(replace(base, store=store, path=first.key, properties=properties, whole=first.whole), found)
+
+
+def _name(entry: Entry) -> str:
+    return printable(f"{entry.key}#{entry.prop}" if entry.prop else entry.key, 80)
 
 
 def _plain(entry: Entry) -> tuple[str, ...]:
@@ -88,9 +92,14 @@ def _entries_of(external: Obj, key: str) -> tuple[list[Entry], tuple[str, ...]]:
     template = at(external, ("spec", "target", "template"), {})
     rendered = at(template, ("data",), {})
     if key in rendered:
-        names = [a or b for a, b in _USED.findall(str(rendered[key])[:65536])]
+        text = str(rendered[key])[:65536]
+        if plain := _PLAIN.fullmatch(text):
+            name = plain.group(1)
+            return [e._replace(whole=False, prop=name) if e.whole else e for e in _read(external, name)], ()
+        names = [a or b for a, b in _USED.findall(text)]
         found = [e for name in dict.fromkeys(names) for e in _read(external, name)]
-        return found, ("rendered by a template",)
+        used = ", ".join(sorted({_name(e) for e in found})) or "no value"
+        return [e._replace(unclear=f"rendered by a template of {used}") for e in found], ("rendered by a template",)
     if template.get("templateFrom"):
         return [], ("rendered by templates of another object",)
     if rendered and template.get("mergePolicy") != "Merge":
@@ -131,7 +140,7 @@ def _placed(source: Source, store: Obj | None) -> Source:
     if store is None:
         return replace(source, notes=(*source.notes, f"{source.store} could not be read"))
     provider = at(store, ("spec", "provider"), {})
-    name = next(iter(provider), "")
+    name = str(next(iter(provider), ""))
     vault = provider.get("vault")
     if not isinstance(vault, dict):
         return replace(source, provider=name)
