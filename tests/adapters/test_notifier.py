@@ -18,6 +18,7 @@ from irkit.errors import UndeliveredError, UsageError
 from irkit.model.incident import ClusterIdentity, Incident, Operator, Reported, Target
 from irkit.model.kube import PODS, ObjectRef
 from irkit.settings import Settings
+from tests.adapters.proxy import Proxy
 from tests.adapters.scripted import answer, silence
 from tests.clocks import StepClock
 
@@ -178,3 +179,14 @@ def test_who_has_no_channel_is_shown_and_a_rehearsal_tells_nobody(mailbox, tmp_p
 def test_settings_that_can_not_be_meant(tmp_path, notify, contacts, says):
     with pytest.raises(UsageError, match=says):
         configured(tmp_path, contacts, **notify)
+
+
+def test_a_webhook_behind_a_proxy_is_verified_by_its_own_name(webhook, tmp_path, monkeypatch):
+    sink = webhook(tls=True)
+    hook = {"url": "https://chat.example/x", "ca-file": str(sink.ca)}
+    with Proxy("http", ("127.0.0.1", sink.port)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        with pytest.raises(UndeliveredError, match="certificate of chat.example is not trusted"):
+            Messenger(configured(tmp_path, [CHAT], webhooks={"chat": hook}), StepClock()).send([], "x", incident())
+        assert proxy.asked == [("chat.example", 443)]
+    assert sink.requests == []
