@@ -52,7 +52,9 @@ def redeploy(ports: Ports, wish: Wish, request: Request) -> RunResult:
     playbook = _playbook(wish, request)
     state = _open(ports, request)
     if state is None:
-        return respond(ports, msgspec.structs.replace(request, command="redeploy", given=playbook))
+        document = respond(ports, msgspec.structs.replace(request, command="redeploy", given=playbook))
+        done = document.exit_code == 0 and document.outcome == "done"
+        return msgspec.structs.replace(document, next=f"irkit verify {document.incident} --watch 24h") if done else document
     with pool_of(ports) as pool:
         ports.listen(Joined(state.incident))
         return _within(ports, state, playbook, wish, request, pool)

@@ -84,6 +84,8 @@ def _good(result: RunResult, name: str) -> str:
     verdict = (result.isolation or {}).get("verdict")
     if result.command == "close":
         return f"Closed. Incident {result.incident}, on record."
+    if result.command == "redeploy" and (runs := next((c for c in result.checks if c["check"] == "image"), None)):
+        return f"Redeployed. {printable(runs['summary'], 400)}."
     if result.command == "lift":
         return f"Lifted. {name}: {result.steps[0].why}."
     if verdict == "isolated" and result.command != "verify":

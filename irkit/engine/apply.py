@@ -150,9 +150,9 @@ def _ready(change: Await, ports: Ports, told: str) -> tuple[str, str]:
     if why := rollout.given_up(found):
         raise EndStateError(f"{change.ref}: {why}{_because(found, ports)}", next="irkit resume")
     text = rollout.progress(found)
-    if text != told:
+    if text and text != told:
         ports.listen(Said(f"{change.ref}: {text}"))
-    return "", text
+    return "", text or told
 
 
 def _because(workload: workloads.Workload, ports: Ports) -> str:

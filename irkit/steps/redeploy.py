@@ -62,7 +62,7 @@ class Redeploy:
         if gits:
             yield from self._check("in-git", "", seen, {"image": self.image, "containers": list(names), "by": gits}, stops=True)
         yield from after
-        yield from self._check("steady", "", seen, {})
+        yield from self._check("steady", "", seen, {"first": True})
 
     def notes(self, incident: Incident, seen: Observed) -> Iterator[str]:
         workload = self._workload(seen)

@@ -17,8 +17,10 @@ _LINE = 300  # characters of one reason
 
 
 def progress(workload: Workload) -> str:
-    """``1 of 3 pods ready``; empty where the kind has no such numbers."""
+    """``1 of 3 pods ready``; empty where the kind has no such numbers, or its controller has not seen the newest spec."""
     obj, resource = workload.object, workload.ref.resource
+    if not _seen(obj):
+        return ""
     if resource == DAEMONSETS:
         wanted, have = at(obj, ("status", "desiredNumberScheduled"), 0), at(obj, ("status", "numberReady"), 0)
     elif resource in _COUNTS:
@@ -31,11 +33,14 @@ def progress(workload: Workload) -> str:
 
 def given_up(workload: Workload) -> str:
     """Why its controller waits no more (``ProgressDeadlineExceeded`` of a Deployment); empty while it does."""
-    seen = at(workload.object, ("status", "observedGeneration"), 0) >= at(workload.object, ("metadata", "generation"), 0)
     stuck = next((c for c in _conditions(workload.object) if c.get("reason") == "ProgressDeadlineExceeded" and c.get("status") == "False"), None)
-    if stuck is None or not seen:
+    if stuck is None or not _seen(workload.object):
         return ""
     return f"its rollout made no progress for {at(workload.object, ('spec', 'progressDeadlineSeconds'), 600)} s (ProgressDeadlineExceeded)"
+
+
+def _seen(obj: Obj) -> bool:
+    return bool(at(obj, ("status", "observedGeneration"), 0) >= at(obj, ("metadata", "generation"), 0))
 
 
 def why_not_ready(workload: Workload, cluster: ClusterReader) -> tuple[str, ...]:
