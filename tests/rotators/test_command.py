@@ -102,8 +102,8 @@ print(answer if isinstance(answer, str) else json.dumps(answer))
 
 
 def test_values_that_it_answers_go_into_the_secret(rehearsal: World, tmp_path: Path) -> None:
-    credential = with_command(rehearsal, script(
-        tmp_path, before={"state": {"id": 7}}, renew={"values": {"KEY": NEW}, "detail": "key 8"}, retire={"oldValue": "dead", "how": "401"}))  # fmt: skip
+    renew = {"values": {"KEY": NEW}, "detail": "key 8"}
+    credential = with_command(rehearsal, script(tmp_path, before={"state": {"id": 7}}, renew=renew, retire={"oldValue": "dead", "how": "401"}))
     before, renewed, retired = rehearsal.rotate(credential)
     assert rehearsal.values("app") == {"KEY": NEW}
     assert isinstance(renewed, Done)

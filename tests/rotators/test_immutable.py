@@ -9,6 +9,7 @@ import pytest
 
 from irkit.app import rotate as rotations
 from irkit.credentials.moved import repointed
+from irkit.engine.result import RunResult
 from irkit.errors import NotFoundError
 from irkit.model.kube import CRONJOBS, DEPLOYMENTS, SECRETS, SERVICEACCOUNTS, ObjectRef, Resource, at
 from irkit.ports import Cluster
@@ -33,7 +34,7 @@ def prepare(cluster: Cluster) -> None:
     cluster.patch(ref(SERVICEACCOUNTS, "default"), {"imagePullSecrets": [{"name": "mcp-secret"}, {"name": "other"}]})
 
 
-def rotate(b: Bench) -> rotations.RunResult:
+def rotate(b: Bench) -> RunResult:
     request = msgspec.structs.replace(b.request(), command="rotate", playbook="", phase="", target=None, namespace=NAMESPACE)
     return rotations.rotate(b.ports, rotations.Wish(scope="namespace", secrets=("mcp-secret",)), request)
 

@@ -28,8 +28,10 @@ class Answers(Script):
 
 
 def docker(**registries: tuple[str, str]) -> str:
-    return json.dumps({"auths": {r.replace("_", "."): {"username": u, "password": p, "email": "e", "auth": base64.b64encode(f"{u}:{p}".encode()).decode()}
-                                 for r, (u, p) in registries.items()}, "credHelpers": {"x": "y"}})  # fmt: skip
+    def login(user: str, password: str) -> dict[str, str]:
+        return {"username": user, "password": password, "email": "e", "auth": base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+    return json.dumps({"auths": {r.replace("_", "."): login(*pair) for r, pair in registries.items()}, "credHelpers": {"x": "y"}})
 
 
 def pull_secret(world: World, document: str) -> Any:
