@@ -186,7 +186,7 @@ def test_a_webhook_behind_a_proxy_is_verified_by_its_own_name(webhook, tmp_path,
     hook = {"url": "https://chat.example/x", "ca-file": str(sink.ca)}
     with Proxy("http", ("127.0.0.1", sink.port)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        with pytest.raises(UndeliveredError, match="certificate of chat.example is not trusted"):
+        with pytest.raises(UndeliveredError, match=r"certificate of chat\.example is not trusted"):
             Messenger(configured(tmp_path, [CHAT], webhooks={"chat": hook}), StepClock()).send([], "x", incident())
         assert proxy.asked == [("chat.example", 443)]
     assert sink.requests == []
