@@ -110,7 +110,7 @@ class Vault:
                 told = self._answer(asked, client)
             except Refused as refused:
                 told = refused.told
-            except (AttributeError, TypeError, ValueError):
+            except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
                 told = Refused(400, "error converting input: a field has the wrong type").told
             self.requests.append(Request(stamp(self.clock.now()), client.display_name if client else "", asked.method, asked.path, told.code))
             return told

@@ -86,7 +86,7 @@ def _document(raw: bytes) -> dict[str, Any]:
         return {}
     try:
         found = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise Refused(400, "failed to decode JSON input: not JSON") from None
     if not isinstance(found, dict):
         raise Refused(400, "failed to decode JSON input: json: cannot unmarshal into Go value of type map[string]interface {}")
