@@ -44,11 +44,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     approval_lifetime: Seconds = 3600.0
     """Seconds until a confirmation must be given again."""
     vault: VaultSettings = VaultSettings()
+    """The Vault-compatible server that credentials are kept in."""
     databases: dict[str, DatabaseSettings] = {}
     """Logins that irkit may rotate, by name; ``irkit.dev/database`` on a Secret names one."""
     commands: dict[str, CommandSettings] = {}
     """The user's own rotators, by name."""
     rotation: RotationSettings = RotationSettings()
+    """Classes, formats and policy of rotation."""
     recovery: RecoverySettings = RecoverySettings()
     """What an image must be to be deployed, and how recovery is watched ([recovery](recovery.md))."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import os
 import re
@@ -11,11 +12,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from irkit import settings
 from irkit.cli.commands import COMMANDS
 from irkit.network import cni
 from irkit.settings import Settings
@@ -60,14 +60,31 @@ def _command(words: tuple[str, ...]) -> str:
 
 
 def setting_rows() -> str:
-    """A row for each field, by its docstring."""
-    hints, rows = get_type_hints(Settings), ["| setting | type | default | |", "|---|---|---|---|"]
-    texts = docstrings(Path(settings.__file__), "Settings")
-    rows += [
-        f"| `{field.encode_name}` | {_type(hints[field.name])} | {_default(field)} | {texts[field.name]} |"
-        for field in msgspec.structs.fields(Settings)
-    ]
+    """A table for the settings, and one for each section of them, by the docstrings of the fields."""
+    sections = [_rows(Settings, "setting")]
+    for name, section in _sections(Settings, ""):
+        sections.append(f"In `{name}`:\n\n{_rows(section, 'field')}")
+    return "\n".join(sections)
+
+
+def _rows(section: type[msgspec.Struct], head: str) -> str:
+    hints, texts = get_type_hints(section), docstrings(Path(inspect.getfile(section)), section.__name__)
+    rows = [f"| {head} | type | default | |", "|---|---|---|---|"]
+    rows += [f"| `{field.encode_name}` | {_type(hints[field.name])} | {_default(field)} | {texts.get(field.name, '')} |"
+             for field in msgspec.structs.fields(section)]  # fmt: skip
     return "\n".join(rows) + "\n"
+
+
+def _sections(section: type[msgspec.Struct], before: str) -> Iterator[tuple[str, type[msgspec.Struct]]]:
+    """The structs below one, each with its place: ``notify.webhooks.NAME``, ``rotation.classes[]``."""
+    hints = get_type_hints(section)
+    for field in msgspec.structs.fields(section):
+        kind, place = hints[field.name], f"{before}{field.encode_name}"
+        inner = [k for k in (kind, *get_args(kind)) if isinstance(k, type) and issubclass(k, msgspec.Struct)]
+        if inner:
+            place += {dict: ".NAME", tuple: "[]"}.get(get_origin(kind), "")
+            yield place, inner[0]
+            yield from _sections(inner[0], f"{place}.")
 
 
 def docstrings(path: Path, name: str) -> dict[str, str]:
@@ -85,16 +102,25 @@ def _type(hint: Any) -> str:
     named = {Path: "path", str: "text", float: "number", int: "whole number", bool: "yes or no"}
     if hint in named:
         return named[hint]
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return "section"
+    if get_origin(hint) is Literal:
+        return " or ".join(f"`{word}`" if word else "nothing" for word in get_args(hint))
     inner = [kind for kind in get_args(hint) if kind not in (type(None), Ellipsis)]
     if type(None) in get_args(hint):
         return _type(inner[0])
-    return "list of contacts" if inner[0] is settings.Contact else f"list of {_type(inner[0])}"
+    if get_origin(hint) is dict:
+        return f"{_type(inner[1])} by name" if inner[1] is not str else "text by name"
+    return f"list of {_type(inner[0])}{'s' if _type(inner[0]) == 'section' else ''}"
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:
-    if field.name == "home" or field.default in ("", None, ()):
+    if field.required:
+        return "required"
+    default = field.default if field.default is not msgspec.NODEFAULT else None
+    if field.name == "home" or default in ("", None, ()) or isinstance(default, msgspec.Struct):
         return ""
-    return f"`{', '.join(field.default) if isinstance(field.default, tuple) else field.default}`"
+    return f"`{', '.join(map(str, default)) if isinstance(default, tuple) else default}`"
 
 
 def plugin_rows() -> str:
