@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
-
 import pytest
 
 from irkit.app.respond import resume
 from irkit.app.verify import verify
-from irkit.errors import IrkitError, RefusedError, UsageError
+from irkit.errors import RefusedError, UsageError
 from irkit.model.changes import Patch
 from irkit.model.image import Scan, Signature, Vulnerability, digest_of
-from irkit.model.kube import PODS, ref_of
 from irkit.settings.recovery import RecoverySettings, SignatureSettings
-from tests.engine.harness import Bench, bench
+from tests.engine.harness import bench
 from tests.recovery.world import BACKEND, NEW, OLD, Way, backend, contained, image_of, put_back
 
 CRITICAL = Scan("trivy", (Vulnerability("CVE-2026-1", "critical", "openssl", "3.0.14"), Vulnerability("CVE-2026-2", "high", "zlib")))
@@ -107,33 +103,16 @@ def test_a_signature_is_wanted_where_the_settings_name_a_key(tmp_path, signature
 
 def test_what_never_becomes_ready_says_why_and_is_stopped_again(tmp_path):
     with contained(tmp_path) as b:
-        never_ready(b)
+        b.box.store.images.remove(NEW)
         result = put_back(b, timeout="2s")
         assert result.exit_code == 5, result
         assert "not ready within 2 s" in result.steps[0].why
-        assert "backend: ImagePullBackOff: Back-off pulling image" in result.steps[0].why
+        assert "/backend: ErrImagePull: " in result.steps[0].why
         assert backend(b)["spec"]["replicas"] == 0
         assert result.next.startswith(f"irkit redeploy {result.incident} --image ANOTHER@sha256:")
         assert "--same-image REASON" in result.next
         again = put_back(b, f"registry.example/todo/backend@sha256:{'c' * 64}", target=str(result.incident), timeout="2s")
         assert again.incident == result.incident
-
-
-def never_ready(b: Bench) -> None:
-    """New pods of the backend hang on their image: a kubelet's word, put over what the sandbox's kubelet says."""
-    waiting = {"name": "backend", "image": NEW, "imageID": "", "ready": False, "started": False, "restartCount": 0,
-               "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}}  # fmt: skip
-    status = {"containerStatuses": [waiting], "conditions": [{"type": "Ready", "status": "False"}]}
-
-    def hang() -> None:
-        for _ in range(400):
-            for pod in b.ports.cluster.list(PODS, "todo-app", labels="app=backend"):
-                if pod["spec"]["containers"][0]["image"] != OLD:
-                    with suppress(IrkitError):
-                        b.ports.cluster.patch(ref_of(pod, PODS), {"status": status}, subresource="status")
-            b.ports.clock.sleep(0.01)
-
-    threading.Thread(target=hang, daemon=True).start()
 
 
 def test_verify_after_it_judges_what_runs_and_not_that_it_is_stopped(tmp_path):
