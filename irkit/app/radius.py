@@ -77,16 +77,16 @@ def blast_radius(ports: Ports, target: str | None, selector: str | None, namespa
         cluster = Snapshot(ports.cluster, pool)
         namespace = namespace or ports.connection.namespace
         ref, pods = _target(target, selector, namespace, cluster)
-        where = next((n for p in pods if (n := at(p, ("spec", "nodeName")))), "")
+        nodes = sorted({n for p in pods if (n := at(p, ("spec", "nodeName")))})
         if node and ref.resource != NODES:
-            ref, pods = _node(where, cluster) if where else _nowhere(ref)
+            ref, pods = _node(_only(nodes, ref), cluster)
         _warm(cluster, {at(p, ("metadata", "namespace"), "") for p in pods})
         found = credentials.reached(pods, cluster, ports.settings, ports.clock.now())
         found = by_vault(found, ports, pool)
     if not found.findings and found.unknown:
         raise ForbiddenError(f"nothing can be said of what {ref} could reach: {found.unknown[0].why}")
-    dangers = tuple(name for name, has in _DANGERS if ref.resource != NODES and any(has(at(p, ("spec",), {})) for p in pods))
-    return Report(target=ref, radius=found, pods=len(pods), node=where, dangers=dangers, next=_next(ref, found))
+    dangers = tuple(name for name, has in _DANGERS if ref.resource != NODES and any(has(at(p, ("spec",), {})) for p in pods) and nodes)
+    return Report(target=ref, radius=found, pods=len(pods), node=nodes[0] if nodes else "", dangers=dangers, next=_next(ref, found))
 
 
 def _target(target: str | None, selector: str | None, namespace: str, cluster: ClusterReader) -> tuple[ObjectRef, Sequence[Obj]]:
@@ -132,8 +132,11 @@ def _node(name: str, cluster: ClusterReader) -> tuple[ObjectRef, Sequence[Obj]]:
     return ref, pods
 
 
-def _nowhere(ref: ObjectRef) -> tuple[ObjectRef, Sequence[Obj]]:
-    raise UsageError(f"{ref} is on no node yet: --node has nothing to look at", next=f"irkit blast-radius {printable(ref.name)}")
+def _only(nodes: Sequence[str], ref: ObjectRef) -> str:
+    if len(nodes) == 1:
+        return nodes[0]
+    on = f"on {len(nodes)} nodes: {', '.join(map(printable, nodes[:20]))}" if nodes else "on no node"
+    raise UsageError(f"{ref} is {on}; name one", next="irkit blast-radius node/NAME")
 
 
 def _warm(cluster: Snapshot, namespaces: set[str]) -> None:

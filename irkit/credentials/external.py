@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from irkit.credentials.look import CLUSTERSECRETSTORES, EXTERNALSECRETS, SECRETSTORES, Look
-from irkit.credentials.reach import _dicts, _text
+from irkit.credentials.reach import dicts, word
 from irkit.model.credential import Source
 from irkit.model.kube import Obj, ObjectRef, at, ref_of
 from irkit.text import printable
@@ -38,7 +38,7 @@ class Stores:
         self._shared = {at(s, ("metadata", "name")): s for s in look.everywhere(*CLUSTERSECRETSTORES)}
 
     def find(self, reference: Obj, namespace: str) -> tuple[ObjectRef, Obj | None]:
-        name = _text(reference.get("name"))
+        name = word(reference.get("name"))
         if reference.get("kind") == "ClusterSecretStore":
             versions, found, where = CLUSTERSECRETSTORES, self._shared.get(name), ""
         else:
@@ -52,7 +52,7 @@ def target_of(external: Obj) -> str:
     """The Secret that it writes; empty where it writes none."""
     if at(external, ("spec", "target", "creationPolicy")) == "None":
         return ""
-    return _text(at(external, ("spec", "target", "name"))) or _text(at(external, ("metadata", "name")))
+    return word(at(external, ("spec", "target", "name"))) or word(at(external, ("metadata", "name")))
 
 
 def source_of(external: Obj, key: str, stores: Stores, look: Look) -> Source:
@@ -110,12 +110,12 @@ def _entries_of(external: Obj, key: str) -> tuple[list[Entry], tuple[str, ...]]:
 def _read(external: Obj, name: str) -> list[Entry]:
     """What ESO's ``data`` and ``dataFrom`` fetch under a name. A later one wins (``data`` over ``dataFrom``), so it is the only one."""
     default = at(external, ("spec", "secretStoreRef"), {})
-    for item in reversed(_dicts(at(external, ("spec", "data")))):
+    for item in reversed(dicts(at(external, ("spec", "data")))):
         if item.get("secretKey") == name:
             remote = item.get("remoteRef") if isinstance(item.get("remoteRef"), dict) else {}
-            return [Entry(at(item, ("sourceRef", "storeRef"), default), _text(at(remote, ("key",))), _text(at(remote, ("property",))),
+            return [Entry(at(item, ("sourceRef", "storeRef"), default), word(at(remote, ("key",))), word(at(remote, ("property",))),
                           generator=_generator(at(item, ("sourceRef", "generatorRef"))))]  # fmt: skip
-    return [_bulk(part, default) for part in _dicts(at(external, ("spec", "dataFrom")))]
+    return [_bulk(part, default) for part in dicts(at(external, ("spec", "dataFrom")))]
 
 
 def _bulk(part: Obj, default: Obj) -> Entry:
@@ -124,7 +124,7 @@ def _bulk(part: Obj, default: Obj) -> Entry:
     if generator := _generator(at(part, ("sourceRef", "generatorRef"))):
         return Entry(store, "", generator=generator)
     if isinstance(extract := part.get("extract"), dict):
-        key, inner = _text(extract.get("key")), _text(extract.get("property"))
+        key, inner = word(extract.get("key")), word(extract.get("property"))
         if inner or part.get("rewrite"):
             return Entry(store, key, unclear=printable(f"one of the keys of {key}" + (f"#{inner}" if inner else "") + ", by another name"))
         return Entry(store, key, whole=True)
@@ -132,7 +132,7 @@ def _bulk(part: Obj, default: Obj) -> Entry:
 
 
 def _generator(reference: Any) -> str:
-    return f"generator {_text(reference.get('kind'))} {_text(reference.get('name'))}" if isinstance(reference, dict) else ""
+    return f"generator {word(reference.get('kind'))} {word(reference.get('name'))}" if isinstance(reference, dict) else ""
 
 
 def _placed(source: Source, store: Obj | None) -> Source:
@@ -144,9 +144,9 @@ def _placed(source: Source, store: Obj | None) -> Source:
     vault = provider.get("vault")
     if not isinstance(vault, dict):
         return replace(source, provider=name)
-    version = _text(vault.get("version")) or "v2"  # the default of ESO
-    mount, path = vault_place(_text(vault.get("path")), source.path, version)
-    return replace(source, provider="vault", server=_text(vault.get("server")), namespace=_text(vault.get("namespace")),
+    version = word(vault.get("version")) or "v2"  # the default of ESO
+    mount, path = vault_place(word(vault.get("path")), source.path, version)
+    return replace(source, provider="vault", server=word(vault.get("server")), namespace=word(vault.get("namespace")),
                                    mount=mount, path=path, version=version)  # fmt: skip
 
 

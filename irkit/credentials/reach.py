@@ -32,34 +32,34 @@ class Use(NamedTuple):
 def uses(pod: Obj, accounts: Mapping[str, Obj]) -> Iterator[Use]:
     """Everything that a pod or a pod template is given. ``accounts``: the ServiceAccounts of its namespace, by name."""
     yield from _of_containers(pod)
-    for volume in _dicts(at(pod, ("spec", "volumes"))):
+    for volume in dicts(at(pod, ("spec", "volumes"))):
         yield from _of_volume(volume)
     yield from _pulls(pod, accounts)
     yield from _token(pod, accounts)
     for name, path in annotations_of(pod).items():
         if name.startswith(AGENT):
-            yield Use("VaultEntry", _text(path), (), "agent", f"metadata.annotations[{name}]")
+            yield Use("VaultEntry", word(path), (), "agent", f"metadata.annotations[{name}]")
 
 
 def account_of(pod: Obj) -> str:
-    return _text(at(pod, ("spec", "serviceAccountName"))) or _text(at(pod, ("spec", "serviceAccount"))) or "default"
+    return word(at(pod, ("spec", "serviceAccountName"))) or word(at(pod, ("spec", "serviceAccount"))) or "default"
 
 
 def _of_containers(pod: Obj) -> Iterator[Use]:
     for kind, container in containers_of(pod):
         place = f"spec.{_FIELDS[kind]}[{container.get('name')}]"
-        for variable in _dicts(container.get("env")):
+        for variable in dicts(container.get("env")):
             source = at(variable, ("valueFrom", "secretKeyRef"))
             path = f"{place}.env[{variable.get('name')}].valueFrom.secretKeyRef"
-            yield from _secret(source, "env", path, keys=(_text(at(source, ("key",))),))
-        for number, source in enumerate(_dicts(container.get("envFrom"))):
+            yield from _secret(source, "env", path, keys=(word(at(source, ("key",))),))
+        for number, source in enumerate(dicts(container.get("envFrom"))):
             yield from _secret(source.get("secretRef"), "envFrom", f"{place}.envFrom[{number}].secretRef")
 
 
 def _of_volume(volume: Obj) -> Iterator[Use]:
     place = f"spec.volumes[{volume.get('name')}]"
     yield from _secret(volume.get("secret"), "volume", f"{place}.secret", "secretName", keys=_items(volume.get("secret")))
-    for number, source in enumerate(_dicts(at(volume, ("projected", "sources")))):
+    for number, source in enumerate(dicts(at(volume, ("projected", "sources")))):
         path = f"{place}.projected.sources[{number}]"
         yield from _secret(source.get("secret"), "volume", f"{path}.secret", keys=_items(source.get("secret")))
     yield from _secret(volume.get("azureFile"), "volume", f"{place}.azureFile", "secretName")
@@ -68,24 +68,24 @@ def _of_volume(volume: Obj) -> Iterator[Use]:
     csi = at(volume, ("csi",))
     if isinstance(csi, dict):
         yield from _secret(csi.get("nodePublishSecretRef"), "csi", f"{place}.csi.nodePublishSecretRef")
-        name = _text(at(csi, ("volumeAttributes", "secretProviderClass")))
+        name = word(at(csi, ("volumeAttributes", "secretProviderClass")))
         if csi.get("driver") == CSI_DRIVER and name:
             yield Use("SecretProviderClass", name, (), "csi", f"{place}.csi.volumeAttributes.secretProviderClass")
 
 
 def _pulls(pod: Obj, accounts: Mapping[str, Obj]) -> Iterator[Use]:
     """Pull secrets; the account's only where the pod names none (admission plugin ServiceAccount)."""
-    own = _dicts(at(pod, ("spec", "imagePullSecrets")))
+    own = dicts(at(pod, ("spec", "imagePullSecrets")))
     place = "spec.imagePullSecrets" if own else f"ServiceAccount {account_of(pod)}: imagePullSecrets"
-    for pull in own or _dicts(at(accounts.get(account_of(pod)), ("imagePullSecrets",))):
+    for pull in own or dicts(at(accounts.get(account_of(pod)), ("imagePullSecrets",))):
         yield from _secret(pull, "pullSecret", place, optional=True)
 
 
 def _token(pod: Obj, accounts: Mapping[str, Obj]) -> Iterator[Use]:
     """The account's token: projected into the pod, or mounted by rule (the pod's ``automountServiceAccountToken`` over the account's)."""
     name, found = account_of(pod), False
-    for volume in _dicts(at(pod, ("spec", "volumes"))):
-        for number, source in enumerate(_dicts(at(volume, ("projected", "sources")))):
+    for volume in dicts(at(pod, ("spec", "volumes"))):
+        for number, source in enumerate(dicts(at(volume, ("projected", "sources")))):
             if isinstance(token := source.get("serviceAccountToken"), dict):
                 found = True
                 audience = f" for audience {token['audience']}" if token.get("audience") else ""
@@ -97,19 +97,21 @@ def _token(pod: Obj, accounts: Mapping[str, Obj]) -> Iterator[Use]:
 
 
 def _secret(source: Any, how: str, path: str, field: str = "name", *, keys: tuple[str, ...] | None = None, optional: bool = False) -> Iterator[Use]:
-    if isinstance(source, dict) and (name := _text(source.get(field))):
+    if isinstance(source, dict) and (name := word(source.get(field))):
         yield Use("Secret", name, keys, how, path, optional or source.get("optional") is True)
 
 
 def _items(source: Any) -> tuple[str, ...] | None:
     """The keys that a volume takes; None: all."""
-    items = _dicts(at(source, ("items",)))
-    return tuple(_text(i.get("key")) for i in items) if items else None
+    items = dicts(at(source, ("items",)))
+    return tuple(word(i.get("key")) for i in items) if items else None
 
 
-def _dicts(value: Any) -> list[Obj]:
+def dicts(value: Any) -> list[Obj]:
+    """The objects of a list; none where it is no list."""
     return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []
 
 
-def _text(value: Any) -> str:
+def word(value: Any) -> str:
+    """A string; empty where it is none."""
     return value if isinstance(value, str) else ""

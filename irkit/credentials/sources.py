@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from irkit.credentials import external
-from irkit.credentials.look import CERTIFICATES, EXTERNALSECRETS, PROVIDERCLASSES, Look
-from irkit.credentials.reach import ACCOUNT_NAME, TOKEN_TYPE, _text
+from irkit.credentials.look import CERTIFICATES, EXTERNALSECRETS, Look
+from irkit.credentials.reach import ACCOUNT_NAME, AGENT_NAMESPACE, AGENT_ROLE, AGENT_SERVICE, TOKEN_TYPE, word
 from irkit.model.credential import Source
 from irkit.model.kube import Obj, ObjectRef, annotations_of, at, labels_of, ref_of
 from irkit.model.managers import managers
@@ -30,7 +30,7 @@ class Sources:
             self._writers.setdefault((at(found, ("metadata", "namespace"), ""), external.target_of(found)), []).append(found)
         self._stores = external.Stores(look, here) if self._writers else None
         certified = any(_certified(s) for s in secrets)
-        self._certificates = {(at(c, ("metadata", "namespace"), ""), _text(at(c, ("spec", "secretName")))): c
+        self._certificates = {(at(c, ("metadata", "namespace"), ""), word(at(c, ("spec", "secretName")))): c
                               for c in (look.within(CERTIFICATES, here) if certified else ())}  # fmt: skip
 
     def writer(self, secret: Obj) -> Obj | None:
@@ -72,9 +72,9 @@ def _plain(secret: Obj) -> Source:
 def _of_certificate(certificate: Obj) -> Source:
     ref = ref_of(certificate, CERTIFICATES[0])
     issuer = at(certificate, ("spec", "issuerRef"), {})
-    group = _text(issuer.get("group"))
+    group = word(issuer.get("group"))
     name = f"{issuer.get('kind') or 'Issuer'} {issuer.get('name', '')}" + (f" ({group})" if group not in ("", "cert-manager.io") else "")
-    never = _text(at(certificate, ("spec", "privateKey", "rotationPolicy"))) == "Never"
+    never = word(at(certificate, ("spec", "privateKey", "rotationPolicy"))) == "Never"
     return Source(kind="certificate", certificate=ref, issuer=printable(name),
                   notes=("privateKey.rotationPolicy Never: a renewal keeps the private key",) if never else ())  # fmt: skip
 
@@ -106,8 +106,6 @@ def owner_of(obj: Obj) -> str:
 
 def of_agent(path: str, annotations: dict[str, str]) -> Source:
     """What a Vault agent in the pod reads (developer.hashicorp.com/vault, agent injector annotations)."""
-    from irkit.credentials.reach import AGENT_NAMESPACE, AGENT_ROLE, AGENT_SERVICE
-
     mount, _, rest = path.strip("/").partition("/")
     version = "v2" if rest.startswith("data/") else ""
     role = annotations.get(AGENT_ROLE, "")
@@ -120,12 +118,9 @@ def of_provider(reference: ObjectRef, found: Obj | None) -> Source:
     """What a SecretProviderClass reads. ``found`` None: it could not be read, or is gone."""
     if found is None:
         return Source(kind="csi", notes=(f"{reference} could not be read",))
-    provider, parameters = _text(at(found, ("spec", "provider"))), at(found, ("spec", "parameters"), {})
-    server = _text(parameters.get("vaultAddress"))
-    lines = _text(parameters.get("objects"))[:65536].splitlines()
+    provider, parameters = word(at(found, ("spec", "provider"))), at(found, ("spec", "parameters"), {})
+    server = word(parameters.get("vaultAddress"))
+    lines = word(parameters.get("objects"))[:65536].splitlines()
     paths = [line.partition("secretPath:")[2].strip(" \"'") for line in lines if "secretPath:" in line]
     return Source(kind="csi", provider=provider, server=server, path=", ".join(dict.fromkeys(paths)),
                   notes=(f"role {printable(parameters['roleName'])}",) if isinstance(parameters.get("roleName"), str) else ())  # fmt: skip
-
-
-__all__ = ["PROVIDERCLASSES", "Sources", "of_agent", "of_provider", "owner_of"]

@@ -81,10 +81,18 @@ def test_the_whole_node(box: Sandbox, irkit: Irkit) -> None:
     (["node/nodee-1"], 2, "did you mean node-1"), (["node/../x"], 2, "can't be the name of a node"),
     (["nope", "-n", "todo-app"], 2, "there is no pod nope"),
     (["-l", "app=none", "-n", "todo-app"], 2, "matches"), (["-l", "=x", "-n", "todo-app"], 2, "no label selector"), ([], 2, "name one target"),
+    (["deployment/backend", "-n", "todo-app", "--node"], 2, "on 3 nodes: node-1, node-2, node-3; name one"),
     (["ingress/x", "-n", "todo-app"], 2, "no kind that can be contained"),
 ])  # fmt: skip
 def test_what_can_not_be_looked_at(irkit: Irkit, words: list[str], code: int, said: str) -> None:
     assert said in irkit.run("blast-radius", *words).ended(code).stderr
+
+
+def test_a_way_out_to_the_node_is_named(box: Sandbox, irkit: Irkit) -> None:
+    spec = {"nodeName": "node-2", "containers": [{"name": "app", "image": "x", "securityContext": {"privileged": True}}]}
+    box.store.add({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "privileged", "namespace": "todo-app"}, "spec": spec})
+    said = irkit.run("blast-radius", "privileged", "-n", "todo-app").ended(0).stdout
+    assert "  ! a privileged container: it could reach its node, and what all pods there could: irkit blast-radius node/node-2" in said
 
 
 def test_of_what_may_not_be_read_the_gaps_are_told(box: Sandbox, irkit: Irkit) -> None:
