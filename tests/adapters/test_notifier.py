@@ -21,6 +21,8 @@ from irkit.settings import Settings
 from tests.adapters.proxy import Proxy
 from tests.adapters.scripted import answer, silence
 from tests.clocks import StepClock
+from tests.components import smtp as smtp_server
+from tests.components.serving import certificate, serving
 
 PASSWORD = "pa$$ w0rd-canary"
 EVIL = "evil\r\nBcc: everybody@example.com\r\n\r\n<script>alert(1)</script>\x1b[2J\u202e"
@@ -63,6 +65,26 @@ def test_a_mail_goes_over_verified_tls_to_whom_the_role_names(mailbox, tmp_path)
     text = first.message.get_content()
     assert "Pod x is contained." in text
     assert "20261122T030000Z-backend-k7q2ab" in text
+
+
+def test_tls_from_the_first_octet(tmp_path):
+    class Implicit(smtp_server.Server):
+        """RFC 8314 §3.3."""
+
+        def get_request(self):
+            sock, address = super().get_request()
+            return tls.wrap_socket(sock, server_side=True), address
+
+    box = smtp_server.Mailbox(login=("irkit", PASSWORD))
+    with certificate() as (tls, ca), serving(Implicit(box, None)) as where:
+        box.port = int(where.rpartition(":")[2])
+        known = smtp(box, tmp_path, security="tls", **{"ca-file": str(ca)})
+        Messenger(configured(tmp_path, [LEAD], smtp=known), StepClock()).send(["security-lead"], "x", incident())
+        assert [m.user for m in box.received] == ["irkit"]
+        del known["ca-file"]
+        with pytest.raises(UndeliveredError, match="not trusted"):
+            Messenger(configured(tmp_path, [LEAD], smtp=known), StepClock()).send(["security-lead"], "x", incident())
+    assert len(box.received) == 1
 
 
 def test_hostile_names_make_no_header_and_no_control_character(mailbox, tmp_path):

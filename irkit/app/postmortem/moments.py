@@ -27,8 +27,8 @@ def entries(record: Record) -> tuple[tuple[Entry, ...], int]:
     cluster, omitted = _cluster(record)
     found = [*_reported(record), *_journal(record), *cluster]
 
-    def order(entry: Entry) -> tuple[int, int]:
-        return times.nanoseconds(entry.at) - int(skew * 1e9 if entry.lane == "cluster" else 0), found.index(entry)
+    def order(entry: Entry) -> int:  # those of one moment stay as they were written
+        return times.nanoseconds(entry.at) - int(skew * 1e9 if entry.lane == "cluster" else 0)
 
     return tuple(sorted(found, key=order)), omitted
 
