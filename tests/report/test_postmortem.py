@@ -36,7 +36,7 @@ def test_a_draft_of_a_containment(tmp_path):
         assert [sortable(e.at)[0] for e in draft.entries] == sorted(sortable(e.at)[0] for e in draft.entries)
         assert {e.lane for e in draft.entries} == {"cluster", "people", "irkit"}
         assert any(e.source.startswith("bag 1, pods/todo-app/") for e in draft.entries if e.lane == "cluster")
-        assert {a.by for a in draft.acts} == {"oncall@example.com", "script"}
+        assert {a.by for a in draft.acts} == {"oncall@example.com"}
         assert any("todo-app/allow-monitoring" in t.what for t in draft.tasks)
         assert any("registry.example/todo/backend:1.11.9 by digest" in t.what for t in draft.tasks)
         assert draft.bags[0].state == "as it was sealed"

@@ -159,11 +159,12 @@ def acts(record: Record) -> tuple[Act, ...]:
         why = reason(outcome)
         found.append(Act(at, record.by(run), " ".join(title(change).split()), word(outcome) + (f": {why}" if why and why != word(outcome) else ""),
                          tone))  # fmt: skip
+    who = record.state.incident.operator.name
     for line in record.lines:
-        if isinstance(line.body, Result | Ran | StepEnded | Sealed):
-            continue
-        if text := said(line.body):
-            found.append(Act(line.at, getattr(line.body, "by", "") or "not known", text, "on record"))
+        if isinstance(line.body, Ran):
+            who = record.by(line.body.run)
+        elif not isinstance(line.body, Result | StepEnded | Sealed) and (text := said(line.body)):
+            found.append(Act(line.at, who, text, "on record"))
     return tuple(sorted(found, key=lambda a: times.nanoseconds(a.at)))
 
 
