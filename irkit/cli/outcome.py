@@ -24,7 +24,7 @@ def tell(out: Out, result: RunResult, settings: Settings) -> None:
             out.line(f"  not got    {plural(len(evidence.missing), 'piece')}; irkit bundle show lists them with their reasons")
     for step in result.steps:
         if step.step == "notify" and step.outcome == "skipped" and "not delivered" in step.why:
-            out.line(f"  not told   {printable(step.why, 1000)}", style="yellow", hang=13)
+            out.line(f"  not told   {printable(step.why.removeprefix('not delivered to '), 1000)}", style="yellow", hang=13)
     if settings.contacts and result.outcome != "planned":
         contacts = ", ".join(f"{c.name} <{c.address}>" for c in settings.contacts)
         out.line(f"  tell       {printable(contacts, 1000)}", hang=13)
