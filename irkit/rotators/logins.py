@@ -10,7 +10,8 @@ from urllib.parse import quote, unquote
 
 from irkit.errors import IrkitError
 from irkit.model.credential import Credential
-from irkit.rotators.base import Tools
+from irkit.model.outcome import Outcome
+from irkit.rotators.base import Before, Tools, retired
 from irkit.rotators.holders import Values
 from irkit.settings.rotation import DatabaseSettings
 from irkit.text import printable
@@ -56,3 +57,9 @@ def refused(credential: Credential, login: DatabaseSettings, old: str, tools: To
     except IrkitError:
         return ""
     return printable(f"login of {login.user} at {login.host}:{login.port} with it is refused (invalid_password)", 300)
+
+
+def told(before: Before, stored: str, otherwise: str) -> Outcome:
+    """What became of the old password: dead by the proof that `renew` left. ``stored``: what became of its copies that can be read."""
+    proof = str(before.get("proof") or "")
+    return retired("dead" if proof else "untested", "; ".join(p for p in (proof or otherwise, stored) if p))

@@ -86,11 +86,9 @@ class PostgreSql:
         if "values" not in before:
             return retired("untested", "it was rotated by hand")
         what, how = open_holder(credential, tools).retire(before["values"], tools.print, str(before.get("version", "")))
-        if what != "dead":
+        if what == "alive":
             return retired(what, how)
-        if before.get("proof"):
-            return retired("dead", f"{before['proof']}; {how}")
-        return retired("untested", f"it was replaced in the database before a login with it could be tried; {how}")
+        return logins.told(before, how if what == "dead" else "", "it was replaced in the database before a login with it could be tried")
 
 
 def _unknown(credential: Credential) -> str:

@@ -117,11 +117,12 @@ class _Static(NamedTuple):
         how = ""
         if holder and before["values"]:
             what, how = holder.retire(before["values"], self.tools.print, str(before.get("version", "")))
-            if what != "dead":
+            if what == "alive":
                 return retired(what, how)
+            how = how if what == "dead" else ""
         if self.tools.print(self._now()[1]) == before["password"]:
             return retired("alive", f"static role {printable(self.login.role)} has the old password again")
-        return _told(before, how, "Vault has given the login another password; no login with the old one was tried")
+        return logins.told(before, how, "Vault has given the login another password; no login with the old one was tried")
 
     def _now(self) -> tuple[str, str]:
         """User and password. Raises EndStateError where there is no such role."""
@@ -171,7 +172,7 @@ class _Root(NamedTuple):
                        proofs[0] if proofs and all(proofs) else "")  # fmt: skip
 
     def retire(self, before: Before) -> Outcome:
-        return _told(before, "", "Vault has given the login another password; no login with the old one was tried")
+        return logins.told(before, "", "Vault has given the login another password; no login with the old one was tried")
 
     def _takes(self, found: dict[str, str]) -> bool:
         database = self.tools.ports.vaults.database(self.credential.source.database)
@@ -247,12 +248,6 @@ def _engine(credential: Credential, tools: Tools) -> _Static | _Root | _Dynamic:
     if not login.role:
         raise UsageError(f"databases.{printable(credential.source.database)} in the settings has no role")
     return kinds[login.engine](credential, login, tools)
-
-
-def _told(before: Before, how: str, otherwise: str) -> Outcome:
-    if before.get("proof"):
-        return retired("dead", "; ".join(p for p in (str(before["proof"]), how) if p))
-    return retired("untested", "; ".join(p for p in (otherwise, how) if p))
 
 
 def _holder(credential: Credential, tools: Tools) -> Holder | None:
