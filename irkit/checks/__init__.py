@@ -1,7 +1,8 @@
-"""Posture checks, one file each. `CHECKS` judge by the object alone; `GIVEN` are told something besides."""
+"""Posture checks, one file each. `CHECKS` are those of a containment, whose start must be quick; all others are imported when one is looked for."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,30 +10,22 @@ import msgspec
 
 from irkit.checks.alive import Alive
 from irkit.checks.base import CheckResult, PostureCheck
-from irkit.checks.endpoints import Endpoints
-from irkit.checks.held import Held
-from irkit.checks.http import Http
-from irkit.checks.image import AsWished
-from irkit.checks.in_git import InGit
 from irkit.checks.isolated import Isolated
-from irkit.checks.job import JobEnded
-from irkit.checks.old_image import OldImage
-from irkit.checks.pods_isolated import PodsIsolated
-from irkit.checks.ready import Ready
-from irkit.checks.rotated import Rotated
-from irkit.checks.scanned import Scanned
-from irkit.checks.signed import Signed
-from irkit.checks.steady import Steady
 from irkit.checks.stopped import Stopped
-from irkit.checks.tcp import Tcp
 from irkit.checks.untampered import Untampered
 from irkit.errors import UsageError
 from irkit.text import nearest, printable
 
-CHECKS: tuple[PostureCheck, ...] = (Isolated(), PodsIsolated(), Stopped(), Alive(), Untampered(), Held(), Ready(), Endpoints(), Rotated(), JobEnded())
-GIVEN: Mapping[str, type[Any]] = {c.name: c for c in (AsWished, OldImage, Steady, Http, Tcp, Scanned, Signed, InGit)}
+CHECKS: tuple[PostureCheck, ...] = (Isolated(), Stopped(), Alive(), Untampered())
+LATER: Mapping[str, tuple[str, str]] = {
+    "held": ("held", "Held"), "ready": ("ready", "Ready"), "image": ("image", "AsWished"), "old-image": ("old_image", "OldImage"),
+    "steady": ("steady", "Steady"), "endpoints": ("endpoints", "Endpoints"), "rotated": ("rotated", "Rotated"), "http": ("http", "Http"),
+    "tcp": ("tcp", "Tcp"), "job": ("job", "JobEnded"), "scanned": ("scanned", "Scanned"), "signed": ("signed", "Signed"),
+    "in-git": ("in_git", "InGit"),
+}  # fmt: skip
+"""By name: module and class. What a check is told besides the object are the fields of its class."""
 
-__all__ = ["CHECKS", "GIVEN", "CheckResult", "PostureCheck", "find"]
+__all__ = ["CHECKS", "LATER", "CheckResult", "PostureCheck", "find"]
 
 
 def find(name: str, given: Mapping[str, Any] = {}) -> PostureCheck:
@@ -40,8 +33,9 @@ def find(name: str, given: Mapping[str, Any] = {}) -> PostureCheck:
     found = next((c for c in CHECKS if c.name == name), None)
     if found is not None:
         return found
-    if name not in GIVEN:
-        near = nearest(name, [*(c.name for c in CHECKS), *GIVEN])
+    if name not in LATER:
+        near = nearest(name, [*(c.name for c in CHECKS), *LATER])
         raise UsageError(f"no check {printable(name)!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-    made: PostureCheck = msgspec.convert(dict(given), GIVEN[name])
+    module, kind = LATER[name]
+    made: PostureCheck = msgspec.convert(dict(given), getattr(importlib.import_module(f"irkit.checks.{module}"), kind))
     return made

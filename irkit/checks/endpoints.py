@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from irkit import workloads
 from irkit.checks.base import CheckResult
 from irkit.errors import ForbiddenError, NotFoundError
@@ -11,7 +13,7 @@ from irkit.ports import Observed
 from irkit.text import plural, printable
 
 
-class Endpoints:
+class Endpoints(msgspec.Struct, frozen=True):
     """Holds where every Service that selects the workload's pods has at least one ready endpoint (discovery.k8s.io/v1)."""
 
     name = "endpoints"

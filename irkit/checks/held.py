@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from irkit.checks.base import CheckResult
 from irkit.errors import IrkitError, NotFoundError
 from irkit.model.changes import Edit, Patch, field_value
@@ -14,7 +16,7 @@ from irkit.ports import Observed
 from irkit.text import plural, printable
 
 
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """Holds where every patch of the incident that is in force has its fields as they were written. Each change names who made it, if known.
 
     Those of the suspect itself are `untampered`'s.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from irkit.checks.base import CheckResult
 from irkit.errors import ForbiddenError
 from irkit.model.incident import Incident
@@ -10,7 +12,7 @@ from irkit.ports import Observed, exists
 from irkit.text import printable
 
 
-class JobEnded:
+class JobEnded(msgspec.Struct, frozen=True):
     """Holds where the Job is Complete. One that is over and was cleared away, or still runs, is not known."""
 
     name = "job"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from irkit import workloads
 from irkit.checks.base import CheckResult
 from irkit.errors import ForbiddenError, NotFoundError
@@ -11,7 +13,7 @@ from irkit.ports import Observed
 from irkit.workloads import rollout
 
 
-class Ready:
+class Ready(msgspec.Struct, frozen=True):
     name = "ready"
 
     def judge(self, incident: Incident, ref: ObjectRef, seen: Observed) -> CheckResult:

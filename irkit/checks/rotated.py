@@ -7,6 +7,8 @@ import binascii
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
+
 from irkit.checks.base import CheckResult
 from irkit.errors import ForbiddenError, NotFoundError
 from irkit.model.changes import Rotate
@@ -19,7 +21,7 @@ from irkit.text import plural, printable
 _SAME = ("ca.crt",)  # an authority's certificate outlives the certificates that it signed
 
 
-class Rotated:
+class Rotated(msgspec.Struct, frozen=True):
     """Holds where no key of a rotated Secret has the HMAC that the journal has of its old value. Values stay within `_old`."""
 
     name = "rotated"

@@ -19,10 +19,8 @@ DOCKER = "docker.io"
 _DIGEST = r"sha256:[0-9a-f]{64}"
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
-_NAME = re.compile(
-    rf"(?:(?P<host>{_HOST})/)?(?P<path>{_PART}(?:/{_PART})*)(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}))?(?:@(?P<digest>{_DIGEST}))?"
-)
-_PINNED = re.compile(_DIGEST + r"\Z")
+_NAME = rf"(?:(?P<host>{_HOST})/)?(?P<path>{_PART}(?:/{_PART})*)(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}))?(?:@(?P<digest>{_DIGEST}))?"
+# patterns are compiled (and kept, by re) where one is first needed: not on the way to a cut
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -49,7 +47,7 @@ def parse(text: str) -> Image:
     What stands before the first slash is a host where it has a dot, a port, or is ``localhost``; else the host is Docker
     Hub, whose own images lie below ``library`` (github.com/distribution/reference, normalize.go).
     """
-    match = _NAME.fullmatch(text) if len(text) <= 1024 else None
+    match = re.fullmatch(_NAME, text) if len(text) <= 1024 else None
     if match is None:
         raise UsageError(f"{printable(text, 120)!r} is no image: write it as registry.example/todo/backend@sha256:…")
     host, path = match["host"] or "", match["path"]
@@ -71,7 +69,7 @@ def repository(text: str) -> str:
 def digest_of(text: str) -> str:
     """The digest at the end of an image or imageID (``docker-pullable://…@sha256:…``); empty where there is none."""
     found = text.rpartition("@")[2]
-    return found if _PINNED.match(found) else ""
+    return found if re.fullmatch(_DIGEST, found) else ""
 
 
 class Vulnerability(msgspec.Struct, frozen=True):

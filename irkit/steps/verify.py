@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, cast
 
-from irkit.checks import http, tcp
 from irkit.checks.wanted import Wanted, wanted
 from irkit.errors import UsageError
 from irkit.model.arguments import Pod
@@ -58,6 +57,8 @@ class Verify:
         return iter(())
 
     def _probes(self, incident: Incident) -> Iterator[Wanted]:
+        from irkit.checks import http, tcp  # not on the way to a cut
+
         for text in self.http:
             url = http.parse(text)
             yield Wanted("http", incident.target.pod, url.url, {"url": url.url, "status": url.status})

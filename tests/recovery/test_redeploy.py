@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from irkit.app import lift as lifting
 from irkit.app.respond import resume
 from irkit.app.verify import verify
-from irkit.errors import RefusedError, UsageError
+from irkit.errors import RefusedError, UnreachableError, UsageError
 from irkit.model.changes import Patch
 from irkit.model.image import Scan, Signature, Vulnerability, digest_of
 from irkit.settings.recovery import RecoverySettings, SignatureSettings
-from tests.engine.harness import bench
+from tests.engine.harness import Witness, bench
 from tests.recovery.world import BACKEND, NEW, OLD, Way, backend, contained, image_of, put_back
 
 CRITICAL = Scan("trivy", (Vulnerability("CVE-2026-1", "critical", "openssl", "3.0.14"), Vulnerability("CVE-2026-2", "high", "zlib")))
@@ -113,6 +115,31 @@ def test_what_never_becomes_ready_says_why_and_is_stopped_again(tmp_path):
         assert "--same-image REASON" in result.next
         again = put_back(b, f"registry.example/todo/backend@sha256:{'c' * 64}", target=str(result.incident), timeout="2s")
         assert again.incident == result.incident
+
+
+def test_cut_off_between_the_image_and_the_replicas_the_same_command_finishes_it(tmp_path):
+    with contained(tmp_path) as b:
+
+        def lost(verb: str, what: object) -> None:
+            if image_of(b) == NEW:
+                raise UnreachableError("the API server does not answer")
+
+        whole = b.ports
+        b.ports = msgspec.structs.replace(whole, cluster=Witness(whole.cluster, lost, lambda *_: None))
+        cut = put_back(b)
+        assert (cut.exit_code, backend(b)["spec"]["replicas"], image_of(b)) == (7, 0, NEW)
+        b.ports = whole
+        assert resume(b.ports, cut.incident).exit_code == 0, "the containment still holds, and is not done again"
+        assert backend(b)["spec"]["replicas"] == 0
+        done = put_back(b, target=str(cut.incident))
+        assert (done.exit_code, backend(b)["spec"]["replicas"]) == (0, 3)
+
+
+def test_a_lift_after_it_leaves_the_workload_alone(tmp_path):
+    with contained(tmp_path) as b:
+        put_back(b)
+        assert lifting.lift(b.ports, None, "delete").exit_code == 0
+        assert (backend(b)["spec"]["replicas"], image_of(b)) == (3, NEW)
 
 
 def test_verify_after_it_judges_what_runs_and_not_that_it_is_stopped(tmp_path):

@@ -267,16 +267,20 @@ def test_a_probe_through_a_job_is_judged_by_its_end_and_lifted_by_nobody(tmp_pat
     with bench(tmp_path) as b:
 
         def finish() -> None:
-            for _ in range(400):
+            while not over.wait(0.05):
                 for pod in b.ports.cluster.list(PODS, "todo-app"):
                     if pod["metadata"]["name"].startswith("irkit-probe-") and pod["status"].get("phase") == "Running":
                         with suppress(IrkitError):
                             b.ports.cluster.patch(ref_of(pod, PODS), {"status": {"phase": phase}}, subresource="status")
-                b.ports.clock.sleep(0.05)
 
-        threading.Thread(target=finish, daemon=True).start()
+        over, kubelet = threading.Event(), threading.Thread(target=finish)
+        kubelet.start()
         path = probing(tmp_path, ", job: probe@sha256:" + "0" * 64 + ", job-command: [check, --all]")
-        result = respond(b.ports, b.request(playbook=path, phase=""))
+        try:
+            result = respond(b.ports, b.request(playbook=path, phase=""))
+        finally:
+            over.set()
+            kubelet.join()
         assert {c["check"]: c["holds"] for c in result.checks}["job"] is holds, result
         (job,) = [j for j in b.ports.cluster.list(JOBS, "todo-app") if j["metadata"]["name"].startswith("irkit-probe-")]
         assert job["spec"]["template"]["spec"]["containers"][0]["command"] == ["check", "--all"]
