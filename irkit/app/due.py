@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 
 from irkit import credentials
+from irkit.app import ages
 from irkit.app.respond import pool_of
+from irkit.credentials.radius import Radius
 from irkit.engine.observe import Snapshot
 from irkit.engine.result import API_VERSION
 from irkit.model.credential import Finding
@@ -15,7 +17,7 @@ from irkit.ports import Ports
 
 
 class Due(msgspec.Struct, kw_only=True, rename="camel"):
-    """``due``: what should be rotated now; ``credentials``: all that were looked at. Ages in days; null: not known."""
+    """``due``: what should be rotated now; ``credentials``: all that were looked at, with what is ``missing``. Ages in days; null: not known."""
 
     api_version: str = API_VERSION
     kind: str = "RotationDue"
@@ -23,6 +25,7 @@ class Due(msgspec.Struct, kw_only=True, rename="camel"):
     cluster: dict[str, str] = {}
     due: list[dict[str, Any]] = []
     credentials: list[dict[str, Any]] = []
+    missing: list[dict[str, str]] = []
     exit_code: int = 0
     next: str = ""
 
@@ -32,12 +35,14 @@ def due(ports: Ports, namespace: str) -> Due:
     where = ports.connection.identify()
     namespace = namespace or ports.connection.namespace
     with pool_of(ports) as pool:
-        found = credentials.of_namespace(namespace, Snapshot(ports.cluster, pool), ports.settings, ports.clock.now())
+        looked = credentials.of_namespace(namespace, Snapshot(ports.cluster, pool), ports.settings, ports.clock.now())
+        found = ages.by_vault(Radius(looked, ()), ports, pool)
     policy = ports.settings.rotation
-    listed = [(_line(f), credentials.due(f, policy)) for f in found]
+    listed = [(_line(f), credentials.due(f, policy)) for f in found.findings]
     old = [line for line, is_due in listed if is_due]
     cluster = {"context": where.context, "server": where.server, "uid": where.uid}
-    return Due(namespace=namespace, cluster=cluster, due=old, credentials=[line for line, _ in listed], exit_code=5 if old else 0,
+    missing = [{"what": u.what, "why": u.why} for u in found.unknown]
+    return Due(missing=missing, namespace=namespace, cluster=cluster, due=old, credentials=[line for line, _ in listed], exit_code=5 if old else 0,
                next=f"irkit respond scheduled-rotation -n {namespace}" if old else "")  # fmt: skip
 
 

@@ -171,7 +171,5 @@ def _objects(pods: Sequence[ObjectRef], incident: Incident, seen: Observed) -> l
             obj = seen.cluster.get(workload)
         except NotFoundError:
             return found
-        template = at(obj, credentials.TEMPLATES.get(workload.resource, ("spec", "template")), {})
-        name = {"name": workload.name, "namespace": workload.namespace, **(template.get("metadata") or {})}
-        found.append({"apiVersion": "v1", "kind": "Pod", "metadata": {**name, "namespace": workload.namespace}, "spec": template.get("spec") or {}})
+        found.append(credentials.template(workload, obj))
     return found
