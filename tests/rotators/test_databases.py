@@ -335,3 +335,32 @@ def test_the_password_in_a_value(value: str, found: str | None) -> None:
         assert logins.passwords({"k": changed}, "app") == {"k": "n/e:w@"}
         assert changed.decode().endswith(value[-1])
     assert logins.passwords({"k": b"\xff\xfe"}, "app") == {}
+
+
+def test_the_rehearsal_clusters_vault_does_the_same(rehearsal: World) -> None:
+    """Without a server to log in at, nothing is said to be dead."""
+    vault, login = rehearsal.vault, rehearsal.vault.fresh("login")
+    vault.create_login(login, "x")
+    vault.create_login(admin := vault.fresh("admin"), "adminpw")
+    mount = vault.mount("database")
+    config = {
+        "plugin_name": "postgresql-database-plugin",
+        "allowed_roles": ["*"],
+        "username": admin,
+        "password": "adminpw",
+        "connection_url": "host=db",
+    }
+    vault.ok("POST", f"{mount}/config/pg", config)
+    vault.ok("POST", f"{mount}/static-roles/app", {"db_name": "pg", "username": login, "rotation_period": "86400"})
+    old = vault.ok("GET", f"{mount}/static-creds/app")["password"]
+    rehearsal.set(databases={"main": DatabaseSettings(engine="vault-static", mount=mount, role="app")})
+    rehearsal.put("prod/db", PASSWORD=old, other="sibling")
+    rehearsal.external("db", "database", {"PASSWORD": "PASSWORD"}, path="prod/db")
+    rehearsal.patch(EXTERNALSECRETS, "db", {"metadata": {"annotations": {DATABASE_ANNOTATION: "main"}}})
+    _, renewed, retired = stages(rehearsal, rehearsal.credential("db"))
+    assert isinstance(renewed, Done)
+    new = rehearsal.values("db")["PASSWORD"]
+    assert rehearsal.entry("prod/db") == {"PASSWORD": new, "other": "sibling"}
+    assert (vault.login(login, new), vault.login(login, old)) == (True, False)
+    assert retired.data["oldValue"] == "untested"
+    assert "version 1 of Vault entry" in retired.data["how"]
