@@ -17,6 +17,9 @@ class Step(Protocol):
 
     A field's type says what a playbook may write there (model/arguments.py): ``Pod``, ``Pods``, ``Workload``, ``str``,
     ``int``, ``bool``, ``tuple[str, ...]``, ``Literal[...]``; its default makes it optional.
+
+    Two more may be there. ``fallback(incident, seen) -> (changes, next)`` is what is left to do, asked about first, and to
+    say where the end state was not reached (5). ``reads`` are rights that only what comes after the step needs.
     """
 
     kind: ClassVar[str]
