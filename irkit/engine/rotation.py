@@ -129,6 +129,8 @@ class Rotations(msgspec.Struct, frozen=True):
         return [(c, self._one(c, b, tools, users)) for c, b in items]
 
     def _one(self, change: Rotate, before: Before | IrkitError, tools: Tools, users: _Users) -> Outcome:
+        if isinstance(before, Declined):  # left to a human; no before-image was kept, so the next run looks again
+            return Skipped(before.message)
         if isinstance(before, IrkitError):
             return _failed(before)
         rotator = rotators.find(change.rotator)

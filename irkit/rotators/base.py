@@ -90,7 +90,8 @@ class Rotator(Protocol):
         """What people should know before they say yes: sessions that end, who would undo it."""
 
     def before(self, credential: Credential, tools: Tools) -> Before:
-        """The before-image. Raises RefusedError where the store and the cluster disagree, IrkitError where it can't be read."""
+        """The before-image. Raises RefusedError where the store and the cluster disagree, Declined where it is left to a human for now,
+        IrkitError where it can't be read."""
 
     def renew(self, credential: Credential, before: Before, tools: Tools) -> Outcome: ...
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from irkit.errors import EndStateError, IrkitError, RefusedError, UnreachableError
+from irkit.errors import Declined, EndStateError, IrkitError, RefusedError, UnreachableError
 from irkit.model.credential import Credential
 from irkit.model.kube import SECRETS, Permission, permission
 from irkit.model.outcome import Outcome, Skipped
@@ -48,7 +48,7 @@ class PostgreSql:
     def before(self, credential: Credential, tools: Tools) -> Before:
         login = logins.settings_of(credential, tools.ports.settings.databases)
         if login is None:
-            return {"unknown": _unknown(credential)}
+            raise Declined(_unknown(credential))
         kept = open_holder(credential, tools).read()
         delivery.check(credential, kept, tools)
         database = tools.ports.vaults.database(credential.source.database)
@@ -65,8 +65,8 @@ class PostgreSql:
 
     def renew(self, credential: Credential, before: Before, tools: Tools) -> Outcome:
         login = logins.settings_of(credential, tools.ports.settings.databases)
-        if login is None or "values" not in before:
-            return Skipped(str(before.get("unknown", _unknown(credential))))
+        if login is None:
+            return Skipped(_unknown(credential))
         holder, database = open_holder(credential, tools), tools.ports.vaults.database(credential.source.database)
         kept, proof = holder.read(), ""
         old = {k: kept.values[k] for k, p in before["values"].items() if k in kept.values and tools.print(kept.values[k]) == p}
@@ -83,8 +83,6 @@ class PostgreSql:
         return rotated("; ".join([f"{printable(login.user)} has a new password, kept in {holder.where}", *(n for n in notes if n)]), proof)
 
     def retire(self, credential: Credential, before: Before, tools: Tools) -> Outcome:
-        if "values" not in before:
-            return retired("untested", "it was rotated by hand")
         what, how = open_holder(credential, tools).retire(before["values"], tools.print, str(before.get("version", "")))
         if what == "alive":
             return retired(what, how)
