@@ -24,7 +24,7 @@ from irkit.rotators.base import Tools
 from irkit.rotators.holders import Kept, Printer, Prints, Values, taken
 from irkit.text import printable
 
-_TRIES = 3  # tries, where somebody writes to other fields at the same time
+_TRIES = 10  # when others write to the Secret at the same time, as for its keys of another class
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,10 @@ class KubeSecret:
 
     def _patch(self, ref: ObjectRef, current: Obj, values: Values) -> None:
         pins = {"uid": ref.uid, "resourceVersion": at(current, ("metadata", "resourceVersion"))}
-        self.tools.ports.cluster.patch(ref, {"metadata": pins, "data": encoded(values)})
+        try:
+            self.tools.ports.cluster.patch(ref, {"metadata": pins, "data": encoded(values)})
+        except NotFoundError:
+            raise EndStateError(f"{ref} is gone, or another one has its name; nothing was written to it", next="irkit blast-radius") from None
 
 
 def decoded(secret: Obj) -> dict[str, bytes]:
