@@ -140,8 +140,7 @@ class Vault:
         """One request with its retries; ``safe``: it may be sent again where it perhaps was received."""
         if any(part in ("", ".", "..") for part in path.removesuffix("/").split("/")):
             raise InvalidError(f"{printable(path)!r} is no path in a Vault", status=400)
-        if self._failed and not self._answered:  # it never answered: five hundred credentials don't wait for it in turn
-            raise UnreachableError(self._failed.message, next=self._failed.next)
+        self._not_in_vain()
         try:
             self._logged_in()
             used = self._token.value
@@ -191,8 +190,18 @@ class Vault:
     def _logged_in(self) -> None:
         if not self._token.value:
             with self._lock:
+                self._not_in_vain()
                 if not self._token.value:
-                    self._log_in()
+                    try:
+                        self._log_in()
+                    except UnreachableError as error:
+                        self._failed = error
+                        raise
+
+    def _not_in_vain(self) -> None:
+        """Raise what was raised before where it has never answered: five hundred credentials don't wait for it in turn."""
+        if self._failed and not self._answered:
+            raise UnreachableError(self._failed.message, next=self._failed.next)
 
     def _log_in(self) -> None:
         """By hvac. Raises ForbiddenError where the server does not let us in, UsageError where the settings lack what it takes."""

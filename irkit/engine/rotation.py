@@ -54,7 +54,8 @@ def trial(ports: Ports, incident: Incident, plan: Plan, pool: ThreadPoolExecutor
     found = list(pool.map(lambda c: _before(c, tools), changes))
     if refused := next((e for e in found if isinstance(e, RefusedError)), None):
         raise refused
-    return [f"{c.credential.name} can't be rotated now: {e.message}" for c, e in zip(changes, found, strict=True) if isinstance(e, IrkitError)]
+    return [f"{c.credential.name} can't be rotated now: {e.message}" for c, e in zip(changes, found, strict=True)
+            if isinstance(e, IrkitError) and not isinstance(e, Declined)]  # fmt: skip
 
 
 def _before(change: Rotate, tools: Tools) -> Before | IrkitError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from irkit.errors import Declined, EndStateError, IrkitError, RefusedError, UnreachableError
+from irkit.errors import Declined, EndStateError, IrkitError, UnreachableError
 from irkit.model.credential import Credential
 from irkit.model.kube import SECRETS, Permission, permission
 from irkit.model.outcome import Outcome, Skipped
@@ -56,7 +56,7 @@ class PostgreSql:
         if not found and _accepted(kept.pending, login, database):  # an earlier incident's run was killed half-way
             found = {k: p for k, p in logins.passwords(kept.values, login.user).items() if k in kept.pending}
         if not found:
-            raise RefusedError(
+            raise EndStateError(
                 f"database {printable(credential.source.database)} takes nothing that {credential.ref} holds as password of {printable(login.user)}:"
                 " this is not the database that it is for, or the password was changed there; nothing was written",
                 next=f"check databases.{printable(credential.source.database)} in the settings")  # fmt: skip

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from irkit.credentials import Consumers
-from irkit.errors import ConflictError, EndStateError, ForbiddenError, NotFoundError, RefusedError
+from irkit.errors import ConflictError, EndStateError, ForbiddenError, NotFoundError
 from irkit.model.credential import Credential
 from irkit.model.kube import SECRETS, SERVICEACCOUNTS, Obj, ObjectRef, Permission, Resource, annotations_of, at, permission
 from irkit.model.outcome import Outcome
@@ -60,7 +60,9 @@ class ServiceAccount:
     def before(self, credential: Credential, tools: Tools) -> Before:
         cluster, ref = tools.ports.cluster, credential.ref
         if tools.ports.connection.whoami().name == f"system:serviceaccount:{ref.namespace}:{ref.name}":
-            raise RefusedError(f"irkit itself runs as {ref}: it would end its own token half-way", next="run this as somebody else")
+            raise EndStateError(
+                f"irkit itself runs as {ref}: it would end its own token half-way; nothing was written", next="run this as somebody else"
+            )
         found = exists(cluster, ref)
         if found is None:
             raise EndStateError(f"{ref} is gone, or another one has its name; nothing was written", next="irkit blast-radius")

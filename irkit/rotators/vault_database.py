@@ -159,7 +159,7 @@ class _Root(NamedTuple):
                                next="check VAULT_ADDR, and mount and role under databases in the settings") from None  # fmt: skip
         found = logins.passwords(_delivered(self.credential, self.tools), self.login.user)
         if self.login.host and found and not self._takes(found):
-            raise RefusedError(f"the database takes nothing that {ref} holds as password of {printable(self.login.user)}: it is for another one",
+            raise EndStateError(f"the database takes nothing that {ref} holds as password of {printable(self.login.user)}: it is for another one",
                                next="check databases in the settings")  # fmt: skip
         return {"values": prints({k: p.encode() for k, p in found.items()}, self.tools)}
 

@@ -201,6 +201,25 @@ def test_a_server_that_never_answers_is_asked_once(scripted: Callable[..., tuple
     assert len(server.requests) < 10
 
 
+def test_nobody_waits_in_turn_for_a_login_that_never_comes(scripted: Callable[..., tuple[SecretStore, Scripted]], tmp_path: Path) -> None:
+    over = threading.Event()
+    _, server = scripted(silence(over))
+    (tmp_path / "id").write_text("secret-id")
+    auth = VaultAuth(method="approle", role_id="r", secret_id_file=tmp_path / "id")
+    store = connect(VaultSettings(address=server.url, auth=auth), 0.5, 4)
+
+    def one(number: int) -> str:
+        with pytest.raises(UnreachableError, match="did not answer") as error:
+            store.read(f"a/{number}")
+        return error.value.message
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(one, range(100)))
+    assert time.monotonic() - began < 3
+    over.set()
+
+
 def test_a_redirect_gets_no_token(scripted: Callable[..., tuple[SecretStore, Scripted]]) -> None:
     elsewhere, other = scripted(answer())
     store, _ = scripted(answer(307, None, {"Location": f"{other.url}/v1/a"}))

@@ -190,7 +190,7 @@ def test_somebody_who_writes_over_a_learnt_password_is_not_locked_out(world: Wor
 
 def test_the_wrong_database_is_refused_before_any_write(world: World) -> None:
     credential = plain(world, PASSWORD="of-another-database-0123", USER=user(world))
-    with pytest.raises(RefusedError, match=r"takes nothing that .* holds") as refused:
+    with pytest.raises(EndStateError, match=r"takes nothing that .* holds") as refused:
         choose(credential, world.seen()).before(credential, world.tools())
     assert "of-another" not in refused.value.message
 
