@@ -26,7 +26,7 @@ def bind(ports: Ports, playbook: Playbook, phase: str, wanted: binder.Wanted, na
         missing = [p for p in needed if not ports.cluster.can(p)]
         if not missing:
             raise
-        raise preflight.forbidden(missing, ports.connection.whoami().name, playbook.name, namespace) from error
+        raise preflight.forbidden(missing, ports.connection.whoami().name, playbook.name, namespace, phase) from error
     return _as_before(target, ports, cluster)
 
 

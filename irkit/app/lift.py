@@ -29,6 +29,7 @@ from irkit.engine.session import Session
 from irkit.engine.state import State
 from irkit.errors import Declined, IrkitError, NotFoundError, UsageError
 from irkit.model.changes import ABSENT, Await, Capture, Change, Create, Delete, Edit, Patch, field_value, present
+from irkit.model.evidence import OF_LIFT
 from irkit.model.incident import Incident
 from irkit.model.kube import NETWORKPOLICIES, PODS, ObjectRef, annotations_of, at, labels_of, ref_of, selects
 from irkit.model.outcome import Done, Failed, Outcome
@@ -42,7 +43,6 @@ Choice = Literal["keep", "return", "delete"]
 # The controller's own word on which surplus pod to delete first (KEP-2255): without it, of pods of about one age it is chance.
 _COST = ("metadata", "annotations", "controller.kubernetes.io/pod-deletion-cost")
 _DEAR = present("2147483647")
-_TAKE = ("state", "logs", "events", "specs")
 
 
 def lift(ports: Ports, identifier: str | None, choice: Choice, *, dry_run: bool = False) -> RunResult:
@@ -69,7 +69,7 @@ def _try(ports: Ports, plan: Plan, incident: Incident, seen: Observed, pool: Thr
     """What a dry run says: each change, once the server was asked whether it would take it. Raises ForbiddenError."""
     checked = preflight.run(plan, incident, ports.cluster, seen.cluster, pool, evidence=True)
     if checked.missing:
-        raise preflight.forbidden(checked.missing, incident.operator.name, incident.playbook, incident.target.namespace)
+        raise preflight.forbidden(checked.missing, incident.operator.name, incident.playbook, incident.target.namespace, incident.phase)
     for change, error in checked.denied:
         raise preflight.denial(change, error)
 
@@ -82,7 +82,7 @@ def _lift(ports: Ports, session: Session, executor: Executor, choice: Choice) ->
     _say(ports, conflicts)
     missing = [p for c in step.changes for p in c.permissions if p.verb not in ("get", "list") and not seen.cluster.can(p)]
     if missing:
-        raise preflight.forbidden(missing, session.who.name, incident.playbook, incident.target.namespace)
+        raise preflight.forbidden(missing, session.who.name, incident.playbook, incident.target.namespace, incident.phase)
     if step.writes and not ports.approver.confirm(for_lift(incident, step)):
         raise Declined("nothing was changed", next=f"irkit lift {incident.id} --pod {choice}")
     executor.approvals.record([step], yes=True)
@@ -193,7 +193,7 @@ def _changes(state: State, incident: Incident, seen: Observed, choice: Choice, c
         yield from _returned(cut, state, incident, seen, conflicts)
     if choice == "delete" and alive:
         if pod.uid not in state.captured:
-            yield Capture(pod=pod, take=_TAKE, suspect=True)
+            yield Capture(pod=pod, take=OF_LIFT, suspect=True)
         yield Delete(ref=pod, why="its evidence is sealed", pods=(pod,))
         yield Await(condition="gone", ref=pod)  # it may take its grace period to end, and the policy holds until then
     for create, outcome in creates:
@@ -208,7 +208,7 @@ def _many(
     if choice == "return":
         yield from lift_pods.returned(cut, seen, lambda p: _restored(p, seen.cluster, conflicts), conflicts, staying)
     else:
-        yield from lift_pods.deleted(cut, seen, state.captured, _TAKE)
+        yield from lift_pods.deleted(cut, seen, state.captured, OF_LIFT)
     for create, outcome in creates:
         if create.ref.namespace not in staying:
             yield from _removed(create, outcome, seen.cluster)
@@ -247,7 +247,7 @@ def _returned(patches: list[Patch], state: State, incident: Incident, seen: Obse
     siblings = _siblings(incident, seen.cluster) if inverses else []
     for sibling in siblings:
         if sibling.uid not in seen.captured:
-            yield Capture(pod=sibling, take=_TAKE)
+            yield Capture(pod=sibling, take=OF_LIFT)
     for inverse in inverses:
         yield msgspec.structs.replace(inverse, edits=(*inverse.edits, *dear), pods=tuple(siblings))
     if dear or _left_dear(state, incident, seen):

@@ -192,7 +192,7 @@ def _prepare(
         checked = preflight.run(plan, incident, ports.cluster, seen.cluster, pool, evidence=ports.approver.interactive or request.dry_run)
         notes = [note for step in plan.steps for note in step.notes]
         if checked.missing:
-            raise preflight.forbidden(checked.missing, incident.operator.name, playbook.name, incident.target.namespace)
+            raise preflight.forbidden(checked.missing, incident.operator.name, playbook.name, incident.target.namespace, incident.phase)
         if checked.gaps:
             notes.append(preflight.evidence_warning(checked.gaps))
         if not checked.denied:
@@ -222,7 +222,7 @@ def _joined(ports: Ports, request: Request, incident: Incident, state: State, sn
     plan = planner.plan_all(steps, incident, seen, waived=bool(request.without_evidence or state.waiver))
     checked = preflight.run(plan, incident, ports.cluster, snapshot, pool, evidence=True)
     if checked.missing:
-        raise preflight.forbidden(checked.missing, ports.connection.whoami().name, incident.playbook, incident.target.namespace)
+        raise preflight.forbidden(checked.missing, ports.connection.whoami().name, incident.playbook, incident.target.namespace, incident.phase)
     for change, error in checked.denied:
         raise preflight.denial(change, error)
     left = _waiting(planner.left_out(playbook.of(request.phase), incident))
@@ -305,7 +305,7 @@ def _go_on(
         plan = planner.plan_all(steps, incident, seen, waived=bool(without_evidence or state.waiver))
         missing = preflight.run(plan, incident, ports.cluster, seen.cluster, pool, evidence=False).missing
         if missing:
-            raise preflight.forbidden(missing, who.name, playbook.name, incident.target.namespace)
+            raise preflight.forbidden(missing, who.name, playbook.name, incident.target.namespace, incident.phase)
         ports.listen(Planned(header(incident, seen, [*(n for s in plan.steps for n in s.notes), *_waiting(left)]), plan, False))
         _approve_rest(executor.approvals, plan, steps, incident)
         if (incident.phase, incident.parameters) != (was.phase, was.parameters):

@@ -18,6 +18,7 @@ from irkit.text import nearest, printable
 
 CHECKS: tuple[PostureCheck, ...] = (Isolated(), Stopped(), Alive(), Untampered())
 LATER: Mapping[str, tuple[str, str]] = {
+    "pods-isolated": ("pods_isolated", "PodsIsolated"),
     "held": ("held", "Held"), "ready": ("ready", "Ready"), "image": ("image", "AsWished"), "old-image": ("old_image", "OldImage"),
     "steady": ("steady", "Steady"), "endpoints": ("endpoints", "Endpoints"), "rotated": ("rotated", "Rotated"), "http": ("http", "Http"),
     "tcp": ("tcp", "Tcp"), "job": ("job", "JobEnded"), "scanned": ("scanned", "Scanned"), "signed": ("signed", "Signed"),

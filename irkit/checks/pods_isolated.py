@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from irkit.checks.base import CheckResult
 from irkit.errors import ForbiddenError
 from irkit.model.incident import INCIDENT_LABEL, Incident
@@ -13,7 +15,7 @@ from irkit.ports import Observed
 from irkit.text import plural
 
 
-class PodsIsolated:
+class PodsIsolated(msgspec.Struct, frozen=True):
     """Holds where no policy lets anything through to a pod that carries this incident's label."""
 
     name = "pods-isolated"

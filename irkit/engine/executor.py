@@ -61,7 +61,9 @@ class Executor(msgspec.Struct):
         """A new look at the cluster."""
         snapshot = Snapshot(self.ports.cluster, self.pool)
         namespace = self.incident.target.namespace
-        snapshot.warm([lambda c: c.list(PODS, namespace), lambda c: c.list(NETWORKPOLICIES, namespace)])
+        snapshot.warm([lambda c: c.list(PODS, namespace)])
+        if self.incident.target.is_pod:
+            snapshot.warm([lambda c: c.list(NETWORKPOLICIES, namespace)])
         return self.observed(snapshot)
 
     def observed(self, cluster: ClusterReader) -> Observed:
@@ -263,7 +265,8 @@ class Executor(msgspec.Struct):
         if created is not None:
             snapshot.adopt(created, NETWORKPOLICIES)
         pod = self.incident.target.pod
-        snapshot.warm([lambda c: c.get(pod), lambda c: c.list(NETWORKPOLICIES, pod.namespace)])
+        if self.incident.target.is_pod:
+            snapshot.warm([lambda c: c.get(pod), lambda c: c.list(NETWORKPOLICIES, pod.namespace)])
         return msgspec.structs.replace(seen, cluster=snapshot)
 
     def _list_again(self, ref: ObjectRef) -> None:

@@ -76,10 +76,12 @@ def _trial(change: Change, cluster: Cluster, seen: ClusterReader) -> tuple[Chang
     return change, None
 
 
-def forbidden(missing: Sequence[Permission], who: str, playbook: str, namespace: str) -> ForbiddenError:
+def forbidden(missing: Sequence[Permission], who: str, playbook: str, namespace: str, phase: str = "") -> ForbiddenError:
+    only = f" --phase {printable(phase)}" if phase else ""
     rights = "; ".join(str(p) for p in missing)
+    where = f" -n {printable(namespace)}" if namespace else ""
     return ForbiddenError(f"you may not {rights} (as {printable(who)}). Nothing was changed.",
-                          next=f"irkit playbook rbac {playbook} -n {namespace}   prints the role that would do")  # fmt: skip
+                          next=f"irkit playbook rbac {playbook}{where}{only}   prints the role that would do")  # fmt: skip
 
 
 def labels_to_keep(patch: Patch, cluster: Cluster) -> tuple[str, ...] | None:

@@ -6,93 +6,113 @@ would be written is noted. What the evidence reads comes from its collectors.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
-from datetime import UTC, datetime
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from irkit import checks, collectors, workloads
-from irkit.engine import binder, bindings, planner
-from irkit.errors import IrkitError, NotFoundError
-from irkit.model.changes import Capture, Create, Delete, Patch
-from irkit.model.incident import ClusterIdentity, Incident, Operator
-from irkit.model.kube import NAMESPACES, PODS, Obj, ObjectRef, Permission, Resource, permission
+from irkit.credentials.look import CERTIFICATES, CM_GROUP, EXTERNALSECRETS
+from irkit.engine import binder, bindings, planner, subjects
+from irkit.engine.sample import EPOCH, NAME, NODE, POD, SECRETS_OF, Notes, world
+from irkit.errors import IrkitError
+from irkit.model.changes import Capture, Change, Create, Delete, Patch
+from irkit.model.evidence import OF_LIFT
+from irkit.model.incident import ClusterIdentity, Incident, Operator, Target
+from irkit.model.kube import NAMESPACES, NODES, PODS, SECRETS, SERVICEACCOUNTS, Obj, Permission, Resource, permission
 from irkit.model.playbook import Playbook
-from irkit.ports import Observed, WatchEvent
+from irkit.ports import Observed
 from irkit.settings import Settings
+from irkit.steps.rotate import Rotate
 
-_LABELS = {"app": "sample"}
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-class _Notes:
-    """A ClusterReader over a world of a few objects, which notes what was asked of it."""
-
-    def __init__(self, world: Iterable[tuple[Resource, Obj]]) -> None:
-        self._world = list(world)
-        self.asked: set[Permission] = set()
-
-    def get(self, ref: ObjectRef, *, subresource: str = "") -> Obj:
-        self.asked.add(permission("get", ref.resource, ref.namespace, subresource=subresource, name="" if ref.resource.namespaced else ref.name))
-        found = next((o for r, o in self._world if r == ref.resource and o["metadata"]["name"] == ref.name), None)
-        if found is None:
-            raise NotFoundError(f"{ref} not found", status=404)
-        return found
-
-    def list(self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = "") -> Sequence[Obj]:
-        self.asked.add(permission("list", resource, namespace or ""))
-        return [o for r, o in self._world if r == resource]
-
-    def watch(
-        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = "", timeout: float = 60.0
-    ) -> Iterator[WatchEvent]:
-        self.asked.add(permission("watch", resource, namespace or ""))
-        return iter(())
-
-    def logs(self, pod: ObjectRef, container: str, *, previous: bool = False) -> AbstractContextManager[Iterator[bytes]]:
-        raise NotFoundError(f"{pod} {container} {previous}: no logs in a sample", status=404)
-
-    def proxy(self, ref: ObjectRef, path: str) -> bytes:
-        raise NotFoundError(f"{ref} {path}: no proxy in a sample", status=404)
-
-    def can(self, permission: Permission) -> bool:
-        return True
+_ISSUERS = (Resource(CM_GROUP, "v1", "issuers", "Issuer"), Resource(CM_GROUP, "v1", "clusterissuers", "ClusterIssuer", False))
+_REVIEWS = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", False)
 
 
 def least(playbook: Playbook, phase: str, namespace: str) -> tuple[Permission, ...]:
-    """All permissions that a run of it may need in ``namespace``, whatever owns the pod; lifting included."""
+    """All permissions that a run of it may need in ``namespace``, whatever owns the pod; lifting included.
+
+    A playbook about a node acts in all namespaces: its rights are cluster-wide.
+    """
     found: set[Permission] = {permission("get", NAMESPACES, name=n) for n in (namespace, "kube-system")}
+    about = playbook.target.type if playbook.target else "pod"
     for kind in workloads.KINDS:
-        found |= _of_kind(playbook, phase, namespace, kind.resource) | _of_gone(namespace, kind.resource)
+        found |= _of_kind(playbook, phase, namespace, kind.resource)
+        if about in ("pod", "workload"):
+            found |= _of_gone(namespace, kind.resource)
+    if about == "node":
+        found = {msgspec.structs.replace(p, namespace="") for p in found if p.name != namespace}
+        found = {msgspec.structs.replace(p, name="") if p.resource == NODES.plural else p for p in found}
     return tuple(sorted(found, key=lambda p: (p.namespace == "", p.group, p.resource, p.subresource, p.verb, p.name)))
 
 
-def _of_kind(playbook: Playbook, phase: str, namespace: str, resource: Resource) -> set[Permission]:
-    reader = _Notes(_world(resource, namespace))
-    for ask in binder.asks(namespace):
+def _targets(playbook: Playbook, namespace: str, reader: Notes) -> Iterator[Target]:
+    """Samples of what the playbook is about; the reads that binding them takes are noted."""
+    about = playbook.target.type if playbook.target else "pod"
+    resource = subjects.RESOURCES.get(about, PODS)
+    for ask in binder.asks(namespace, resource):
         with suppress(IrkitError):
             ask(reader)
-    incident = _incident(binder.bind(binder.parse("sample-0"), namespace, reader), playbook, phase)
-    seen = Observed(cluster=reader, now=_EPOCH, settings=Settings())
-    steps = planner.bind_steps(playbook.of(phase), playbook.target, incident)
+    names = {"namespace": (namespace,), "node": (NODE,), "secret": SECRETS_OF, "serviceaccount": (NAME,)}.get(about, (POD,))
+    for name in names:
+        yield binder.bind(binder.Wanted(resource, name), namespace, reader)
+
+
+def _of_kind(playbook: Playbook, phase: str, namespace: str, resource: Resource) -> set[Permission]:
+    reader = Notes(world(resource, namespace))
+    found: set[Permission] = set()
+    for target in _targets(playbook, namespace, reader):
+        found |= _of_target(_incident(target, playbook, phase), playbook, namespace, reader)
+    return found | reader.asked
+
+
+def _of_target(incident: Incident, playbook: Playbook, namespace: str, reader: Notes) -> set[Permission]:
+    seen = Observed(cluster=reader, now=EPOCH, settings=Settings())
+    steps = [_at_any_age(s) for s in planner.bind_steps(playbook.of(incident.phase), playbook.target, incident)]
     changes = [c for s in steps for c in planner.plan_step(s, incident, seen).changes]
     reader.asked |= {p for s in steps for p in getattr(s.step, "reads", ())}
-    for check in checks.CHECKS:
-        check.judge(incident, incident.target.pod, seen)
+    if incident.target.is_pod:
+        for check in checks.CHECKS:
+            check.judge(incident, incident.target.pod, seen)
+    take = {t for c in changes if isinstance(c, Capture) for t in c.take}
+    if any(isinstance(c, Patch) and c.action == "relabel" for c in changes):
+        take |= set(OF_LIFT)  # `lift --pod delete` collects what is not yet
+    rotating = set(_rotating(namespace)) if any(s.step.kind == "rotate" for s in steps) else set()
+    return _written(changes) | rotating | set(collectors.permissions(sorted(take), namespace))
+
+
+def _at_any_age(step: planner.BoundStep) -> planner.BoundStep:
+    """The same step as if everything were due."""
+    return msgspec.structs.replace(step, step=dataclasses.replace(step.step, due=False)) if isinstance(step.step, Rotate) else step
+
+
+def _written(changes: Sequence[Change]) -> set[Permission]:
+    """What the changes need, and undoing them."""
     needed = {p for c in changes for p in c.permissions}
     needed |= {p for c in changes if isinstance(c, Create) for p in c.inverse("uid").permissions}
-    needed |= {p for c in changes if isinstance(c, Patch) for p in c.inverse.permissions}
+    needed |= {p for c in changes if isinstance(c, Patch) and not c.forward for p in c.inverse.permissions}
     kept = [c.ref for c in changes if isinstance(c, Patch) and c.action == "relabel"]  # which `lift --pod delete` deletes
-    needed |= {p for ref in kept for p in Delete(ref=ref, why="its evidence is sealed").permissions}
-    take = sorted({t for c in changes if isinstance(c, Capture) for t in c.take})
-    return needed | reader.asked | set(collectors.permissions(take, namespace))
+    return needed | {p for ref in kept for p in Delete(ref=ref, why="its evidence is sealed").permissions}
+
+
+def _rotating(namespace: str) -> Iterator[Permission]:
+    """What rotators read while they work, and with which they prove that an old token is dead."""
+    yield permission("get", SECRETS, namespace)
+    yield from (permission(verb, EXTERNALSECRETS[0], namespace) for verb in ("get", "list", "watch"))
+    yield from (permission(verb, CERTIFICATES[0], namespace) for verb in ("get", "list"))
+    yield from (permission(verb, issuer, namespace) for issuer in _ISSUERS for verb in ("get", "list"))
+    yield permission("get", SERVICEACCOUNTS, namespace)
+    yield permission("create", SERVICEACCOUNTS, namespace, subresource="token")
+    yield permission("create", _REVIEWS)
 
 
 def _of_gone(namespace: str, resource: Resource) -> set[Permission]:
     """What is read to find the owner of a pod that has ended."""
-    reader = _Notes((r, o) for r, o in _world(resource, namespace) if r != PODS)
+    reader = Notes((r, o) for r, o in world(resource, namespace) if r != PODS)
     with suppress(IrkitError):
-        binder.bind(binder.parse("sample-0"), namespace, reader)
+        binder.bind(binder.parse(POD), namespace, reader)
     return {p for p in reader.asked if p.namespace}
 
 
@@ -100,33 +120,6 @@ def _incident(target: Any, playbook: Playbook, phase: str) -> Incident:
     nowhere = ClusterIdentity(context="", server="", uid="")
     return Incident(id="20000101T000000Z-sample-sample", opened="2000-01-01T00:00:00Z", operator=Operator(name="sample"), target=target,
                     cluster=nowhere, playbook=playbook.name, phase=phase, parameters=bindings.samples(playbook))  # fmt: skip
-
-
-def _world(resource: Resource, namespace: str) -> Iterator[tuple[Resource, Obj]]:
-    """One pod and its owners up to a workload of this kind."""
-    pod = _object(PODS, "sample-0", namespace)
-    pod |= {"spec": {"containers": [{"name": "app", "image": "sample"}], "nodeName": "node"}, "status": {"phase": "Running"}}
-    chain = {"Deployment": ("ReplicaSet", "Deployment"), "CronJob": ("Job", "CronJob")}.get(resource.kind, (resource.kind,))
-    child = pod
-    for kind in chain if resource != PODS else ():
-        owner_resource = next(k.resource for k in workloads.KINDS if k.resource.kind == kind)
-        owner = _object(owner_resource, "sample", namespace)
-        template = {"metadata": {"labels": _LABELS}, "spec": pod["spec"]}
-        owner["spec"] = {"replicas": 1, "selector": {"matchLabels": _LABELS}, "template": template}
-        owner["status"] = {"desiredNumberScheduled": 1}
-        if kind == "CronJob":
-            owner["spec"] = {"jobTemplate": {"spec": owner["spec"]}, "schedule": "@daily"}
-        uid = owner["metadata"]["uid"]
-        reference = {"apiVersion": owner_resource.api_version, "kind": kind, "name": "sample", "uid": uid, "controller": True}
-        child["metadata"]["ownerReferences"] = [reference]
-        yield owner_resource, owner
-        child = owner
-    yield PODS, pod
-
-
-def _object(resource: Resource, name: str, namespace: str) -> Obj:
-    meta = {"name": name, "namespace": namespace, "uid": f"{resource.kind}-{name}", "labels": dict(_LABELS), "resourceVersion": "1"}
-    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": meta, "status": {}}
 
 
 def manifests(permissions: Sequence[Permission], name: str, namespace: str) -> list[Obj]:

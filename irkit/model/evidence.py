@@ -11,6 +11,8 @@ from irkit.model.kube import ObjectRef, Value, at
 
 # Kinds without which a pod does not count as collected: it may not be ended then.
 VITAL = ("state", "logs", "specs")
+OF_LIFT = ("state", "logs", "events", "specs")
+"""What a lift collects of a pod that it may end and that nobody has collected."""
 
 # Names that the documented procedure knows, at the top of the payload.
 POD_FILE, EVENTS_FILE, LOGS_FILE = "incident-pod.yaml", "incident-events.txt", "incident-logs.txt"

@@ -49,7 +49,7 @@ CASES: dict[str, dict[str, Any]] = {
 TARGETS = {"quarantine-pods": ("node", "node-1"), "cordon": ("node", "node-1")}  # what the case is about, where it is not the suspect
 BEFORE = {"scale-down": ("quarantine", "collect"), "redeploy": ("quarantine", "collect", "scale-down"), "rotate": ("quarantine",),
           "verify": ("quarantine", "collect", "scale-down")}  # fmt: skip
-PLAYBOOKS = ("compromised-pod", "isolate-only", "collect-only")
+GENERATED = {"classes": [{"class": "generated", "name": "*-secret"}]}  # settings: all of the app's Secrets are irkit's to make
 CLOCKS = {("time", "time"), ("time", "sleep"), ("time", "monotonic"), ("datetime", "now"), ("datetime", "utcnow")}
 KINDS = [kind.kind for kind in steps.KINDS]
 
@@ -98,25 +98,11 @@ def test_every_kind_has_a_case():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_law_1_converge_apply_the_plan_and_the_plan_is_empty(tmp_path, kind):
-    with bench(tmp_path) as b:
+    with bench(tmp_path, rotation=GENERATED) as b:
         result = respond(b.ports, case_of(b, tmp_path, kind))
         assert result.exit_code == 0, result
         assert b.events, "somebody is told what happens"
         assert again(b).changes == ()
-
-
-@pytest.mark.parametrize("name", PLAYBOOKS)
-@pytest.mark.parametrize("seed", [0, 7])
-def test_law_1_holds_for_every_playbook_and_a_second_run_writes_nothing(tmp_path, name, seed):
-    with bench(tmp_path, seed=seed) as b:
-        first = respond(b.ports, b.request(playbook=name, phase=""))
-        assert first.exit_code == (5 if seed == 7 and name != "collect-only" else 0)
-        assert again(b).changes == ()
-        before = len(b.writes())
-        second = resume(b.ports, first.incident)
-        assert (second.incident, second.exit_code) == (first.incident, first.exit_code)
-        assert second.evidence == first.evidence
-        assert len(b.writes()) == before
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -132,7 +118,7 @@ def test_law_2_a_dry_run_reads_only(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_law_3_intent_and_before_image_are_on_disk_before_the_write(tmp_path, kind):
-    with bench(tmp_path) as b:
+    with bench(tmp_path, rotation=GENERATED) as b:
         seen: list[str] = []
 
         def before(verb: str, what: Any) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 
+from irkit.adapters.kubernetes import connect
 from irkit.app import lift as lifting
-from irkit.app.respond import respond, resume
-from irkit.engine import library
+from irkit.app.respond import Request, respond, resume
+from irkit.engine import library, rights
 from irkit.engine.home import Home
 from irkit.errors import Declined, UsageError
 from irkit.model.kube import DEPLOYMENTS, NETWORKPOLICIES, NODES, PODS, SECRETS, ObjectRef, at, labels_of
@@ -35,8 +37,12 @@ each = pytest.mark.parametrize("name", RUNS)
 
 
 def run(b: Bench, name: str, *, secret: str = "gsk_new_vendor_key_for_tests", **changes: Any) -> Any:
+    return respond(b.ports, _request(b, name, secret=secret, **changes))
+
+
+def _request(b: Bench, name: str, *, secret: str = "gsk_new_vendor_key_for_tests", **changes: Any) -> Request:
     b.approver.secrets |= {"backend-secret/GROQ_API_KEY": secret}
-    return respond(b.ports, b.request(**{"command": "respond", "playbook": name, "phase": "", **RUNS[name], **changes}))
+    return b.request(**{"command": "respond", "playbook": name, "phase": "", **RUNS[name], **changes})
 
 
 def test_every_playbook_is_run_here():
@@ -194,9 +200,9 @@ def test_a_target_that_is_none_is_said(tmp_path, name, target, said):
 
 def test_a_secret_that_was_deleted_and_is_still_used(tmp_path):
     with bench(tmp_path) as b:
-        b.ports.cluster.delete(ObjectRef(resource=SECRETS, name="backend-secret", namespace="todo-app"))
-        with pytest.raises(UsageError, match="Deployment todo-app/backend uses it: it was deleted"):
-            run(b, "leaked-secret")
+        b.ports.cluster.delete(ObjectRef(resource=SECRETS, name="mcp-secret", namespace="todo-app"))
+        with pytest.raises(UsageError, match="Deployment todo-app/mcp-server use it: it was deleted"):
+            run(b, "leaked-secret", target="mcp-secret")
 
 
 def test_a_node_that_is_gone_leaves_its_pods(tmp_path):
@@ -206,3 +212,36 @@ def test_a_node_that_is_gone_leaves_its_pods(tmp_path):
         assert {s.id: s.outcome for s in result.steps}["cordon"] == "unchanged"
         assert result.target == {"kind": "Node", "namespace": "", "name": "node-1", "uid": ""}
         assert result.evidence.artefacts
+
+
+@each
+def test_the_printed_roles_are_enough(tmp_path, name):
+    """As a user who has nothing but what `irkit playbook rbac` prints: it runs as for an administrator, with the same evidence."""
+    with bench(tmp_path, rotation=GENERATED) as b:
+        playbook = library.find(name, Settings())
+        for role in rights.manifests(rights.least(playbook, "", "todo-app"), name, "todo-app"):
+            b.box.store.add(role)
+            b.box.store.add(_binding(role))
+        mine = msgspec.structs.replace(b.ports.settings, kubeconfig=str(b.box.token_for("oncall")))
+        cluster = connect(mine, {})
+        try:
+            ports = msgspec.structs.replace(b.ports, cluster=cluster, connection=cluster, settings=mine)
+            result = respond(ports, _request(b, name))
+            left = name == "compromised-node"
+            assert result.exit_code == (5 if left else 0), (result.error, [(s.id, s.why) for s in result.steps if s.outcome == "failed"])
+            assert result.evidence is None or result.evidence.missing == []
+            assert result.steps
+            if b.state().undone():
+                assert lifting.lift(ports, None, "delete").exit_code == 0
+        finally:
+            cluster.close()
+        refused = [e for e in b.box.audit if e["user"]["username"] == "oncall" and e["responseStatus"]["code"] == 403]
+        asked = [f"{e['verb']} {e['requestURI']}" for e in refused]
+        assert [a for a in asked if "/irkit-system" not in a] == []
+
+
+def _binding(role: dict[str, Any]) -> dict[str, Any]:
+    meta, kind = role["metadata"], role["kind"]
+    return {"apiVersion": role["apiVersion"], "kind": f"{kind}Binding", "metadata": dict(meta),
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": meta["name"]},
+            "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "oncall"}]}  # fmt: skip
