@@ -25,7 +25,7 @@ from irkit.text import printable
 
 FORCE = "force-sync"
 _GRACE = 3.0  # seconds of being in error after which it is one: it may be of before, and the operator tries again after one
-_LOOK = 1.0  # seconds after which one looks again though nothing was told
+_LOOK = 2.0  # seconds after which one looks again though nothing was told
 _DONE = "the new value is in the store; the Secret still holds the old one, which works on"
 
 

@@ -68,7 +68,8 @@ def chain(error: BaseException) -> list[str]:
 ], ids=lambda e: type(e).__name__)  # fmt: skip
 def test_no_value_leaves_a_rotator(rehearsal: World, make: Callable[[World, str], Credential], error: IrkitError) -> None:
     for at in itertools.count():
-        name, said, count = f"app{at}", [], [at]  # type: ignore[var-annotated]
+        name, count = f"app{at}", [at]
+        said: list[object] = []
         credential = make(rehearsal, name)
         vault: Any = Failing(rehearsal.ports.vaults.vault(), error, count)
         vaults: Any = type("Vaults", (), {"vault": lambda self, vault=vault: vault})()
