@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from irkit.model.incident import Incident
 from irkit.model.kube import PODS, ObjectRef
 
 OF_POD = ("isolated", "alive", "untampered")
-ALL = ("isolated", "stopped", "alive", "untampered", "held", "ready", "image", "old-image", "steady", "endpoints", "rotated")
+ALL = ("isolated", "pods-isolated", "stopped", "alive", "untampered", "held", "ready", "image", "old-image", "steady", "endpoints", "rotated")
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -35,7 +35,10 @@ def wanted(names: Collection[str], incident: Incident, begun: Sequence[Change], 
     stopped = {p.ref for p in patches if not p.forward and not p.ref.same(incident.target.pod) and workloads.kind_of(p.ref.resource) is not None}
     back = {p.ref.uid: p for p in patches if p.action == "redeploy" and p.ref not in stopped}  # the last of each
     others = [p for p in patches if not p.forward and p.ref not in stopped and not p.ref.same(incident.target.pod)]
-    rotations = [c for c in begun if isinstance(c, Rotate) and c.stage == "renew"]
+    force: Mapping[str, Sequence[Change]] = {
+        "held": others, "rotated": [c for c in begun if isinstance(c, Rotate) and c.stage == "renew"],
+        "pods-isolated": [p for p in patches if p.action == "relabel" and not p.ref.same(incident.target.pod)],
+    }  # fmt: skip
     for name in ALL:
         if name not in names:
             continue
@@ -44,7 +47,7 @@ def wanted(names: Collection[str], incident: Incident, begun: Sequence[Change], 
         elif name == "stopped" and (workload := incident.target.stoppable) is not None and (stopping or workload in stopped):
             if workload in stopped or workload.uid not in back:
                 yield Wanted(name, workload)
-        elif (name == "held" and others) or (name == "rotated" and rotations):
+        elif force.get(name):
             yield Wanted(name, incident.target.pod)
         elif name in ("ready", "image", "old-image", "steady", "endpoints"):
             several = len(back) > 1

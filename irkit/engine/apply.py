@@ -144,7 +144,10 @@ def _await(change: Await, incident: Incident, ports: Ports, timeout: float) -> O
 
 def _ready(change: Await, ports: Ports, told: str) -> tuple[str, str]:
     """Whether a workload is, and how far: said where that has changed. Raises EndStateError where its controller has given up."""
-    found = workloads.observe(change.ref, ports.cluster)
+    try:
+        found = workloads.observe(change.ref, ports.cluster)
+    except NotFoundError:
+        raise EndStateError(f"{change.ref} is gone: somebody deleted it while it was waited for") from None
     if found.ready():
         return "ready", told
     if why := rollout.given_up(found):
