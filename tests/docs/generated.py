@@ -132,7 +132,7 @@ def plugin_rows() -> str:
 
 
 def role() -> str:
-    return f"```yaml\n{irkit('playbook', 'rbac', 'compromised-pod', '-n', 'todo-app')}```\n"
+    return f"```yaml\n{irkit('playbook', 'rbac', 'compromised-pod', '-n', 'todo-app', '--phase', 'containment')}```\n"
 
 
 def example() -> str:

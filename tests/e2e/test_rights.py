@@ -24,7 +24,7 @@ READS = {"get", "list", "watch"}
 
 def printed(irkit: Irkit, namespace: str) -> list[Obj]:
     """The Role and the ClusterRole, under names of this namespace's own."""
-    answer = irkit.run("playbook", "rbac", "compromised-pod", "-n", namespace, "-o", "json").ended(0)
+    answer = irkit.run("playbook", "rbac", "compromised-pod", "-n", namespace, "--phase", "containment", "-o", "json").ended(0)
     items: list[Obj] = answer.document["items"]
     for item in items:
         item["metadata"]["name"] += f"-{namespace[-6:]}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -238,6 +240,15 @@ def test_the_printed_roles_are_enough(tmp_path, name):
         refused = [e for e in b.box.audit if e["user"]["username"] == "oncall" and e["responseStatus"]["code"] == 403]
         asked = [f"{e['verb']} {e['requestURI']}" for e in refused]
         assert [a for a in asked if "/irkit-system" not in a] == []
+
+
+@pytest.mark.parametrize("name", ["leaked-secret", "database-credentials"])
+def test_the_vault_policy_of_the_reference_is_enough(tmp_path, name):
+    found = re.search(r"^```hcl\n(.*?)^```$", (Path(__file__).parents[2] / "docs/reference/rbac.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert found
+    with bench(tmp_path, rotation=GENERATED) as b:
+        b.box.vault.write("sys/policies/acl/responder", {"policy": found[1]})
+        assert run(b, name).exit_code == 0
 
 
 def _binding(role: dict[str, Any]) -> dict[str, Any]:
