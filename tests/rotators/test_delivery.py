@@ -40,6 +40,7 @@ def failed(world: World, credential: Credential, before: Before, error: type[Irk
     assert new not in raised.value.message
 
 
+@pytest.mark.slow
 def test_a_sync_that_fails_is_told_with_its_reason_and_resumed(synced: World) -> None:
     credential = synced.credential("app")
     before = synced.begin(credential)
