@@ -24,7 +24,7 @@ from irkit.engine.rotation import Rotations, left_open
 from irkit.engine.state import State
 from irkit.errors import ApiError, EndStateError, IrkitError
 from irkit.errors import Declined as DeclinedError
-from irkit.model.changes import Await, Capture, Change, Check, Create, Notify, Rotate, mark_of
+from irkit.model.changes import Await, Capture, Change, Check, Create, Notify, Rotate, mark_of, title
 from irkit.model.incident import Incident
 from irkit.model.kube import DAEMONSETS, NETWORKPOLICIES, PODS, ObjectRef
 from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, Unchanged
@@ -123,8 +123,10 @@ class Executor(msgspec.Struct):
             changes, following = fallback(self.incident, seen)
             planned = PlannedStep(step.id, step.step.kind, step.spec.phase, tuple(changes), "ask")
             if planned.changes and self.approvals.ask(self.question(planned, self.state.unkept), [planned]):
-                self._changes(step, planned.changes, seen)
+                stopped = self._changes(step, planned.changes, seen)
                 self.collection.seal()
+                what = stopped.error if stopped else "; ".join(" ".join(title(c).split()) for c in planned.writes)
+                failed = msgspec.structs.replace(failed, error=f"{failed.error}; then: {what}")
         except IrkitError as error:
             return Failed(f"{failed.error}; then: {error.message}", failed.exit_code, failed.next)
         return msgspec.structs.replace(failed, next=following or failed.next)

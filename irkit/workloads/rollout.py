@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from irkit.errors import IrkitError
 from irkit.model.kube import DAEMONSETS, DEPLOYMENTS, EVENTS, REPLICASETS, STATEFULSETS, Obj, at, owned_by
@@ -49,8 +49,8 @@ def why_not_ready(workload: Workload, cluster: ClusterReader) -> tuple[str, ...]
     try:
         found += _of_conditions(workload.object)
         waiting = [p for p in active(workload.pods) if not ready(p)]
-        found += [line for p in waiting for line in _of_pod(p)]
-        found += _of_events(workload, waiting, cluster)
+        found += _grouped((_name(p), line) for p in waiting for line in _of_pod(p))
+        found += _grouped(_of_events(workload, waiting, cluster))
     except IrkitError as error:
         found.append(f"more is not known: {error.message}")
     return tuple(dict.fromkeys(found))
@@ -61,6 +61,20 @@ def who_starts(workload: Workload) -> str:
     path = {"Job": ("spec", "suspend"), "CronJob": ("spec", "suspend"), "DaemonSet": ("spec", "template", "spec", "nodeSelector")}
     names = [m for m in managers_of(workload.object, path.get(workload.ref.kind, ("spec", "replicas"))) if m.name != "irkit"]
     return printable(max(names, key=lambda m: m.time).name) if names else ""
+
+
+def _grouped(lines: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """One line for all that say the same: ``backend: CrashLoopBackOff (backend-7c-x2 and 2 more)``."""
+    by: dict[str, list[str]] = {}
+    for name, line in lines:
+        by.setdefault(line, []).append(name)
+    for line, names in by.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield printable(f"{line} ({names[0]}{more})", _LINE)
+
+
+def _name(obj: Obj) -> str:
+    return str(at(obj, ("metadata", "name"), ""))
 
 
 def _conditions(obj: Obj) -> Sequence[Obj]:
@@ -75,25 +89,25 @@ def _of_conditions(obj: Obj) -> Iterator[str]:
 
 
 def _of_pod(pod: Obj) -> Iterator[str]:
-    name, said = str(at(pod, ("metadata", "name"), "")), False
+    said = False
     for status in [s for field in ("initContainerStatuses", "containerStatuses") for s in at(pod, ("status", field)) or ()]:
         waits, ended = at(status, ("state", "waiting")), at(status, ("lastState", "terminated")) or at(status, ("state", "terminated"))
         reason = str((waits or {}).get("reason") or "")
         if reason not in ("", "PodInitializing", "ContainerCreating"):
             message = f": {waits['message']}" if waits.get("message") else ""
             exited = f" (its last run ended with {ended.get('exitCode')}, {ended.get('reason') or 'no reason given'})" if ended else ""
-            yield printable(f"{name}/{status.get('name')}: {reason}{message}{exited}", _LINE)
+            yield f"{status.get('name')}: {reason}{message}{exited}"
             said = True
         elif at(status, ("state", "running")) and not status.get("ready") and "started" in status:
             probe = "readiness" if status["started"] else "startup"
-            yield printable(f"{name}/{status.get('name')}: runs, but its {probe} probe does not pass", _LINE)
+            yield f"{status.get('name')}: runs, but its {probe} probe does not pass"
             said = True
     for condition in _conditions(pod) if not said else ():
         if condition.get("status") == "False" and condition.get("type") == "PodScheduled":
-            yield printable(f"{name}: {condition.get('reason')}: {condition.get('message')}", _LINE)
+            yield f"{condition.get('reason')}: {condition.get('message')}"
 
 
-def _of_events(workload: Workload, waiting: Sequence[Obj], cluster: ClusterReader) -> Iterator[str]:
+def _of_events(workload: Workload, waiting: Sequence[Obj], cluster: ClusterReader) -> Iterator[tuple[str, str]]:
     """The newest warning about each of its pods that are not ready, and about what makes its pods."""
     makers = {workload.ref.uid}
     if workload.ref.resource == DEPLOYMENTS:
@@ -105,4 +119,4 @@ def _of_events(workload: Workload, waiting: Sequence[Obj], cluster: ClusterReade
         if event.get("type") == "Warning" and about.get("uid") in uids:
             newest[str(about.get("name")), str(event.get("reason"))] = event
     for (name, reason), event in sorted(newest.items()):
-        yield printable(f"{name}: {reason}: {event.get('message')}", _LINE)
+        yield name, f"{reason}: {event.get('message')}"

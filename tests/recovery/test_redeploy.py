@@ -109,7 +109,7 @@ def test_what_never_becomes_ready_says_why_and_is_stopped_again(tmp_path):
         result = put_back(b, timeout="2s")
         assert result.exit_code == 5, result
         assert "not ready within 2 s" in result.steps[0].why
-        assert "/backend: ErrImagePull: " in result.steps[0].why
+        assert "backend: ErrImagePull: " in result.steps[0].why
         assert backend(b)["spec"]["replicas"] == 0
         assert result.next.startswith(f"irkit redeploy {result.incident} --image ANOTHER@sha256:")
         assert "--same-image REASON" in result.next
