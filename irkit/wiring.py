@@ -38,8 +38,10 @@ def ports(configured: Settings, listen: Listener, *, yes: bool = False, values: 
     cluster, clock = connect(configured), SystemClock()
     approver = Unattended() if yes and rehearsal else Terminal(yes=yes, values=values)
     notifier = Messenger(configured, clock, rehearsal=rehearsal)
-    return Ports(cluster=cluster, connection=cluster, clock=clock, approver=approver, notifier=notifier, settings=configured,
-                 evidence=evidence(configured), vaults=Outside(configured), outward=Lookout(configured), listen=listen, argv=tuple(sys.argv))  # fmt: skip
+    return Ports(
+        cluster=cluster, connection=cluster, clock=clock, approver=approver, notifier=notifier, settings=configured, evidence=evidence(configured),
+        vaults=Outside(configured), outward=Lookout(configured), listen=listen, argv=tuple(sys.argv),
+    )  # fmt: skip
 
 
 def clock() -> Clock:
