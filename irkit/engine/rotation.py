@@ -47,13 +47,12 @@ class _Users:
 def trial(ports: Ports, incident: Incident, plan: Plan, pool: ThreadPoolExecutor) -> list[str]:
     """What a rotation would meet, found by reading alone: a sentence for each credential that could not be rotated now.
 
-    Raises RefusedError where one must not be touched: a wrong Vault.
+    Raises RefusedError where this is not the Vault that the Secrets are filled from.
     """
     changes = [c for c in plan.changes if isinstance(c, Rotate) and c.stage == "renew"]
     tools = Tools(ports, incident, secrets.token_bytes(32), ports.clock.monotonic() + ports.settings.request_timeout)
     found = list(pool.map(lambda c: _before(c, tools), changes))
-    if refused := next((e for e in found if isinstance(e, RefusedError)), None):
-        raise refused
+    _refuse_wrong_vault(changes, found)
     return [f"{c.credential.name} can't be rotated now: {e.message}" for c, e in zip(changes, found, strict=True)
             if isinstance(e, IrkitError) and not isinstance(e, Declined)]  # fmt: skip
 
@@ -63,6 +62,18 @@ def _before(change: Rotate, tools: Tools) -> Before | IrkitError:
         return rotators.find(change.rotator).before(change.credential, tools)
     except IrkitError as error:
         return error
+
+
+def _refuse_wrong_vault(changes: Sequence[Rotate], befores: Sequence[Before | IrkitError]) -> None:
+    """Raises RefusedError where entries disagree with their Secrets and none agrees: then nothing is written anywhere.
+
+    Where one agrees, this is the right Vault, and only the others are refused: whoever may change one Secret must not be
+    able to keep all the rest from being rotated.
+    """
+    refused = next((e for e in befores if isinstance(e, RefusedError)), None)
+    agreed = any(c.credential.source.path and not isinstance(b, IrkitError) for c, b in zip(changes, befores, strict=True))
+    if refused is not None and not agreed:
+        raise refused
 
 
 class Rotations(msgspec.Struct, frozen=True):
@@ -78,7 +89,7 @@ class Rotations(msgspec.Struct, frozen=True):
     def apply(self, step: str, changes: Sequence[Rotate], timeout: float) -> bool:
         """Do all of them; whether every one was done. What failed is on record and stops none of the others.
 
-        Raises RefusedError before the first write where one of them must not be touched: a wrong Vault refuses them all.
+        Raises RefusedError before the first write where this is not the Vault that the Secrets are filled from.
         """
         tools = Tools(self.ports, self.incident, self.ports.evidence(self.incident.id).key, self.ports.clock.monotonic() + timeout)
         befores = self._befores(changes, tools)
@@ -104,8 +115,7 @@ class Rotations(msgspec.Struct, frozen=True):
             return taken if isinstance(taken, IrkitError) else {**taken, _KEY: check}
 
         found = list(self.pool.map(one, changes))
-        if refused := [e for e in found if isinstance(e, RefusedError)]:
-            raise refused[0]
+        _refuse_wrong_vault(changes, found)
         return found
 
     def _outcomes(self, todo: Sequence[tuple[Rotate, Before | IrkitError]], tools: Tools) -> Iterator[list[tuple[Rotate, Outcome]]]:
