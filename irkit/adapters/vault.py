@@ -30,7 +30,6 @@ from irkit.settings.rotation import VaultSettings
 from irkit.text import printable
 
 LIMIT = 16 << 20  # bytes of an answer
-_COUNTED = "1 error occurred"  # how it says no by a policy; to a token that it does not know it says "permission denied" alone (core, checkToken)
 POD_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - where it is, not what it is
 
 
@@ -174,9 +173,9 @@ class Vault:
         """Return where the refused request may be sent again with a new token; else raise what is wrong: the right or the token."""
         try:
             self._retried("GET", "auth/token/lookup-self", True, {})
-        except ForbiddenError as error:
-            if _COUNTED in error.message:  # a token that is known, and whose policies give no right to look at itself
-                raise refused from None
+        except vaulterrors.ByPolicyError:  # not even to look at itself: so it is known
+            raise refused from None
+        except ForbiddenError:
             if self._auth.method == "token":
                 raise ForbiddenError(f"{printable(self.where)} does not know the Vault token (any more): it has expired or was revoked",
                                      next="vault login, then irkit resume") from None  # fmt: skip

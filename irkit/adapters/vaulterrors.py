@@ -18,6 +18,11 @@ _VALUE = re.compile(r"(?i)password\s*[=:]?\s*['\"]|identified by|://[^/\s]*:[^/\
 _WRAPPING = re.compile(r"^\d+ errors? occurred:|\*\s+")
 
 
+class ByPolicyError(ForbiddenError):
+    """The token is known, and its policies do not give the right: to an unknown one a server says "permission denied" without counting
+    (OpenBao 2.x), or counts "invalid token" with it (Vault 1.x)."""
+
+
 def refusal(code: int, body: bytes | None, *, method: str, path: str, where: str, sent: Any = None) -> IrkitError:
     """The error for an answer of 300 or more. ``sent``: the body of the request, of which no sentence may repeat a value."""
     said = _words(body, sent)
@@ -25,7 +30,8 @@ def refusal(code: int, body: bytes | None, *, method: str, path: str, where: str
     where = printable(where)
     text = f"{where}: {asked}: {said}" if said else f"{where} answered {code} to {asked}"
     if code == 403:
-        return ForbiddenError(f"{where} does not allow {asked}" + (f" ({said})" if said else ""), next=f"vault token capabilities {printable(path)}")
+        kind = ByPolicyError if body and b"1 error occurred:" in body else ForbiddenError
+        return kind(f"{where} does not allow {asked}" + (f" ({said})" if said else ""), next=f"vault token capabilities {printable(path)}")
     if code == 503 and "sealed" in said:
         return UnreachableError(f"{where} is sealed", next="unseal it, then irkit resume")
     if code in BUSY or code in (472, 473):
