@@ -47,7 +47,7 @@ def test_everything_is_rotated_and_nobody_is_locked_out(app: Todo, oncall: Irkit
     lines = by_class(done)
     assert {k: (c["outcome"], c["oldValue"]) for k, c in lines.items()} == {
         ("backend-secret", "generated"): ("rotated", "dead"), ("backend-secret", "issuer-made"): ("rotated", "untested"),
-        ("postgres-secret", "database"): ("rotated", "dead"), ("session-secret", "generated"): ("rotated", "dead"),
+        ("postgres-secret", "database"): ("rotated", "dead"), ("session-secret", "generated"): ("rotated", "untested"),
     }  # fmt: skip
     assert lines["session-secret", "generated"]["consumers"] == {"total": 2, "restarted": 2}
     assert all(c["consumers"]["restarted"] == c["consumers"]["total"] for c in lines.values())
