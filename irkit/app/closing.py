@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from irkit.app.picking import pick
-from irkit.app.respond import pool_of
+from irkit.app.runs import pool_of
 from irkit.app.verify import judge
 from irkit.engine import journal, loader, planner, result, rotated
 from irkit.engine.home import Home

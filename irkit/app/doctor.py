@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from irkit import __version__
-from irkit.app.respond import pool_of
+from irkit.app.runs import pool_of
 from irkit.engine import library, rights
 from irkit.engine.holder import NAMESPACE
 from irkit.errors import ForbiddenError, IrkitError, NotFoundError

@@ -8,7 +8,7 @@ import msgspec
 
 from irkit import credentials
 from irkit.app import ages
-from irkit.app.respond import pool_of
+from irkit.app.runs import pool_of
 from irkit.credentials.radius import Radius
 from irkit.engine.observe import Snapshot
 from irkit.engine.result import API_VERSION

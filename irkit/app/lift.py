@@ -16,7 +16,7 @@ import msgspec
 from irkit import workloads
 from irkit.app import lift_pods
 from irkit.app.picking import pick
-from irkit.app.respond import pool_of
+from irkit.app.runs import pool_of
 from irkit.engine import preflight, result
 from irkit.engine.apply import MovedError
 from irkit.engine.events import LiftPlanned, Said

@@ -10,7 +10,7 @@ import msgspec
 
 from irkit import credentials
 from irkit.app.ages import by_vault
-from irkit.app.respond import pool_of
+from irkit.app.runs import pool_of
 from irkit.credentials.document import finding_doc, missing_doc
 from irkit.credentials.radius import Radius
 from irkit.engine import binder

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from irkit.app.picking import ID, pick
-from irkit.app.respond import Request, pool_of, respond
+from irkit.app.respond import Request, respond
+from irkit.app.runs import pool_of
 from irkit.engine import binder, loader, planner, preflight, result
 from irkit.engine.events import Joined, Planned
 from irkit.engine.header import header

@@ -6,20 +6,18 @@ may and whether it would accept it, show, ask, open the journal, save what was s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 
 from irkit import __version__
 from irkit.app import binding
-from irkit.app.picking import pick
-from irkit.engine import binder, bindings, handover, library, loader, planner, preflight, result, rotation
-from irkit.engine.approvals import Approvals
-from irkit.engine.events import Joined, Planned, Said
-from irkit.engine.executor import Executor
+from irkit.app.going_on import bound, go_on
+from irkit.app.runs import finish, leave, pool_of, waiting, waive
+from irkit.engine import binder, bindings, handover, library, planner, preflight, result, rotation
+from irkit.engine.events import Joined, Planned
 from irkit.engine.header import header
 from irkit.engine.home import Home
 from irkit.engine.journal import stamp
@@ -33,16 +31,14 @@ from irkit.errors import Declined, RefusedError, UsageError
 from irkit.model.changes import Patch
 from irkit.model.incident import ClusterIdentity, Incident, Operator, Reported, Target
 from irkit.model.kube import NAMESPACES
-from irkit.model.outcome import Skipped
-from irkit.model.plan import Plan, StepSpec
+from irkit.model.plan import Plan
 from irkit.model.playbook import Playbook
-from irkit.model.record import Extended, Opened, StepEnded, Told, Waived
+from irkit.model.record import Opened
 from irkit.ports import Observed, Ports
 from irkit.steps.collect import Kind
 from irkit.text import nearest, printable
 
 _NOTHING = Reported()
-_NONE: Mapping[str, Any] = {}
 KINDS_OF_EVIDENCE: tuple[str, ...] = get_args(Kind)
 
 
@@ -84,7 +80,7 @@ def respond(ports: Ports, request: Request) -> RunResult:
         _refuse_protected(request, target, ports)
         if not request.read_only and (state := _open_incident(incident, ports, playbook, given=request.given is not None)) is not None:
             ports.listen(Joined(state.incident))
-            return _joined(ports, request, incident, state, snapshot, pool)
+            return joined(ports, request, incident, state, snapshot, pool)
         return _new(ports, request, playbook, incident, snapshot, pool)
 
 
@@ -99,16 +95,6 @@ def taking(playbook: Playbook, take: Sequence[str]) -> Playbook:
             raise UsageError(f"--take: no kind of evidence '{printable(kind, 60)}'{hint}")
     steps = tuple(msgspec.structs.replace(s, arguments={**s.arguments, "take": tuple(take)}) if s.step == "collect" else s for s in playbook.steps)
     return msgspec.structs.replace(playbook, steps=steps)
-
-
-@contextmanager
-def pool_of(ports: Ports) -> Iterator[ThreadPoolExecutor]:
-    """Threads for requests. Whatever they still wait for at the end, nobody needs any more."""
-    pool = ThreadPoolExecutor(ports.settings.concurrency, thread_name_prefix="irkit")
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _incident(request: Request, playbook: Playbook, target: Target, where: ClusterIdentity, who: Operator, ports: Ports) -> Incident:
@@ -158,7 +144,7 @@ def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident,
     seen = Observed(cluster=snapshot, now=ports.clock.now(), settings=ports.settings)
     incident, steps, plan, notes = _prepare(ports, request, playbook, incident, seen, pool)
     left = planner.left_out(playbook.of(request.phase), incident)
-    warnings = [*ports.connection.warnings, *notes, *_waiting(left)]
+    warnings = [*ports.connection.warnings, *notes, *waiting(left)]
     if incident.target.namespace in ports.settings.protected_namespaces:
         warnings.insert(0, f"namespace {printable(incident.target.namespace)} is protected; you named it once more")
     ports.listen(Planned(header(incident, seen, warnings), plan, request.dry_run))
@@ -175,11 +161,11 @@ def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident,
         session.begin(Opened(incident=incident, playbook_source=playbook.source.decode(), argv=ports.argv, tool_version=__version__))
         executor = session.executor(for_step)
         executor.approvals.record(covered, yes=True)
-        _waive(executor, plan, request.without_evidence)
+        waive(executor, plan, request.without_evidence)
         executor.collection.keep(snapshot.seen())
-        _leave(executor, left)
+        leave(executor, left)
         executor.run_all(steps, executor.observed(snapshot))
-        return _finish(ports, session, playbook, request.command)
+        return finish(ports, session, playbook, request.command)
 
 
 def _prepare(
@@ -207,7 +193,7 @@ def _prepare(
     raise RefusedError("admission refuses this plan, whichever labels are kept; nothing was changed", next="irkit contain --dry-run")
 
 
-def _joined(ports: Ports, request: Request, incident: Incident, state: State, snapshot: Snapshot, pool: ThreadPoolExecutor) -> RunResult:
+def joined(ports: Ports, request: Request, incident: Incident, state: State, snapshot: Snapshot, pool: ThreadPoolExecutor) -> RunResult:
     """Go on with an open incident as this request wants it; of a dry run, show what that would do.
 
     A request for more phases than the incident had so far, or with a parameter that was not known then, extends it; one
@@ -215,9 +201,9 @@ def _joined(ports: Ports, request: Request, incident: Incident, state: State, sn
     """
     more = {name: incident.parameters[name] for name in request.parameters}
     if not request.dry_run:
-        return _go_on(ports, state, request.command, pool, keep_workload=request.keep_workload, without_evidence=request.without_evidence,
+        return go_on(ports, state, request.command, pool, keep_workload=request.keep_workload, without_evidence=request.without_evidence,
                       reported=request.reported, phase=request.phase, parameters=more)  # fmt: skip
-    incident, playbook, steps = _bound(state, keep_workload=request.keep_workload, phase=request.phase, parameters=more)
+    incident, playbook, steps = bound(state, keep_workload=request.keep_workload, phase=request.phase, parameters=more)
     seen = Observed(cluster=snapshot, now=ports.clock.now(), settings=ports.settings, marks=state.marks, captured=state.captured, begun=state.begun)
     plan = planner.plan_all(steps, incident, seen, waived=bool(request.without_evidence or state.waiver))
     checked = preflight.run(plan, incident, ports.cluster, snapshot, pool, evidence=True)
@@ -225,116 +211,6 @@ def _joined(ports: Ports, request: Request, incident: Incident, state: State, sn
         raise preflight.forbidden(checked.missing, ports.connection.whoami().name, incident.playbook, incident.target.namespace, incident.phase)
     for change, error in checked.denied:
         raise preflight.denial(change, error)
-    left = _waiting(planner.left_out(playbook.of(request.phase), incident))
+    left = waiting(planner.left_out(playbook.of(request.phase), incident))
     ports.listen(Planned(header(incident, seen, [*(n for s in plan.steps for n in s.notes), *left]), plan, True))
     return msgspec.structs.replace(result.planned(incident, plan, request.command), incident=incident.id)
-
-
-def _finish(ports: Ports, session: Session, playbook: Playbook, command: str) -> RunResult:
-    document = _result(session.state, playbook, command, session.home)
-    session.end(document.exit_code)
-    if session.lease.why_not:
-        ports.listen(Said(f"nobody else can take this incident over: {session.lease.why_not}"))
-    return document
-
-
-def resume(ports: Ports, identifier: str | None, command: str = "resume") -> RunResult:
-    """Go on with an incident, by default the newest of this cluster that has something left. Finished: its full result."""
-    with pool_of(ports) as pool:
-        state = pick(ports, identifier, lambda s: s.unfinished, lambda s: not s.over)
-        if state.over and not state.closed:
-            raise UsageError(f"incident {state.incident.id} is being lifted", next=f"irkit lift {state.incident.id}")
-        if state.closed:
-            return _recorded(ports, state, command)
-        return _go_on(ports, state, command, pool)
-
-
-def _recorded(ports: Ports, state: State, command: str) -> RunResult:
-    """What the journal says of an incident in which nothing is left to do."""
-    assert state.opened is not None
-    incident = state.incident
-    playbook = loader.loads(state.opened.playbook_source.encode(), f"{incident.playbook}.yaml", runbooks=None)
-    return _result(state, playbook, command, Home(ports.settings.home))
-
-
-def _result(state: State, playbook: Playbook, command: str, home: Home) -> RunResult:
-    incident, specs = state.incident, playbook.of(state.incident.phase)
-    left = planner.left_out(specs, incident)
-    shown = {s.id for s in planner.bind_steps(specs, playbook.target, incident)} | {s.id for s, _ in left}  # of a pod that is gone some fall away
-    names = [(s.id, s.step, s.phase) for s in specs if s.id in shown]
-    document = result.finished(state, command, names, home.directory(incident.id) / "bags")
-    if left and document.exit_code == 0:
-        document.next = f"irkit respond {incident.playbook} {incident.target.words} -p {left[0][1]}=…   does the rest"
-    return document
-
-
-def _bound(
-    state: State, *, keep_workload: bool = False, phase: str | None = None, parameters: Mapping[str, Any] = _NONE
-) -> tuple[Incident, Playbook, tuple[BoundStep, ...]]:
-    """The incident as it was bound, its playbook as it was, and the steps. ``keep_workload``: in this run, if not before.
-
-    ``phase``: what to run now (None: all that the incident is about); ``parameters``: what is given besides what was.
-    """
-    assert state.opened is not None
-    was = state.incident
-    playbook = loader.loads(state.opened.playbook_source.encode(), f"{was.playbook}.yaml", runbooks=None)
-    wanted = was.phase if phase is None else phase
-    incident = msgspec.structs.replace(was, keep_workload=keep_workload or was.keep_workload, phase=playbook.both(was.phase, wanted),
-                                       parameters={**was.parameters, **parameters})  # fmt: skip
-    return incident, playbook, planner.bind_steps(playbook.of(wanted), playbook.target, incident)
-
-
-def _go_on(
-    ports: Ports, state: State, command: str, pool: ThreadPoolExecutor, *, keep_workload: bool = False, without_evidence: str = "",
-    reported: Reported = _NOTHING, phase: str | None = None, parameters: Mapping[str, Any] = _NONE,
-) -> RunResult:  # fmt: skip
-    """Plan again from the bound names and do what is missing."""
-    was = state.incident
-    incident, playbook, steps = _bound(state, keep_workload=keep_workload, phase=phase, parameters=parameters)
-    left = planner.left_out(playbook.of(was.phase if phase is None else phase), incident)
-    who = ports.connection.whoami()
-    writes = any(s.step.confirm == "ask" for s in steps)  # evidence alone is in nobody's way, and writes nothing anywhere
-    with Session(ports, incident, pool, command, who, shared=writes) as session:
-        session.begin()
-        executor = session.executor(for_step)
-        if reported != _NOTHING:
-            executor.note(Told(run=session.run, reported=reported, by=who.name))
-        snapshot = Snapshot(ports.cluster, pool)
-        snapshot.warm(binder.asks(incident.target.namespace, incident.target.pod.resource))
-        seen = executor.observed(snapshot)
-        plan = planner.plan_all(steps, incident, seen, waived=bool(without_evidence or state.waiver))
-        missing = preflight.run(plan, incident, ports.cluster, seen.cluster, pool, evidence=False).missing
-        if missing:
-            raise preflight.forbidden(missing, who.name, playbook.name, incident.target.namespace, incident.phase)
-        ports.listen(Planned(header(incident, seen, [*(n for s in plan.steps for n in s.notes), *_waiting(left)]), plan, False))
-        _approve_rest(executor.approvals, plan, steps, incident)
-        if (incident.phase, incident.parameters) != (was.phase, was.parameters):
-            executor.note(Extended(run=session.run, phase=incident.phase, parameters=dict(parameters)))
-        _waive(executor, plan, without_evidence)
-        if not session.state.bags:  # the run before this one may have ended before it kept what it saw
-            executor.collection.keep(snapshot.seen())
-        _leave(executor, left)
-        executor.run_all(steps, seen)
-        return _finish(ports, session, playbook, command)
-
-
-def _waiting(left: Sequence[tuple[StepSpec, str]]) -> list[str]:
-    """What people are told of steps that wait for a parameter."""
-    return [f"step {spec.id} waits until there is a -p {name}=…; the rest is done without it" for spec, name in left]
-
-
-def _leave(executor: Executor, left: Sequence[tuple[StepSpec, str]]) -> None:
-    """Put on record what is not done, and why: it stays open."""
-    executor.note(*(StepEnded(step=spec.id, run=executor.run, outcome=Skipped(f"no {name} was given yet")) for spec, name in left))
-
-
-def _waive(executor: Executor, plan: Plan, reason: str) -> None:
-    if reason:
-        ended = {p.uid for c in plan.changes for p in c.ends}
-        executor.note(Waived(pods=tuple(sorted(ended)), reason=reason, by=executor.ports.approver.name))
-
-
-def _approve_rest(approvals: Approvals, plan: Plan, steps: Sequence[BoundStep], incident: Incident) -> None:
-    covered = [s for s, b in zip(plan.steps, steps, strict=True) if not b.asks_itself and s.confirm == "ask"]
-    if approvals.new(covered) and not approvals.ask(for_run(incident, covered), covered):
-        raise Declined("nothing more was changed", next=f"irkit resume {incident.id}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from irkit.app.picking import ID, pick
-from irkit.app.respond import pool_of
+from irkit.app.runs import pool_of
 from irkit.checks.base import CheckResult
 from irkit.checks.wanted import ALL, Wanted, wanted
 from irkit.engine import binder

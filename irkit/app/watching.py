@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from irkit.app.respond import pool_of
+from irkit.app.runs import pool_of
 from irkit.app.verify import document, judge, meant
 from irkit.checks.base import CheckResult
 from irkit.engine.events import Judged, Said

@@ -24,7 +24,7 @@ def resume(
 ) -> int:
     """Go on where a run ended: plan again from what was bound when the incident opened, and do what is missing."""
     from irkit import wiring
-    from irkit.app import respond as cases
+    from irkit.app import going_on as cases
     from irkit.cli.running import run
 
     configured = wiring.settings(context=context, kubeconfig=kubeconfig)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from irkit.app import lift as lifting
-from irkit.app.respond import respond, resume
+from irkit.app.going_on import resume
+from irkit.app.respond import respond
 from irkit.errors import Declined, UsageError
 from irkit.model.kube import DEPLOYMENTS, NETWORKPOLICIES, PODS, ObjectRef
 from tests.engine.harness import bench

@@ -16,7 +16,8 @@ import pytest
 import irkit
 from irkit import steps
 from irkit.app import lift as lifting
-from irkit.app.respond import Request, respond, resume
+from irkit.app.going_on import resume
+from irkit.app.respond import Request, respond
 from irkit.engine import binder, journal, loader, planner
 from irkit.engine.home import Home
 from irkit.errors import RefusedError

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from irkit.app.respond import respond, resume
+from irkit.app.going_on import resume
+from irkit.app.respond import respond
 from irkit.errors import UndeliveredError
 from irkit.model.incident import Incident
 from irkit.settings.notify import Contact

@@ -12,7 +12,8 @@ import pytest
 
 from irkit.adapters.kubernetes import connect
 from irkit.app import lift as lifting
-from irkit.app.respond import Request, respond, resume
+from irkit.app.going_on import resume
+from irkit.app.respond import Request, respond
 from irkit.engine import library, rights
 from irkit.engine.home import Home
 from irkit.errors import Declined, UsageError

@@ -9,7 +9,8 @@ import pytest
 
 from irkit.app import incidents
 from irkit.app import lift as lifting
-from irkit.app.respond import Request, respond, resume
+from irkit.app.going_on import resume
+from irkit.app.respond import Request, respond
 from irkit.engine.home import Home
 from irkit.engine.journal import Journal
 from irkit.errors import HeldError, UnreachableError, UsageError

@@ -12,7 +12,8 @@ import pytest
 
 from irkit import wiring
 from irkit.app import lift as lifting
-from irkit.app.respond import respond, resume
+from irkit.app.going_on import resume
+from irkit.app.respond import respond
 from irkit.engine import handover, journal
 from irkit.engine.holder import TargetLease
 from irkit.engine.home import Home

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from irkit.app.respond import Request, respond, resume
+from irkit.app.going_on import resume
+from irkit.app.respond import Request, respond
 from irkit.engine.home import Home
 from irkit.evidence import writer
 from irkit.model.evidence import SealedBag

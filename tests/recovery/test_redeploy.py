@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from irkit.app import lift as lifting
-from irkit.app.respond import resume
+from irkit.app.going_on import resume
 from irkit.app.verify import verify
 from irkit.errors import RefusedError, UnreachableError, UsageError
 from irkit.model.changes import Patch
