@@ -22,12 +22,13 @@ from irkit.engine.session import Session
 from irkit.engine.state import State
 from irkit.errors import Declined, EndStateError, EvidenceError, IrkitError, RefusedError, UsageError, worst
 from irkit.evidence import verify as bags
-from irkit.model.changes import Create, Patch, title
+from irkit.model.changes import Create, Patch
 from irkit.model.incident import Incident
 from irkit.model.kube import PODS
 from irkit.model.outcome import Declined as DeclinedOutcome
 from irkit.model.outcome import Failed, Outcome, Skipped, reason
 from irkit.model.record import Closed
+from irkit.model.titles import title
 from irkit.ports import EvidenceStore, Observed, Ports
 from irkit.settings import Settings
 from irkit.text import plural, printable

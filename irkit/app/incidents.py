@@ -10,9 +10,9 @@ from irkit.engine.home import Home
 from irkit.engine.state import State
 from irkit.errors import EvidenceError, UsageError
 from irkit.evidence.store import BagStore
-from irkit.model.changes import title
 from irkit.model.outcome import reason, word
 from irkit.model.record import Approved, Body, Closed, Intent, Line, Ran, Refused, Result, Sealed, StepEnded, Told, Waived, Watched
+from irkit.model.titles import title
 from irkit.settings import Settings
 from irkit.text import plural, printable
 

@@ -8,11 +8,12 @@ from datetime import datetime
 from irkit.cli.output import Out
 from irkit.engine import events
 from irkit.engine.header import Header
-from irkit.model.changes import Await, Capture, Change, Check, Create, Notify, title
+from irkit.model.changes import Await, Capture, Change, Check, Create, Notify
 from irkit.model.incident import Target
 from irkit.model.kube import PODS
 from irkit.model.outcome import Declined, Failed, Skipped, Unchanged, reason
 from irkit.model.plan import Plan, PlannedStep
+from irkit.model.titles import title
 from irkit.text import plural, printable, size
 
 

@@ -24,12 +24,13 @@ from irkit.engine.rotation import Rotations, left_open
 from irkit.engine.state import State
 from irkit.errors import ApiError, EndStateError, IrkitError
 from irkit.errors import Declined as DeclinedError
-from irkit.model.changes import Await, Capture, Change, Check, Create, Notify, Rotate, mark_of, title
+from irkit.model.changes import Await, Capture, Change, Check, Create, Notify, Rotate, mark_of
 from irkit.model.incident import Incident
 from irkit.model.kube import DAEMONSETS, NETWORKPOLICIES, PODS, ObjectRef
 from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, Unchanged
 from irkit.model.plan import PlannedStep
 from irkit.model.record import Body, Intent, Result, StepEnded, Waived
+from irkit.model.titles import title
 from irkit.ports import ClusterReader, Observed, Ports
 from irkit.text import plural
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from irkit.model.changes import Capture, Change, Create, Delete, Patch, Rotate, title
+from irkit.model.changes import Capture, Change, Create, Delete, Patch, Rotate
 from irkit.model.incident import Incident
 from irkit.model.plan import PlannedStep
+from irkit.model.titles import title
 from irkit.text import plural, printable
 
 

@@ -11,12 +11,13 @@ import msgspec
 from irkit.engine import rotated
 from irkit.engine.state import State
 from irkit.errors import IrkitError, worst
-from irkit.model.changes import Change, title
+from irkit.model.changes import Change
 from irkit.model.incident import Incident
 from irkit.model.kube import ObjectRef
 from irkit.model.outcome import Declined, Failed, Outcome, reason, word
 from irkit.model.plan import Plan
 from irkit.model.record import Intent
+from irkit.model.titles import title
 
 API_VERSION = "irkit.dev/v1"
 

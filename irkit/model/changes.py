@@ -18,26 +18,26 @@ from irkit.model.kube import Obj, ObjectRef, Permission, at, labels_of, permissi
 from irkit.text import printable
 
 
-class _Absent(msgspec.Struct, frozen=True, tag="absent"):
+class Absent(msgspec.Struct, frozen=True, tag="absent"):
     """The field is not there; other than null or empty."""
 
 
-class _Present(msgspec.Struct, frozen=True, tag="present"):
+class Present(msgspec.Struct, frozen=True, tag="present"):
     value: Any
 
 
-FieldValue: TypeAlias = _Absent | _Present
-ABSENT = _Absent()
+FieldValue: TypeAlias = Absent | Present
+ABSENT = Absent()
 
 
 def present(value: Any) -> FieldValue:
-    return _Present(value)
+    return Present(value)
 
 
 def field_value(obj: Obj, path: Sequence[str]) -> FieldValue:
     """The field as it is now. Null counts as absent, as in a merge patch (RFC 7386)."""
     found = at(obj, path)
-    return ABSENT if found is None else _Present(found)
+    return ABSENT if found is None else Present(found)
 
 
 class Edit(msgspec.Struct, frozen=True):
@@ -145,7 +145,7 @@ class Patch(_Change, frozen=True, kw_only=True, tag="patch"):
             target = body
             for key in edit.path[:-1]:
                 target = target.setdefault(key, {})
-            target[edit.path[-1]] = edit.after.value if isinstance(edit.after, _Present) else None
+            target[edit.path[-1]] = edit.after.value if isinstance(edit.after, Present) else None
         meta = current.get("metadata") or {}
         body.setdefault("metadata", {}).update(uid=meta.get("uid"), resourceVersion=meta.get("resourceVersion"))
         return body
@@ -301,53 +301,11 @@ def digest(changes: Sequence[Change]) -> str:
     return hashlib.sha256(b"\n".join(c.intent for c in changes if c.writes)).hexdigest()
 
 
-def title(change: Change) -> str:
-    """One line, safe for a terminal."""
-    match change:
-        case Create():
-            return f"create  {change.ref}"
-        case Patch():
-            return f"{change.action:<7} {change.ref}  {_diff(change)}"
-        case Delete():
-            return f"delete  {change.ref}"
-        case Rotate():
-            keys = f": {', '.join(change.credential.keys)}" if change.credential.keys else ""
-            return printable(
-                f"{'rotate' if change.stage == 'renew' else 'retire'}  {change.ref}{keys} ({change.credential.cls}, by {change.rotator})", 400
-            )
-        case Capture():
-            return f"collect {change.pod}: {', '.join(change.take)}"
-        case Await():
-            return f"await   {change.ref} {change.condition}"
-        case Check():
-            return f"check   {change.name} of {change.ref}"
-        case Notify():
-            return f"notify  {printable(', '.join(change.to))}"
-        case Ask():
-            return f"ask     {printable(change.instruction, 400)}"
-
-
-def _diff(patch: Patch) -> str:
-    if patch.action == "scale":
-        (edit,) = patch.edits
-        return f"{_shown(edit.before)} → {_shown(edit.after)}"
-    if patch.action == "restart":
-        return ""
-    if patch.action == "redeploy":
-        return printable("; ".join(f"{name}: {old} → {new}" for name, old, new in images(patch)), 600)
-    if patch.action == "relabel":
-        labels = [e for e in patch.edits if e.path[:2] == ("metadata", "labels")]
-        gone = [f"-{e.path[-1]}" for e in labels if e.after == ABSENT]
-        come = [f"+{e.path[-1]}={_shown(e.after)}" for e in labels if e.after != ABSENT]
-        return printable(" ".join([*gone, *come]), 400)
-    return printable("; ".join(f"{'.'.join(e.path)}: {_shown(e.before)} → {_shown(e.after)}" for e in patch.edits), 400)
-
-
 def images(patch: Patch) -> list[tuple[str, str, str]]:
     """Of a new image: container, image before, image after."""
     found = []
     for edit in patch.edits:
-        before, after = ((v.value if isinstance(v, _Present) else ()) for v in (edit.before, edit.after))
+        before, after = ((v.value if isinstance(v, Present) else ()) for v in (edit.before, edit.after))
         old = {c.get("name"): c.get("image", "") for c in before}
         found += [(c["name"], old.get(c["name"], ""), c["image"]) for c in after if c.get("image") != old.get(c["name"])]
     return found
@@ -356,9 +314,3 @@ def images(patch: Patch) -> list[tuple[str, str, str]]:
 def redeployed(begun: Sequence[Change], ref: ObjectRef | None) -> bool:
     """Whether this workload was given another image in this incident: its pods are no replacements any more, and it is not to be stopped."""
     return ref is not None and any(isinstance(c, Patch) and c.action == "redeploy" and c.ref.same(ref) for c in begun)
-
-
-def _shown(value: FieldValue) -> str:
-    if not isinstance(value, _Present):
-        return "(none)"
-    return printable(value.value if isinstance(value.value, str) else msgspec.json.encode(value.value).decode(), 80)

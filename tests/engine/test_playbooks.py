@@ -15,6 +15,7 @@ from irkit.app import lift as lifting
 from irkit.app.going_on import resume
 from irkit.app.respond import Request, respond
 from irkit.engine import library, rights
+from irkit.engine.events import Planned
 from irkit.engine.home import Home
 from irkit.errors import Declined, UsageError
 from irkit.model.kube import DEPLOYMENTS, NETWORKPOLICIES, NODES, PODS, SECRETS, ObjectRef, at, labels_of
@@ -126,7 +127,8 @@ def test_where_the_cut_fails_the_evidence_is_kept_and_nothing_is_stopped(tmp_pat
         namespace, _ = b.box.suspect
 
         def foreign() -> None:  # somebody takes the policy's name while the question is open
-            name = f"irkit-{b.events[-1].header.incident.short}"
+            (planned,) = (e for e in b.events if isinstance(e, Planned))
+            name = f"irkit-{planned.header.incident.short}"
             theirs = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": name, "namespace": namespace},
                       "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}}  # fmt: skip
             b.ports.cluster.create(NETWORKPOLICIES, theirs)

@@ -8,7 +8,7 @@ import pytest
 
 from irkit import workloads
 from irkit.errors import NotFoundError, UsageError
-from irkit.model.changes import ABSENT, Patch, present, title
+from irkit.model.changes import ABSENT, Patch, present
 from irkit.model.kube import (
     CRONJOBS,
     DAEMONSETS,
@@ -22,6 +22,7 @@ from irkit.model.kube import (
     Obj,
     ObjectRef,
 )
+from irkit.model.titles import title
 from tests.workloads.world import World, controlled_by, deployed, make, pod, ref, scaled
 
 

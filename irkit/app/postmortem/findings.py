@@ -10,9 +10,10 @@ from irkit.app.postmortem.moments import cut, stops
 from irkit.app.postmortem.record import Record
 from irkit.evidence.report import times
 from irkit.evidence.report.values import Bag, Figure, Reached, Rotated, Tone
-from irkit.model.changes import Capture, Patch, title
+from irkit.model.changes import Capture, Patch
 from irkit.model.kube import at as look
 from irkit.model.outcome import Done
+from irkit.model.titles import title
 from irkit.text import plural, size
 
 _SAID = {"manual": "left to a human", "unchanged": "found new already"}

@@ -11,9 +11,10 @@ from irkit.app.postmortem.record import Record
 from irkit.evidence.report import times
 from irkit.evidence.report.values import Act, Entry, Milestone, Tone
 from irkit.evidence.timeline import Moment
-from irkit.model.changes import Ask, Await, Capture, Change, Check, Notify, Patch, Rotate, title
+from irkit.model.changes import Ask, Await, Capture, Change, Check, Notify, Patch, Rotate
 from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, reason, word
 from irkit.model.record import Closed, Line, Ran, Result, Sealed, StepEnded, Told
+from irkit.model.titles import title
 from irkit.text import plural
 
 _MOST = 150  # moments of the cluster
