@@ -203,24 +203,29 @@ class Vault:
             raise UnreachableError(self._failed.message, next=self._failed.next)
 
     def _log_in(self) -> None:
-        """By hvac. Raises ForbiddenError where the server does not let us in, UsageError where the settings lack what it takes."""
-        auth, login = self._auth, self._client.auth
+        """By hvac. Raises ForbiddenError where the server does not let us in, UsageError where the settings lack what it takes.
+
+        Where no answer comes, it is asked again: a token that nobody got does nothing, and ends by itself.
+        """
+        auth = self._auth
         mount = auth.mount.strip("/") or auth.method
         try:
-            if auth.method == "approle":
-                file = auth.secret_id_file
-                login.approle.login(auth.role_id, vaultaccess.contents(file, "secret-id-file").decode().strip() if file else None, mount_point=mount)
-                return
-            jwt = vaultaccess.contents(auth.jwt_file, "jwt-file").decode().strip() if auth.jwt_file else _pod_token(auth.method)
-            if auth.method == "kubernetes":
-                login.kubernetes.login(auth.role, jwt, mount_point=mount)
-            else:
-                login.jwt.jwt_login(auth.role, jwt, path=mount)
-        except Transient as lost:
-            raise lost.error from None
+            retry.call(lambda tried: self._logging_in(mount), self._clock, self._budget)
         except (InvalidError, NotFoundError, ForbiddenError) as error:
             text = f"{printable(self.where)} refuses the login by {auth.method} at auth/{printable(mount)}: {error.message}"
             raise ForbiddenError(text, next="check vault.auth in the settings") from None
+
+    def _logging_in(self, mount: str) -> None:
+        auth, login = self._auth, self._client.auth
+        if auth.method == "approle":
+            file = auth.secret_id_file
+            login.approle.login(auth.role_id, vaultaccess.contents(file, "secret-id-file").decode().strip() if file else None, mount_point=mount)
+            return
+        jwt = vaultaccess.contents(auth.jwt_file, "jwt-file").decode().strip() if auth.jwt_file else _pod_token(auth.method)
+        if auth.method == "kubernetes":
+            login.kubernetes.login(auth.role, jwt, mount_point=mount)
+        else:
+            login.jwt.jwt_login(auth.role, jwt, path=mount)
 
 
 def _pod_token(method: str) -> str:

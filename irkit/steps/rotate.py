@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -52,10 +52,12 @@ class Rotate:
         new = {c.credential.id for c in renewing if c in todo or c.mark in seen.marks}
         renewed = [c for c in scope if c.id in new]
         users = _Users(renewed, incident, seen)
-        retiring = [c for c in (_change(r, "retire", seen, users.tokens(r)) for r in renewed) if not _tried(c, seen)]
+        retires = [_change(r, "retire", seen, users.tokens(r)) for r in renewed]
+        retiring = [c for c in retires if not _tried(c, seen)]
         if self.revoke_first:
             yield from retiring
-        yield from users.restarts(seen, capture=not self.without_evidence)
+        ended = set() if self.revoke_first else {c.credential.id for c in retires if c.mark in seen.marks}
+        yield from users.restarts(seen, ended, capture=not self.without_evidence)
         if not self.revoke_first:
             yield from retiring
 
@@ -117,9 +119,14 @@ class _Users:
     def tokens(self, credential: Credential) -> Mapping[str, str]:
         return {uid: self._tokens[uid] for uid in self._of.get(credential.id, ())}
 
-    def restarts(self, seen: Observed, *, capture: bool) -> Iterator[Change]:
-        """Captures of all that end, then wave by wave: restart, and wait until they are ready; first for those of an interrupted run."""
-        able = [(c.ref, self._consumers[c.ref.namespace], self._tokens[c.ref.uid]) for c in self.all if not c.why or c.ref.resource == CRONJOBS]
+    def restarts(self, seen: Observed, ended: Set[str], *, capture: bool) -> Iterator[Change]:
+        """Captures of all that end, then wave by wave: restart, and wait until they are ready; first for those of an interrupted run.
+
+        ``ended``: credentials whose old values were ended after the restarts. Who had no pods then started with the new values
+        since, and bears no mark of a restart.
+        """
+        current = [c for c, ids in self._uses.values() if not ended.issuperset(ids)]
+        able = [(c.ref, self._consumers[c.ref.namespace], self._tokens[c.ref.uid]) for c in current if not c.why or c.ref.resource == CRONJOBS]
         found = [patch for ref, users, token in able if (patch := users.restart(ref, token))]
         yield from (Await(condition="ready", ref=ref) for ref, users, token in able if users.settling(ref, token))
         for pod in dict.fromkeys(p for patch in found for p in patch.ends if capture and p.uid not in seen.captured):
