@@ -211,8 +211,9 @@ class Executor(msgspec.Struct):
             if failed is not None:
                 return failed
         try:
-            for rotating, group in groupby((c for c in changes if not isinstance(c, Capture)), key=lambda c: isinstance(c, Rotate)):
-                if rotating:
+            # no old value is ended in one batch with those that are being replaced
+            for stage, group in groupby((c for c in changes if not isinstance(c, Capture)), key=lambda c: c.stage if isinstance(c, Rotate) else ""):
+                if stage:
                     self._rotate(step, [c for c in group if isinstance(c, Rotate)])
                     continue
                 for change in group:
