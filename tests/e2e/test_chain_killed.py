@@ -30,12 +30,13 @@ pytestmark = [pytest.mark.controlplane, pytest.mark.slow]
 SERVERS = ("kubernetes", "vault")
 DICE = random.Random(20261122)
 INSTANTS = [
-    (server, kind, round(DICE.random() * 0.96, 3), DICE.choice(("before", "after")))
-    for server, kind, times in (("kubernetes", "any", 4), ("kubernetes", "write", 3), ("vault", "any", 2), ("vault", "write", 3))
+    (kept, server, kind, round(DICE.random() * 0.96, 3), DICE.choice(("before", "after")))
+    for kept, server, kind, times in (("vault", "kubernetes", "any", 4), ("secret", "kubernetes", "write", 3), ("vault", "vault", "any", 2),
+                                      ("vault", "vault", "write", 3))
     for _ in range(times)
-]
-"""Twelve: of whose requests, of which, how far on among them, and whether the server had got it. Those to OpenBao have every step of a
-password's way between them: stored as pending, learnt by the database, promoted."""
+]  # fmt: skip
+"""Twelve: where the password is kept, of whose requests, of which, how far on among them, and whether the server had got it. Those to the
+password's store have every step of its way between them: kept as pending, learnt by the database, promoted."""
 KINDS = {"any": anything, "write": writes}
 
 
@@ -85,7 +86,7 @@ def nth(kind: str, number: int) -> Match:
     return hit
 
 
-@pytest.mark.parametrize(("server", "kind", "share", "when"), INSTANTS)
+@pytest.mark.parametrize(("app", "server", "kind", "share", "when"), INSTANTS, indirect=["app"])
 def test_killed_and_resumed(
     app: Todo, oncall: Irkit, vendors: tuple[str, str], calm: dict[tuple[str, str], int], tmp_path: Path,
     server: str, kind: str, share: float, when: str,
