@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-rehearse: $(VENV)/.run ## contain a pod in the built-in cluster
+rehearse: $(VENV)/.run ## play an incident, from the cut to the post-mortem, in the built-in cluster
 	@$(BIN)/irkit rehearse
 
 test: $(VENV)/.dev ## the tests that take seconds; those of a real cluster run where `make controlplane` was

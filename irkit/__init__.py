@@ -1,3 +1,3 @@
-"""irkit: contain a compromised pod, keep its evidence, and prove that it holds."""
+"""irkit: cut a compromised pod off, keep its evidence, rotate what it knew, bring its workload back, and prove each."""
 
 __version__ = "0.1.0"

@@ -7,15 +7,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "collect": ("irkit.cli.collect", "Collect evidence only; writes nothing to the cluster."),
     "blast-radius": ("irkit.cli.blast_radius", "List every credential that a pod could reach, and why."),
     "rotate": ("irkit.cli.rotate", "Give stolen credentials new values, restart what uses them, end the old ones."),
-    "verify": ("irkit.cli.verify", "Prove that a pod is cut off, or that an incident's end states hold."),
+    "verify": ("irkit.cli.verify", "Prove that a pod is cut off, or that an incident's end states hold; watch them."),
     "redeploy": ("irkit.cli.redeploy", "Bring a workload back with an image that is pinned and scanned."),
-    "respond": ("irkit.cli.respond", "Run a playbook, or one phase of it."),
+    "respond": ("irkit.cli.respond", "Run a playbook, or some of its phases."),
     "resume": ("irkit.cli.resume", "Go on where a run was interrupted."),
     "lift": ("irkit.cli.lift", "Undo a containment: the workload back, the pod kept, returned or deleted."),
-    "incident": ("irkit.cli.incident", "List, show, report and close incidents."),
+    "incident": ("irkit.cli.incident", "List and show incidents, draft their post-mortem, close them."),
     "bundle": ("irkit.cli.bundle", "Verify and show evidence."),
     "playbook": ("irkit.cli.playbook", "List, show, validate playbooks; their schema and their rights."),
-    "rehearse": ("irkit.cli.rehearse", "See or practise a containment on the built-in cluster."),
+    "rehearse": ("irkit.cli.rehearse", "See or practise an incident on the built-in cluster."),
     "sandbox": ("irkit.cli.sandbox", "Start the built-in cluster for kubectl and irkit."),
     "doctor": ("irkit.cli.doctor", "Check this machine, the kubeconfig, the cluster and your rights."),
 }
@@ -26,7 +26,8 @@ def overview() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
     return "\n".join([
-        "irkit contains a compromised Kubernetes pod, keeps its evidence, and proves that it holds.", "",
+        "irkit cuts a compromised Kubernetes pod off, keeps its evidence, gives new values to",
+        "what it knew, brings its workload back, and proves that each of these holds.", "",
         "  irkit contain POD -n NAMESPACE     the command for 03:00", "",
         "Commands:", *lines, "",
         "irkit COMMAND --help tells more. --version prints the version.",

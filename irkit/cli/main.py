@@ -34,7 +34,7 @@ app = typer.Typer(cls=_Lazy, rich_markup_mode=None, add_completion=False, pretty
 
 @app.callback()
 def _root() -> None:
-    """Contain a compromised Kubernetes pod, keep its evidence, and prove that it holds."""
+    """Cut a compromised Kubernetes pod off, keep its evidence, rotate what it knew, bring its workload back, prove each."""
 
 
 def run(words: list[str]) -> int:

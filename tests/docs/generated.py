@@ -22,7 +22,7 @@ from irkit.settings import Settings
 from tests.docs import pages
 
 PROGRAM = Path(sys.executable).with_name("irkit")
-REHEARSAL = ("rehearse", "--seed", "7", "--keep-workload", "-o", "json")
+REHEARSAL = ("rehearse", "--seed", "7", "--phase", "containment", "--keep-workload", "-o", "json")
 
 
 def irkit(*words: str, code: int = 0) -> str:

@@ -17,7 +17,7 @@ from tests.docs import pages
 
 FENCE = re.compile(r"^```\w*[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
-SHOWN = re.compile(r"<!-- (help|transcript|commands|example) -->.*?<!-- /\1 -->", re.DOTALL)  # printed by a program, and tested as such
+SHOWN = re.compile(r"<!-- (help|transcript|chain|commands|example) -->.*?<!-- /\1 -->", re.DOTALL)  # printed by a program, and tested as such
 MACHINE = re.compile(r"(?<![\w.~$}])/(?:root|work|tmp|Users|var/folders|home/(?!oncall\b))\b")
 
 each_page = pytest.mark.parametrize("page", pages.pages(), ids=lambda page: str(page.relative_to(pages.ROOT)))

@@ -1,4 +1,4 @@
-"""The transcript in README.md: a containment, a lift, an interruption and a resume, on a real control plane, at a terminal.
+"""The transcript in docs/transcript.md: a containment, a lift, an interruption and a resume, on a real control plane, at a terminal.
 
 `python -m tests.docs.transcript` starts a control plane with the documented Todo app, types the commands, and prints what
 a person would have seen. `tests/docs/test_readme_transcript.py` runs it again and compares.
@@ -7,11 +7,13 @@ a person would have seen. `tests/docs/test_readme_transcript.py` runs it again a
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import pty
 import re
 import secrets
 import select
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,7 +29,9 @@ from tests.docs import pages
 
 MANIFESTS = Path(irkit.sandbox.scenarios.__file__).with_name("todo-app.yaml")
 COLUMNS = 100
+PAGE = pages.ROOT / "docs" / "transcript.md"
 CTRL_C = b"\x03"
+PROMPT = re.compile(rb"\[y/N\] |Enter to stop here: |leaves it for later\): ")
 CONFIG = """\
 contacts:
 - {name: security, address: security@example.com}
@@ -38,20 +42,20 @@ contacts:
 class Terminal:
     """Somebody at a terminal: a home directory, a kubeconfig, and what was shown so far."""
 
-    def __init__(self, home: Path, kubeconfig: Path) -> None:
+    def __init__(self, home: Path, kubeconfig: Path, config: str = CONFIG, **environment: str) -> None:
         self._home = home
         self._environ = {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(home), "KUBECONFIG": str(kubeconfig), "TERM": "xterm",
-            "COLUMNS": str(COLUMNS), "NO_COLOR": "1", "LC_ALL": "C.UTF-8",
+            "PATH": str(Path(sys.executable).parent), "HOME": str(home), "KUBECONFIG": str(kubeconfig), "TERM": "xterm",
+            "COLUMNS": str(COLUMNS), "NO_COLOR": "1", "LC_ALL": "C.UTF-8", **environment,
         }  # fmt: skip
         (home / ".config" / "irkit").mkdir(parents=True)
-        (home / ".config" / "irkit" / "config.yaml").write_text(CONFIG)
+        (home / ".config" / "irkit" / "config.yaml").write_text(config)
         self.shown: list[str] = []
 
     def type(self, command: str, *answers: bytes, code: int, seconds: float = 120) -> str:
         """Type a command, answer its questions, and wait until it ends with ``code``. Returns what was on the screen."""
         master, slave = pty.openpty()
-        process = subprocess.Popen(command.split(), stdin=slave, stdout=slave, stderr=slave, env=self._environ, start_new_session=True,
+        process = subprocess.Popen(shlex.split(command), stdin=slave, stdout=slave, stderr=slave, env=self._environ, start_new_session=True,
                                    preexec_fn=_control)  # noqa: PLW1509 -- there are no threads here  # fmt: skip
         os.close(slave)
         try:
@@ -82,7 +86,7 @@ def _converse(terminal: int, answers: list[bytes], until: float) -> str:
         if not more:
             return shown.decode().replace("\r\n", "\n")
         shown += more
-        if shown.count(b"[y/N] ") > asked:
+        if len(PROMPT.findall(shown)) > asked:
             asked += 1
             assert answers, f"one question more than expected:\n{shown.decode(errors='replace')}"
             answer = answers.pop(0)
@@ -121,10 +125,20 @@ def _one(pattern: str, text: str) -> str:
 
 
 def normalised(text: str) -> str:
-    """Without what is another one in every run: names that a controller chose, ids, times, ports, sizes and durations."""
+    """Without what is another one in every run: names that a controller chose, ids, times, ports, sizes and durations.
+
+    What was done at the same time is in the order of the alphabet.
+    """
     for pattern, name in _VARIES:
-        text = re.sub(pattern, name, text)
-    return re.sub(r"\s+", " ", text)  # a name's length moves the ends of wrapped lines
+        text = re.sub(pattern, name, text, flags=re.MULTILINE)
+    entries = re.split(r"\n(?! {16})", text)  # of what took several lines, the others are indented as far as this
+    ordered = [line for together, same in itertools.groupby(entries, _together) for line in (sorted(same) if together else same)]
+    return re.sub(r"\s+", " ", "\n".join(ordered))  # a name's length moves the ends of wrapped lines
+
+
+def _together(entry: str) -> str:
+    found = re.match(r"  TIME  (rotate|retire) ", entry)
+    return found[1] if found else ""
 
 
 _VARIES: Sequence[tuple[str, str]] = (
@@ -138,21 +152,30 @@ _VARIES: Sequence[tuple[str, str]] = (
     (r"\bnode-\d\b", "NODE"),
     (r"\b\d+(\.\d)? (B|kB|MB)\b", "SIZE"),
     (r"\b\d+(\.\d+)? (s|min)\b", "AGE"),
-    (r"\b\d+ (artefacts?|files?)\b", r"SOME \1"),
+    (r"\b\d+ (artefacts?|files?|endpoints?|moments)\b", r"SOME \1"),
+    (r"^  \S+ \S+: \d+ of \d+ pods ready, \d+ of the newest\n", ""),  # progress, of what takes longer than a moment
+    (r"\bsha256:[0-9a-f]{64}\b", "DIGEST"),
+    (r"\b(kv-|role_|kube-api-access-)[0-9a-z]+\b", r"\1NAME"),
 )
 
 
-def main() -> None:
-    """Print it; with ``--write``, put it into README.md."""
-    home = Path(tempfile.gettempdir()) / secrets.token_hex(4)[:7]  # as long as /home/oncall, so that lines wrap where they would there
+def short_home() -> Path:
+    """A directory whose name is as long as /home/oncall, so that lines wrap where they would there."""
+    home = Path(tempfile.gettempdir()) / secrets.token_hex(4)[:7]
     home.mkdir(mode=0o700)
+    return home
+
+
+def main() -> None:
+    """Print it; with ``--write``, put it into its page."""
+    home = short_home()
     try:
         with running(nodes=3) as plane:
             text = produce(plane, home)
     finally:
         shutil.rmtree(home)
     if sys.argv[1:] == ["--write"]:
-        pages.write(pages.README, "transcript", f"```console\n{text}```\n")
+        pages.write(PAGE, "transcript", f"```console\n{text}```\n")
     else:
         print(text)
 
