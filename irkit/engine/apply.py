@@ -232,7 +232,7 @@ def _in_spite(change: Check, result: checks.CheckResult, ports: Ports) -> checks
     rule = ports.settings.recovery.unknown if change.check in ("scanned", "signed") else "ask"
     if result.holds is None and rule == "allow":
         return msgspec.structs.replace(result, holds=True, summary=f"{result.summary}; the settings allow that")
-    if result.holds is None and rule == "ask" and ports.approver.confirm(f"{result.summary[0].upper()}{result.summary[1:]}. Go on?"):
+    if result.holds is None and rule == "ask" and ports.approver.confirm(f"{result.summary}. Go on?"):
         return msgspec.structs.replace(result, holds=True, summary=f"{result.summary}; {ports.approver.name} said to go on")
     if result.holds is None and rule == "ask":
         raise Declined(f"not done: {result.summary}", next="the same command again")
