@@ -76,7 +76,8 @@ class Consumers:
     def __init__(self, namespace: str, cluster: Lister, moved: Mapping[str, str] | None = None) -> None:
         self.namespace, self._moved = namespace, moved or {}
         self._objects = {ref_of(o, r).uid: (ref_of(o, r), o) for r in TEMPLATES for o in cluster.list(r, namespace)}
-        self._pods = [p for p in cluster.list(PODS, namespace) if at(p, ("status", "phase")) not in ("Succeeded", "Failed")]
+        self._pods = [p for p in cluster.list(PODS, namespace)
+                      if at(p, ("status", "phase")) not in ("Succeeded", "Failed") and not at(p, ("metadata", "deletionTimestamp"))]  # fmt: skip
         self._tops = [ref for ref, obj in self._objects.values() if not self._owned(obj)]
         self._accounts = accounts = {at(a, ("metadata", "name")): a for a in cluster.list(SERVICEACCOUNTS, namespace)}
         self._by_name: dict[tuple[str, str], dict[str, ObjectRef]] = {}

@@ -20,6 +20,10 @@ class Deployment(Scaled, frozen=True):
         return owned_pods(self.cluster, self.ref.namespace, owners)
 
     def ready(self) -> bool:
-        """As ``kubectl rollout status``; a paused one is not asked for its newest template."""
-        newest = at(self.object, ("spec", "paused")) or self.status("updatedReplicas") >= self.replicas
-        return bool(newest) and self.observed and self.status("readyReplicas") >= self.replicas
+        """As ``kubectl rollout status``: pods of an older template count neither as ready ones nor as gone. A paused one is not asked
+        for its newest template."""
+        ready = self.observed and self.status("readyReplicas") >= self.replicas
+        if at(self.object, ("spec", "paused")):
+            return ready
+        updated = self.status("updatedReplicas")
+        return ready and updated >= self.replicas and self.status("replicas") <= updated

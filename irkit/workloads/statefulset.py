@@ -14,7 +14,11 @@ class StatefulSet(Scaled, frozen=True):
     resource: ClassVar[Resource] = STATEFULSETS
 
     def ready(self) -> bool:
-        return self.observed and self.status("readyReplicas") >= self._reachable()
+        """As ``kubectl rollout status``: of the newest revision, but where its updates are by hand or for some ordinals only."""
+        update, status = at(self.object, ("spec", "updateStrategy")) or {}, at(self.object, ("status",)) or {}
+        by_hand = update.get("type") == "OnDelete" or at(update, ("rollingUpdate", "partition"), 0)
+        newest = by_hand or status.get("updateRevision") == status.get("currentRevision") or self.status("updatedReplicas") >= self._reachable()
+        return bool(newest) and self.observed and self.status("readyReplicas") >= self._reachable()
 
     def on_detach(self, suspect: ObjectRef) -> Iterator[str]:
         if self._ordinal(suspect.name) is not None:

@@ -153,11 +153,24 @@ def test_a_replicaset_of_a_deployment_is_never_scaled_by_itself():
 
 @pytest.mark.parametrize(("status", "ready"), [
     ({}, True), ({"observedGeneration": 0}, False), ({"readyReplicas": 2}, False), ({"updatedReplicas": 1}, False), ({"readyReplicas": None}, False),
+    ({"replicas": 4}, False),  # the newest ones are there, an older one still serves in the place of one that is not ready
 ])  # fmt: skip
 def test_a_deployment_is_ready_when_all_pods_of_its_newest_template_are(status, ready):
     deployment, *_ = deployed("backend")
     deployment["status"].update(status)
     assert workloads.observe(ref(deployment), World([deployment])).ready() is ready
+
+
+@pytest.mark.parametrize(("status", "strategy", "ready"), [
+    ({"updateRevision": "b", "updatedReplicas": 1}, {}, False), ({"updateRevision": "b", "updatedReplicas": 3}, {}, True),
+    ({"updateRevision": "a", "updatedReplicas": 0}, {}, True), ({"updateRevision": "b", "updatedReplicas": 1}, {"type": "OnDelete"}, True),
+    ({"updateRevision": "b", "updatedReplicas": 1}, {"rollingUpdate": {"partition": 2}}, True),
+])  # fmt: skip
+def test_a_stateful_set_is_ready_when_its_newest_revision_is(status, strategy, ready):
+    db = scaled(STATEFULSETS, "db")
+    db["spec"]["updateStrategy"] = strategy
+    db["status"].update({"currentRevision": "a", **status})
+    assert workloads.observe(ref(db), World([db])).ready() is ready
 
 
 def test_a_paused_deployment_is_not_asked_for_its_newest_template():
