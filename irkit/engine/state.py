@@ -46,6 +46,8 @@ class State(msgspec.Struct):
     told: list[Told] = msgspec.field(default_factory=list)
     watched: list[Watched] = msgspec.field(default_factory=list)
     closed: str = ""
+    _befores: dict[tuple[str, str], dict[str, Any]] = msgspec.field(default_factory=dict)  # by credential and step
+    _proofs: dict[tuple[str, str], str] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, lines: Iterable[Line]) -> State:
@@ -60,10 +62,9 @@ class State(msgspec.Struct):
             case Opened() | Extended():
                 self._bind(body)
             case Intent():
-                self.intents[body.call] = body
+                self._begin(body)
             case Result():
-                self.results[body.call] = body.outcome
-                self.times[body.call] = line.at
+                self._end(body, line.at)
             case StepEnded():
                 self.steps[body.step] = body.outcome
                 self.declined.discard(body.step)
@@ -92,6 +93,19 @@ class State(msgspec.Struct):
             incident = msgspec.structs.replace(self.incident, phase=body.phase, parameters={**self.incident.parameters, **body.parameters})
             body = msgspec.structs.replace(self.opened, incident=incident)
         self.opened = body
+
+    def _begin(self, body: Intent) -> None:
+        self.intents[body.call] = body
+        if isinstance(body.change, Rotate) and body.before:
+            self._befores.setdefault((body.change.credential.id, body.step), body.before)
+
+    def _end(self, body: Result, at: str) -> None:
+        self.results[body.call] = body.outcome
+        self.times[body.call] = at
+        intent = self.intents.get(body.call)
+        proof = body.outcome.data.get("proof") if isinstance(body.outcome, Done) else None
+        if proof and intent is not None and isinstance(intent.change, Rotate) and intent.change.stage == "renew":
+            self._proofs.setdefault((intent.change.credential.id, intent.step), str(proof))
 
     @property
     def incident(self) -> Incident:
@@ -125,14 +139,11 @@ class State(msgspec.Struct):
 
     def before(self, credential: str, step: str) -> dict[str, Any] | None:
         """The first before-image of a credential in a step: what it was before irkit touched it. None: it was not begun."""
-        found = (i.before for i in self.intents.values() if isinstance(i.change, Rotate) and (i.change.credential.id, i.step) == (credential, step))
-        return next((b for b in found if b), None)
+        return self._befores.get((credential, step))
 
     def proof(self, credential: str, step: str) -> str:
         """Which attempt with the old value was refused while a credential was renewed; empty: none was made."""
-        found = (r.data.get("proof") for i, r in self.done() if isinstance(i.change, Rotate) and isinstance(r, Done)
-                 and (i.change.stage, i.change.credential.id, i.step) == ("renew", credential, step))  # fmt: skip
-        return next((str(p) for p in found if p), "")
+        return self._proofs.get((credential, step), "")
 
     @property
     def begun(self) -> tuple[Change, ...]:

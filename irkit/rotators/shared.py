@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -14,6 +15,7 @@ class Shared:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._answers: dict[str, Future[Any]] = {}
+        self._asked: Counter[str] = Counter()
 
     def once(self, key: str, make: Callable[[], Any]) -> Any:
         with self._lock:
@@ -26,6 +28,12 @@ class Shared:
             except BaseException as error:  # noqa: BLE001 -- the askers get it, whatever it is
                 future.set_exception(error)
         return future.result()
+
+    def asked(self, key: str) -> int:
+        """How often this was called with ``key``, with this time."""
+        with self._lock:
+            self._asked[key] += 1
+            return self._asked[key]
 
     def __repr__(self) -> str:
         return f"Shared({', '.join(sorted(self._answers))})"

@@ -14,7 +14,8 @@ from irkit.errors import IrkitError
 from irkit.model.kube import Obj, ObjectRef, Resource, at
 from irkit.ports import ClusterReader, WatchEvent
 
-_SHORTEST = 0.1  # seconds of one watch
+_SHORTEST, _LONGEST = 0.1, 20.0  # seconds of one watch: each begins with a list, and shows that the connection is not dead
+_LOOK = 2.0  # seconds that one waits for who reads, before looking again
 _GLANCE = 0.5  # seconds between two looks where one may not watch
 
 
@@ -26,9 +27,12 @@ class Following:
         self.bell = threading.Event()  # there is news, or nobody reads the watch
         self.latest: Obj | None = None
 
-    def next(self, seconds: float) -> Obj | None:
-        """The object when it has changed, or after about so many seconds; None where it has not been seen yet. Raises as `get`."""
-        if self._watcher.blind:
+    def next(self, seconds: float, *, glance: bool = False) -> Obj | None:
+        """The object when it has changed, at the latest after so many seconds; None where it has not been seen yet. Raises as `get`.
+
+        ``glance``: look for oneself, soon: what is waited for may be that nothing changes.
+        """
+        if self._watcher.blind or glance:
             self.bell.wait(min(seconds, _GLANCE))
             return self._watcher.cluster.get(self.ref)
         self._watcher.read(self, seconds)
@@ -57,14 +61,16 @@ class Watcher:
                 alone = not self._following
             if alone:
                 self._close()
+            elif not self._reading.locked():  # it may have been told to read on as it was about to leave
+                self._hand_over(mine)
 
     def read(self, mine: Following, seconds: float) -> None:
         """Read until there is news for ``mine``, or wait while another one reads; for so many seconds."""
         if not self._reading.acquire(blocking=False):
-            mine.bell.wait(seconds)
+            mine.bell.wait(min(seconds, _LOOK))
             return
         try:
-            self._events = self._events or self.cluster.watch(self._resource, self._namespace, timeout=max(seconds, _SHORTEST))
+            self._events = self._events or self.cluster.watch(self._resource, self._namespace, timeout=max(min(seconds, _LONGEST), _SHORTEST))
             for event in self._events:
                 self._tell(event.object)
                 if mine.bell.is_set():
