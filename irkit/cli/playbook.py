@@ -138,7 +138,7 @@ def _json(document: object) -> None:
 def rbac(
     name: _Name,
     namespace: Annotated[str, typer.Option("-n", "--namespace", help="The namespace that it will be run in.")] = "default",
-    phase: Annotated[str, typer.Option("--phase", help="Only this phase.")] = "",
+    phase: Annotated[str, typer.Option("--phase", help="Only this phase; several joined by commas.")] = "",
     playbooks: _Folder = None,
     output: Annotated[str, typer.Option("--output", "-o", help="yaml or json.", metavar="FORMAT")] = "yaml",
 ) -> None:

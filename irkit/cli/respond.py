@@ -21,7 +21,7 @@ def respond(
     target: options.Target = None,
     selector: options.Selector = None,
     namespace: options.Namespace = "",
-    phase: Annotated[str, typer.Option("--phase", help="Only this phase")] = "",
+    phase: Annotated[str, typer.Option("--phase", help="Only this phase; several joined by commas")] = "",
     param: Parameter = None,
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
@@ -38,7 +38,7 @@ def respond(
     value: options.Value = None,
     playbooks: options.Playbooks = None,
 ) -> int:
-    """Run a playbook, or one phase of it, against a target."""
+    """Run a playbook, or some of its phases, against a target."""
     from irkit import wiring
     from irkit.app import respond as cases
     from irkit.cli.running import run
