@@ -6,6 +6,7 @@ has a deadline that covers connecting, sending and reading. Bytes are handed ove
 
 from __future__ import annotations
 
+import io
 import select
 import socket
 import ssl
@@ -14,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from irkit import __version__
 from irkit.adapters import proxies, tls
@@ -32,8 +33,33 @@ CHUNK = 64 * 1024
 _KEEPALIVE = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))  # a dead peer is noticed after 30 s
 
 
+class _Head(io.RawIOBase):
+    """What a response is read from. Until ``deadline`` is taken away, its lines must come by then: a time limit of the socket's would
+    begin anew with each byte, and a server that sends one now and then would be waited for by the hour."""
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase, deadline: float) -> None:
+        self._sock, self._raw = sock, raw
+        self.deadline: float | None = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.deadline is not None:
+            if (left := self.deadline - time.monotonic()) <= 0:
+                raise TimeoutError
+            self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
 class _Connection(HTTPConnection):
-    """One connection, through the proxy and TLS where there are any."""
+    """One connection, through the proxy and TLS where there are any. ``deadline``: when the head of the next response must be there."""
+
+    deadline = 0.0
 
     def __init__(self, access: Access, proxy: SplitResult | None, context: ssl.SSLContext | None) -> None:
         endpoint = access.endpoint
@@ -57,6 +83,12 @@ class _Connection(HTTPConnection):
         except BaseException:
             self.close()
             raise
+
+    def response_class(self, sock: socket.socket, **options: Any) -> HTTPResponse:  # type: ignore[override]  # called as a class is
+        response = HTTPResponse(sock, **options)
+        self.head = _Head(sock, response.fp.detach(), self.deadline)
+        response.fp = io.BufferedReader(self.head)
+        return response
 
     @property
     def alive(self) -> bool:
@@ -128,7 +160,9 @@ class Transport:
             for name, value in self._headers(credential, kinds, body):
                 connection.putheader(name, value)
             connection.endheaders(body)
+            connection.deadline = deadline
             response = connection.getresponse()
+            connection.head.deadline = None
         except (OSError, HTTPException) as error:
             connection.close()
             if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):  # TLS 1.3 refuses a client certificate so late

@@ -24,7 +24,7 @@ from irkit.adapters.retry import Transient, Try
 from irkit.adapters.transport import Transport
 from irkit.adapters.vaultaccess import Token
 from irkit.errors import ApiError, ForbiddenError, InvalidError, IrkitError, NotFoundError, UnreachableError
-from irkit.model.kube import Obj
+from irkit.model.kube import Obj, at
 from irkit.ports import SecretStore
 from irkit.settings.rotation import VaultSettings
 from irkit.text import printable
@@ -76,6 +76,12 @@ class _Carrier(JSONAdapter):  # type: ignore[misc]  # hvac has no types
         if value:
             self._held.value = vaultaccess.clean(value, "the answer to the login")
 
+    def get_login_token(self, response: Obj) -> str:
+        token = at(response, ("auth", "client_token"))
+        if not isinstance(token, str):
+            raise ApiError(f"{printable(self._transport.access.about.server)} answered the login with no token", status=0)
+        return token
+
     def request(
         self, method: str, url: str, headers: object = None, raise_exception: object = True, *, left: float | None = None, **options: Any
     ) -> Obj:
@@ -90,7 +96,7 @@ class _Carrier(JSONAdapter):  # type: ignore[misc]  # hvac has no types
         if status < 300:
             return _document(data, status, method, url)
         where, asked = self._transport.access.about.server, url.removeprefix("/v1/")
-        error = vaulterrors.refusal(status, data, method=method.upper(), path=asked, where=where, sent=sent)
+        error = vaulterrors.refusal(status, data, method=method.upper(), path=asked, where=where, sent=(sent, self._held.value))
         if status in vaulterrors.BUSY and " is sealed" not in error.message:
             raise Transient(error, after=after, sent=status not in (412, 429))
         raise error
@@ -100,7 +106,7 @@ def _document(data: bytes | None, status: int, method: str, url: str) -> Obj:
     if data == b"":
         return {}
     document = answers.decoded(data)
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or not isinstance(document.get("data"), dict | None):
         raise ApiError(f"{method.upper()} {printable(url)}: the answer is no JSON object, or too long", status=status)
     return document
 

@@ -9,12 +9,14 @@ from typing import Any
 
 from irkit.adapters.answers import decoded
 from irkit.errors import ApiError, ConflictError, ForbiddenError, InvalidError, IrkitError, NotFoundError, UnreachableError
+from irkit.model.secret import mentions
 from irkit.text import printable
 
 BUSY = frozenset({412, 429, 502, 503, 504})  # may pass; 412: a replica that is not up to date yet
 _CLASSES = {400: InvalidError, 404: NotFoundError, 405: InvalidError, 413: InvalidError, 422: InvalidError}
 # An SQL literal, a connection URL with a password, a PEM: what an engine may quote of what it made or was configured with.
-_VALUE = re.compile(r"(?i)password\s*[=:]?\s*['\"]|identified by|://[^/\s]*:[^/\s]*@|-----BEGIN|\bhvs\.|\bsecret_id\b\s*[=:]")
+_VALUE = re.compile(r"(?i)password\s{0,9}[=:]?\s{0,9}['\"]|identified by|://[^/\s:@]*:[^/\s@]*@|-----BEGIN|\bhvs\.|\bsecret_id\b\s{0,9}[=:]")
+_MOST, _LONGEST = 8, 4096  # errors of an answer, and characters of each, that are looked at: who sends more wants to keep us busy
 _WRAPPING = re.compile(r"^\d+ errors? occurred:|\*\s+")
 
 
@@ -24,7 +26,7 @@ class ByPolicyError(ForbiddenError):
 
 
 def refusal(code: int, body: bytes | None, *, method: str, path: str, where: str, sent: Any = None) -> IrkitError:
-    """The error for an answer of 300 or more. ``sent``: the body of the request, of which no sentence may repeat a value."""
+    """The error for an answer of 300 or more. ``sent``: the body and the token of the request, of which no sentence may repeat a value."""
     said = _words(body, sent)
     asked = f"{method} {printable(path)}"
     where = printable(where)
@@ -57,12 +59,12 @@ def _words(body: bytes | None, sent: Any) -> str:
     errors = document.get("errors") if isinstance(document, dict) else None
     if not isinstance(errors, list):
         return ""
-    values = [v for v in _strings(sent) if len(v) > 3]
-    return printable("; ".join(_shown(e, values) for e in errors if isinstance(e, str)), 400)
+    values = [v.encode("utf-8", "surrogatepass") for v in _strings(sent)]
+    return printable("; ".join(_shown(e, values) for e in errors[:_MOST] if isinstance(e, str)), 400)
 
 
-def _shown(sentence: str, values: list[str]) -> str:
-    if _VALUE.search(sentence) or any(v in sentence for v in values):
+def _shown(sentence: str, values: list[bytes]) -> str:
+    if _VALUE.search(sentence[:_LONGEST]) or mentions(sentence, values):
         return "(its words are not shown: they may hold a value)"
     return " ".join(_WRAPPING.sub(" ", sentence).split())
 

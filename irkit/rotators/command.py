@@ -16,6 +16,7 @@ from irkit.errors import ApiError, EndStateError
 from irkit.model.credential import Credential, OldValue
 from irkit.model.kube import Permission
 from irkit.model.outcome import Outcome, Skipped
+from irkit.model.secret import mentions
 from irkit.ports import Observed
 from irkit.rotators import delivery, stored, values
 from irkit.rotators.base import Before, Tools, retired, rotated
@@ -71,7 +72,7 @@ class Command:
         text = msgspec.json.encode(begun.state)
         if len(text) > _LARGEST_STATE:
             raise ApiError(f"{_who(credential)} answered a state of more than {_LARGEST_STATE} bytes; nothing was written", status=0)
-        if delivery.holds(text.decode(), data.values()):
+        if mentions(text.decode(), data.values()):
             raise ApiError(f"{_who(credential)} answered a state that holds a value of the Secret; nothing was written", status=0)
         return {"values": prints(data, tools), "state": begun.state}
 
@@ -162,4 +163,4 @@ def _who(credential: Credential) -> str:
 def _shown(text: str, secret: Any, proposed: Mapping[str, str]) -> str:
     """What it says, unless a value is in it."""
     known = [*secret, *(v.encode() for v in proposed.values())]
-    return "(what it says holds a value, and is not shown)" if delivery.holds(text, known) else printable(text.strip(), 300)
+    return "(what it says holds a value, and is not shown)" if mentions(text, known) else printable(text.strip(), 300)

@@ -10,22 +10,24 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
 from irkit.errors import ConflictError, EndStateError, ForbiddenError, NotFoundError, RefusedError, UnreachableError
 from irkit.model.credential import Credential
-from irkit.model.kube import EVENTS, Obj, ObjectRef, at, ref_of
+from irkit.model.kube import EVENTS, SECRETS, Obj, ObjectRef, at, ref_of
+from irkit.model.secret import mentions
 from irkit.rotators.base import Tools
-from irkit.rotators.holders import Kept
+from irkit.rotators.holders import Kept, Prints, prints
 from irkit.rotators.secret import decoded
 from irkit.rotators.watcher import Watcher
 from irkit.text import printable
 
 FORCE = "force-sync"
 _GRACE = 3.0  # seconds of being in error after which it is one: it may be of before, and the operator tries again after one
-_LOOK = 2.0  # seconds after which one looks again though nothing was told
+_FEW = 8  # Secrets of one namespace that are read one by one; more are listed
+_ERROR = "it is in error"
 _DONE = "the new value is in the store; the Secret still holds the old one, which works on"
 
 
@@ -37,8 +39,8 @@ def check(credential: Credential, kept: Kept, tools: Tools) -> None:
     ready(credential, tools)
     if credential.source.external_secret is None:
         return
-    data = _target(credential, tools)
-    wrong = sorted(k for k, v in kept.values.items() if data.get(k) != v)
+    held = _held(credential, tools)
+    wrong = sorted(k for k, v in kept.values.items() if held.get(k) != tools.print(v))
     if wrong:
         raise RefusedError(
             f"{credential.ref} and its entry in {printable(tools.ports.vaults.vault().where)} disagree about {', '.join(map(printable, wrong))}:"
@@ -49,7 +51,11 @@ def check(credential: Credential, kept: Kept, tools: Tools) -> None:
 def ready(credential: Credential, tools: Tools) -> None:
     """Raises EndStateError where no sync would come."""
     external = credential.source.external_secret
-    if external is not None and (reason := next(_obstacles(_external(external, tools), credential), "")):
+    if external is None:
+        return
+    told = _external(external, tools)
+    if reason := next(_obstacles(told, credential), ""):
+        reason = f"{reason}: {_why(external, told, credential, tools)}" if reason == _ERROR else reason
         raise EndStateError(f"{external} would not deliver a new value: {reason}; nothing was written", next="change that, then irkit resume")
 
 
@@ -85,8 +91,9 @@ def _sync(external: ObjectRef, credential: Credential, wanted: Callable[[Mapping
         asked = _forced(external, tools)
         began = clock.monotonic()
         until = min(tools.until, began + tools.ports.settings.rotation.sync_timeout)
+        now: Obj | None = None
         while (left := until - clock.monotonic()) > 0:
-            now = following.next(min(left, _LOOK))
+            now = following.next(left, glance=now is not None and _broken(now))
             if now is None:
                 continue
             if _synced(now) != _synced(asked) and (data := _data(credential, tools)) is not None and wanted(data):
@@ -129,6 +136,24 @@ def _target(credential: Credential, tools: Tools) -> dict[str, bytes]:
     return data
 
 
+def _held(credential: Credential, tools: Tools) -> Prints:
+    """The HMACs of what the Secret holds now; where a batch asks for many of its namespace, out of one list of all, where one may."""
+    ref, shared = credential.ref, tools.shared
+
+    def listed() -> dict[str, dict[str, str]]:
+        try:
+            found = tools.ports.cluster.list(SECRETS, ref.namespace, fields="type!=helm.sh/release.v1")  # those are large
+        except ForbiddenError:
+            return {}
+        return {o["metadata"]["name"]: prints(decoded(o), tools) for o in found}
+
+    if shared.asked(f"Secrets of {ref.namespace}") > _FEW:
+        found: Prints | None = shared.once(f"list Secrets of {ref.namespace}", listed).get(ref.name)
+        if found is not None:
+            return found
+    return prints(_target(credential, tools), tools)
+
+
 def _data(credential: Credential, tools: Tools) -> dict[str, bytes] | None:
     """What the Secret of that name holds, whoever made it anew; None where there is none."""
     try:
@@ -155,7 +180,7 @@ def _obstacles(external: Obj, credential: Credential) -> Iterator[str]:
         if remote.get("decodingStrategy", "None") != "None":
             yield f"decodingStrategy {printable(remote['decodingStrategy'], 20)}: what it writes is not what the entry holds"
     if _broken(external):
-        yield f"it is in error: {printable(at(_ready(external), ('message',), '') or at(_ready(external), ('reason',), ''), 160)}"
+        yield _ERROR
 
 
 def _ready(external: Obj) -> Obj:
@@ -182,9 +207,4 @@ def _why(external: ObjectRef, now: Obj, credential: Credential, tools: Tools) ->
             text = str(max(warnings, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""))["message"])
     except (ForbiddenError, NotFoundError):
         pass
-    return "what it says holds a value, and is not shown" if holds(text, (_data(credential, tools) or {}).values()) else printable(text, 200)
-
-
-def holds(text: str, values: Iterable[bytes]) -> bool:
-    """Whether any of these values is in a text of somebody else's."""
-    return any(len(v) > 3 and v.decode("utf-8", "replace") in text for v in values)
+    return "what it says holds a value, and is not shown" if mentions(text, (_data(credential, tools) or {}).values()) else printable(text, 200)

@@ -70,8 +70,7 @@ class KvEntry:
             raise EndStateError(f"{self.where} is not there, or its current version is deleted", next="irkit blast-radius") from None
         state = _State(answer, 0, {})
         if self.versioned:
-            metadata = answer.get("metadata") or {}
-            state = _State(answer.get("data") or {}, int(metadata.get("version") or 0), metadata.get("custom_metadata") or {})
+            state = _State(_object(answer, "data"), _number(at(answer, ("metadata", "version"))), _object(answer, "metadata", "custom_metadata"))
         return self._kept(state)
 
     def propose(self, kept: Kept, values: Values) -> Kept:
@@ -123,8 +122,8 @@ class KvEntry:
             known = list(range(1, current))
         else:
             try:
-                listed = at(self.store.read(self._at("metadata")), ("data", "versions"), {})
-                known = sorted(int(n) for n, v in listed.items() if int(n) < current and not v.get("destroyed"))
+                listed = _object(self.store.read(self._at("metadata")), "data", "versions")
+                known = sorted(n for n in (_number(k) for k in listed) if 0 < n < current and not at(listed, (str(n), "destroyed")))
             except ForbiddenError:  # the right to list versions is one of its own
                 known = list(range(max(held, 1), current))
         return [n for n in known if n == held or _held(self._version(n) or {}, old, printer)]
@@ -135,7 +134,7 @@ class KvEntry:
             answer = self.store.read(self._at("data"), params={"version": str(number)})
         except NotFoundError:
             return None
-        kept = self._found(at(answer, ("data", "data"), {}))
+        kept = self._found(_object(answer, "data", "data"))
         return {**{f"pending {k}": v for k, v in kept[1].items()}, **kept[0]}
 
     def _put(self, kept: Kept, edit: Callable[[Obj], Obj]) -> Kept:
@@ -147,7 +146,7 @@ class KvEntry:
                 return self._overwrite(kept, wished)
             try:
                 answer = self.store.write(self._at("data"), {"data": wished.state.data, "options": {"cas": state.version}})
-                number = int(at(answer, ("data", "version")) or state.version + 1)
+                number = _number(at(answer, ("data", "version"))) or state.version + 1
                 return self._kept(replace(wished.state, version=number))
             except ConflictError:
                 now = self.read()
@@ -190,6 +189,18 @@ class KvEntry:
             return {k: v.encode("utf-8", "surrogatepass") for k, v in found.items() if isinstance(v, str)}
 
         return texts(""), texts(PENDING)
+
+
+def _object(answer: Obj, *path: str) -> Obj:
+    """The JSON object at ``path``; empty where a Vault, or what poses as one, has something else there."""
+    found = at(answer, path)
+    return found if isinstance(found, dict) else {}
+
+
+def _number(value: object) -> int:
+    """A version's number; 0 where it is none."""
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
 def _version(store: SecretStore, mount: str) -> str:
