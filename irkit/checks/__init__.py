@@ -33,7 +33,7 @@ def find(name: str, given: Mapping[str, Any] = {}) -> PostureCheck:
     """The check of that name, told what is ``given``. Raises UsageError, with the nearest one."""
     found = next((c for c in CHECKS if c.name == name), None)
     if found is not None:
-        return found
+        return msgspec.convert(dict(given), type(found)) if given else found
     if name not in LATER:
         near = nearest(name, [*(c.name for c in CHECKS), *LATER])
         raise UsageError(f"no check {printable(name)!r}" + (f"; did you mean {near[0]!r}?" if near else ""))

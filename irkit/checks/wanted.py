@@ -33,7 +33,8 @@ def wanted(names: Collection[str], incident: Incident, begun: Sequence[Change], 
     """
     patches = [c for c in begun if isinstance(c, Patch)]
     stopped = {p.ref for p in patches if not p.forward and not p.ref.same(incident.target.pod) and workloads.kind_of(p.ref.resource) is not None}
-    back = {p.ref.uid: p for p in patches if p.action == "redeploy" and p.ref not in stopped}  # the last of each
+    redeployed = {p.ref.uid: p for p in patches if p.action == "redeploy"}  # the last of each
+    back = {uid: p for uid, p in redeployed.items() if p.ref not in stopped}
     others = [p for p in patches if not p.forward and p.ref not in stopped and not p.ref.same(incident.target.pod)]
     force: Mapping[str, Sequence[Change]] = {
         "held": others, "rotated": [c for c in begun if isinstance(c, Rotate) and c.stage == "renew"],
@@ -45,8 +46,9 @@ def wanted(names: Collection[str], incident: Incident, begun: Sequence[Change], 
         if name in OF_POD and pod is not None and pod.resource == PODS:
             yield Wanted(name, pod)
         elif name == "stopped" and (workload := incident.target.stoppable) is not None and (stopping or workload in stopped):
-            if workload in stopped or workload.uid not in back:
-                yield Wanted(name, workload)
+            if workload.uid not in back:
+                begun_anew = redeployed.get(workload.uid)
+                yield Wanted(name, workload, given=_given("image", begun_anew, incident) if begun_anew else {})
         elif force.get(name):
             yield Wanted(name, incident.target.pod)
         elif name in ("ready", "image", "old-image", "steady", "endpoints"):

@@ -149,6 +149,7 @@ class Redeploy:
 
 
 def _restoring(patch: Patch, seen: Observed) -> Patch | None:
+    """What takes a change of ours back, also where a run that was killed has done so: only its outcome on record says that it is no more."""
     current = exists(seen.cluster, patch.ref)
     if current is None:
         return None
@@ -156,4 +157,4 @@ def _restoring(patch: Patch, seen: Observed) -> Patch | None:
     theirs = inverse.conflicts(current)
     ours = tuple(e for e in inverse.edits if e not in theirs)
     inverse = msgspec.structs.replace(inverse, edits=ours, restores=True)
-    return inverse if ours and not inverse.holds(current) else None
+    return inverse if ours else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -45,7 +46,7 @@ class Rotate:
     without_evidence: str = ""
 
     def plan(self, incident: Incident, seen: Observed) -> Iterator[Change]:
-        scope = self._scope(incident, seen)
+        scope = self._scope(incident, seen, self._found(incident, seen))
         renewing = [_change(c, "renew", seen) for c in scope]
         todo = [c for c in renewing if not _tried(c, seen)]
         yield from todo
@@ -62,23 +63,24 @@ class Rotate:
             yield from retiring
 
     def notes(self, incident: Incident, seen: Observed) -> Iterator[str]:
-        scope = self._scope(incident, seen)
+        found = self._found(incident, seen)
+        scope = self._scope(incident, seen, found)
         for credential in scope:
             yield from rotators.choose(credential, seen).notes(credential, seen)
-        elsewhere = sorted({c.ref.namespace for c in self._found(incident, seen)} - _inside(incident, seen))
+        elsewhere = sorted({c.ref.namespace for c in found} - _inside(incident, seen))
         if elsewhere:
             yield printable(f"credentials in other namespaces could be reached too, and are not rotated by this step: {', '.join(elsewhere)}", 600)
         left = [c for c in _Users(scope, incident, seen).all if c.why and c.pods]
         for consumer in left:
             yield f"{consumer.ref} goes on with the old value: {consumer.why}"
 
-    def _scope(self, incident: Incident, seen: Observed) -> list[Credential]:
-        """What is in scope now and what was begun, each once; only in the incident's namespace, or those of a node's pods."""
+    def _scope(self, incident: Incident, seen: Observed, found: Sequence[Credential]) -> list[Credential]:
+        """Of what was found, what is in scope now and what was begun, each once; only in the incident's namespace, or those of a node's pods."""
         begun = [c.credential for c in seen.begun if isinstance(c, changes.Rotate) and c.step == seen.step]
         inside = _inside(incident, seen)
         own = moved.own(begun, incident)
-        found = [c for c in self._found(incident, seen) if c.ref.namespace in inside and self._wanted(c) and (c.ref.namespace, c.ref.name) not in own]
-        return list({c.id: c for c in [*found, *begun]}.values())
+        now = [c for c in found if c.ref.namespace in inside and self._wanted(c) and (c.ref.namespace, c.ref.name) not in own]
+        return list({c.id: c for c in [*now, *begun]}.values())
 
     def _wanted(self, credential: Credential) -> bool:
         if credential.cls == "token" and "serviceaccount" not in self.include:
@@ -119,13 +121,13 @@ class _Users:
     def tokens(self, credential: Credential) -> Mapping[str, str]:
         return {uid: self._tokens[uid] for uid in self._of.get(credential.id, ())}
 
-    def restarts(self, seen: Observed, ended: Set[str], *, capture: bool) -> Iterator[Change]:
+    def restarts(self, seen: Observed, ended: AbstractSet[str], *, capture: bool) -> Iterator[Change]:
         """Captures of all that end, then wave by wave: restart, and wait until they are ready; first for those of an interrupted run.
 
         ``ended``: credentials whose old values were ended after the restarts. Who had no pods then started with the new values
         since, and bears no mark of a restart.
         """
-        current = [c for c, ids in self._uses.values() if not ended.issuperset(ids)]
+        current = [c for c, ids in self._uses.values() if not set(ids) <= ended]
         able = [(c.ref, self._consumers[c.ref.namespace], self._tokens[c.ref.uid]) for c in current if not c.why or c.ref.resource == CRONJOBS]
         found = [patch for ref, users, token in able if (patch := users.restart(ref, token))]
         yield from (Await(condition="ready", ref=ref) for ref, users, token in able if users.settling(ref, token))
