@@ -139,6 +139,12 @@ def example() -> str:
     return f"```json\n{irkit(*REHEARSAL, code=5)}```\n"
 
 
+def credential() -> str:
+    """One of those that a rehearsal rotates."""
+    found = json.loads(irkit("rehearse", "-o", "json"))["credentials"]
+    return f"```json\n{json.dumps(next(c for c in found if c['class'] == 'generated'), indent=2)}\n```\n"
+
+
 def document(block: str) -> dict[str, Any]:
     """The JSON in a fenced block."""
     found: dict[str, Any] = json.loads(block.strip().removeprefix("```json\n").removesuffix("```"))
@@ -151,6 +157,7 @@ BLOCKS: dict[str, tuple[Path, Callable[[], str]]] = {
     "settings": (pages.REFERENCE / "settings.md", setting_rows),
     "plugins": (pages.REFERENCE / "cni.md", plugin_rows),
     "role": (pages.REFERENCE / "rbac.md", role),
+    "credential": (pages.REFERENCE / "result.md", credential),
     "example": (pages.REFERENCE / "result.md", example),
 }
 

@@ -95,11 +95,20 @@ def test_every_setting_has_its_row():
 
 
 @pytest.fixture(scope="module")
-def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bag of a rehearsal."""
-    person = Irkit(Path("none"), tmp_path_factory.mktemp("home"))
-    document: dict[str, Any] = person.run("rehearse", "-o", "json").ended(0).document
-    return Path(document["evidence"]["bundle"])
+def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The result of a rehearsal of the whole incident."""
+    return Irkit(Path("none"), tmp_path_factory.mktemp("home")).run("rehearse", "-o", "json").ended(0).document
+
+
+@pytest.fixture(scope="module")
+def bag(rehearsed: dict[str, Any]) -> Path:
+    return Path(rehearsed["evidence"]["bundle"])
+
+
+def test_every_field_of_a_credential_is_documented(rehearsed: dict[str, Any]):
+    assert rehearsed["credentials"]
+    for credential in rehearsed["credentials"]:
+        assert sorted(named(RESULT, "in a credential")) == sorted(credential)
 
 
 def test_every_label_of_a_bag_is_documented(bag: Path):
