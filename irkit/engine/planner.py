@@ -73,11 +73,11 @@ def left_out(specs: Sequence[StepSpec], incident: Incident) -> tuple[tuple[StepS
     return tuple(found.values())
 
 
-def plan_step(bound: BoundStep, incident: Incident, seen: Observed) -> PlannedStep:
-    """What this step would do now. Reads only."""
+def plan_step(bound: BoundStep, incident: Incident, seen: Observed, *, noted: bool = False) -> PlannedStep:
+    """What this step would do now; ``noted``: with what people should know before they say yes to it. Reads only."""
     seen = msgspec.structs.replace(seen, step=bound.id)
     changes = tuple(bound.step.plan(incident, seen))
-    notes = tuple(bound.step.notes(incident, seen))
+    notes = tuple(bound.step.notes(incident, seen)) if noted else ()
     return PlannedStep(bound.id, bound.step.kind, bound.spec.phase, changes, bound.spec.confirm or bound.step.confirm, notes,
                        getattr(bound.step, "without_evidence", ""), bound.asks_itself)  # fmt: skip
 
@@ -87,7 +87,7 @@ def plan_all(bound: Sequence[BoundStep], incident: Incident, seen: Observed, *, 
 
     Raises RefusedError where a change would end pods whose evidence neither is stored nor comes first.
     """
-    planned = tuple(plan_step(step, incident, seen) for step in bound)
+    planned = tuple(plan_step(step, incident, seen, noted=True) for step in bound)
     captured = set(seen.captured)
     for step in planned:
         captured |= captures(step)

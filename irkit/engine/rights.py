@@ -71,7 +71,7 @@ def _of_kind(playbook: Playbook, phase: str, namespace: str, resource: Resource)
 def _of_target(incident: Incident, playbook: Playbook, namespace: str, reader: Notes) -> set[Permission]:
     seen = Observed(cluster=reader, now=EPOCH, settings=Settings())
     steps = [_at_any_age(s) for s in planner.bind_steps(playbook.of(incident.phase), playbook.target, incident)]
-    changes = [c for s in steps for c in planner.plan_step(s, incident, seen).changes]
+    changes = [c for s in steps for c in planner.plan_step(s, incident, seen, noted=True).changes]
     reader.asked |= {p for s in steps for p in getattr(s.step, "reads", ())}
     if incident.target.is_pod:
         for check in checks.CHECKS:
