@@ -8,25 +8,14 @@ from pathlib import Path
 import pytest
 
 from irkit.engine import journal
-from tests.crash.world import Undisturbed, World, as_undisturbed, go_on, until, world
-from tests.e2e.running import finish, what
-
-
-def _killed_at(world: World, line: int) -> bool:
-    """Kill it once its journal has so many lines; whether it was killed before it ended."""
-    process = world.begin(*world.contain)
-    for _ in until(30):
-        written = sum(world.home.journal(i).read_bytes().count(b"\n") for i in world.incidents)
-        if written >= line or process.poll() is not None:
-            break
-    process.kill()
-    return finish(process).code == -9
+from tests.crash.world import Undisturbed, World, as_undisturbed, go_on, killed_at, world
+from tests.e2e.running import what
 
 
 @pytest.mark.slow
 def test_killed_after_the_intent_to_collect(tmp_path: Path, calm: Undisturbed) -> None:
     with world(tmp_path) as w:
-        assert _killed_at(w, 11)
+        assert killed_at(w, 11, *w.contain)
         go_on(w)
         as_undisturbed(w, calm)
 
@@ -36,7 +25,7 @@ def test_killed_at_every_line(tmp_path: Path, calm: Undisturbed) -> None:
     killed, failed = 0, {}
     for line in range(1, calm.lines):
         with world(tmp_path, f"{line}") as w:
-            killed += _killed_at(w, line)
+            killed += killed_at(w, line, *w.contain)
             go_on(w)
             try:
                 as_undisturbed(w, calm)

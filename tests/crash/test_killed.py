@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.world import Undisturbed, World, as_undisturbed, differences, go_on, parts, undisturbed, until, world
+from tests.crash.world import Undisturbed, World, as_undisturbed, differences, go_on, nth_write, parts, undisturbed, until, world
 from tests.e2e.running import finish
-from tests.faults.harm import Kill, Match, after, before, nth, writes
+from tests.faults.harm import Kill, Match, after, before, nth
 
 WHEN = {"before": before, "after": after}
 PARTS = 8
@@ -24,17 +24,6 @@ def _killed(world: World, calm: Undisturbed, match: Match, when: str, *again: st
     go_on(world, *again)
     as_undisturbed(world, calm)
     return True
-
-
-def _nth_write(number: int) -> Match:
-    count = -1
-
-    def hit(request: object) -> bool:
-        nonlocal count
-        count += writes(request)  # type: ignore[arg-type]
-        return count == number and writes(request)  # type: ignore[arg-type]
-
-    return hit
 
 
 @pytest.mark.slow
@@ -52,7 +41,7 @@ REST = [pytest.param(w, when, marks=pytest.mark.slow) for w in range(3) for when
 @pytest.mark.parametrize(("write", "when"), [*SOME, *REST])
 def test_killed_around_each_write(tmp_path: Path, calm: Undisturbed, write: int, when: str) -> None:
     with world(tmp_path) as w:
-        assert _killed(w, calm, _nth_write(write), when)
+        assert _killed(w, calm, nth_write(write), when)
 
 
 def test_killed_while_the_log_of_a_sibling_comes(tmp_path: Path, calm: Undisturbed) -> None:
@@ -63,7 +52,7 @@ def test_killed_while_the_log_of_a_sibling_comes(tmp_path: Path, calm: Undisturb
 @pytest.mark.slow
 def test_contain_again_goes_on_as_resume_does(tmp_path: Path, calm: Undisturbed) -> None:
     with world(tmp_path) as w:
-        assert _killed(w, calm, _nth_write(1), "after", *w.contain)
+        assert _killed(w, calm, nth_write(1), "after", *w.contain)
 
 
 @pytest.mark.slow

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
-from irkit.engine import library
 from irkit.engine.state import State
 from irkit.model.changes import Capture
 from irkit.model.outcome import Failed
-from tests.crash.world import Undisturbed, World, as_undisturbed, go_on, parts, world
+from tests.crash.world import Undisturbed, World, as_undisturbed, go_on, hasty, parts, world
 from tests.e2e.running import finish
 from tests.faults.harm import Answer, Cut, Match, Request, Timed, after, before, nth, writes
 
@@ -112,14 +109,8 @@ def _gone(world: World, match: Match) -> None:
 
 def _impatient(world: World, tmp_path: Path) -> World:
     """The same with an operator who waits for nothing longer than a moment."""
-    folder = tmp_path / "playbooks"
-    folder.mkdir(exist_ok=True)
-    shutil.copy(library.builtin("runbooks") / "compromised-pod.md", folder)
-    playbook = yaml.safe_load((library.builtin() / "compromised-pod.yaml").read_text())
-    for step in playbook["phases"]["containment"]:
-        step["timeout"] = "2s"
-    (folder / "compromised-pod.yaml").write_text(yaml.safe_dump(playbook))
-    return World(world.box, world.proxy, world.irkit.configured(tmp_path / "config.yaml", **IMPATIENT, playbooks=str(folder)))
+    playbooks = hasty(tmp_path / "playbooks", "2s")
+    return World(world.box, world.proxy, world.irkit.configured(tmp_path / "config.yaml", **IMPATIENT, playbooks=playbooks))
 
 
 def _until_back(tmp_path: Path, calm: Undisturbed, match: Callable[[World], Match], name: str = "world") -> World:

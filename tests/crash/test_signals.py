@@ -21,7 +21,7 @@ SILENCE = 20.0  # seconds for which the server says nothing, once the signal was
 PARTS = 8
 
 
-def _said_what_is_next(world: World, stderr: str) -> None:
+def said_what_is_next(world: World, stderr: str) -> None:
     last = "\n".join(stderr.strip().splitlines()[-3:])
     if world.incidents:
         assert f"irkit resume {world.incident}" in last, stderr
@@ -31,7 +31,7 @@ def _said_what_is_next(world: World, stderr: str) -> None:
         assert not world.changed()
 
 
-def _interrupted(world: World, match: Match, timed: Timed) -> bool:
+def interrupted(world: World, match: Match, timed: Timed, *words: str) -> bool:
     """Whether the signal came before the run was over; what it said is checked."""
     hit: list[float] = []
 
@@ -42,15 +42,14 @@ def _interrupted(world: World, match: Match, timed: Timed) -> bool:
         return False
 
     world.proxy.when(timing, timed)
-    answer = finish(world.begin(*world.contain), timeout=SILENCE)
+    answer = finish(world.begin(*(words or world.contain)), timeout=SILENCE)
     took = time.monotonic() - hit[0] if hit else 0.0
     world.proxy.heal()
     if not hit:
-        answer.ended(0)
         return False
     answer.ended(130)
     assert took < PROMPT, f"it took {took:.1f} s to end"
-    _said_what_is_next(world, answer.stderr)
+    said_what_is_next(world, answer.stderr)
     return True
 
 
@@ -61,14 +60,14 @@ def _then_goes_on(world: World, calm: Undisturbed) -> None:
 
 def test_ctrl_c_while_the_answer_to_the_cut_is_awaited(tmp_path: Path, calm: Undisturbed) -> None:
     with world(tmp_path) as w:
-        assert _interrupted(w, writes, after(Kill(signal.SIGINT, SILENCE)))
+        assert interrupted(w, writes, after(Kill(signal.SIGINT, SILENCE)))
         _then_goes_on(w, calm)
 
 
 @pytest.mark.slow
 def test_sigterm_while_logs_are_awaited(tmp_path: Path, calm: Undisturbed) -> None:
     with world(tmp_path) as w:
-        assert _interrupted(w, lambda r: r.path.endswith("/log"), before(Kill(signal.SIGTERM, SILENCE)))
+        assert interrupted(w, lambda r: r.path.endswith("/log"), before(Kill(signal.SIGTERM, SILENCE)))
         _then_goes_on(w, calm)
 
 
@@ -80,7 +79,7 @@ def test_a_signal_at_every_request(tmp_path: Path, calm: Undisturbed, part: int,
     for request in range(part, calm.requests, PARTS):
         with world(tmp_path, f"{request}") as w:
             try:
-                missed += not _interrupted(w, nth(request), WHEN[when](Kill(list(SIGNALS.values())[request // PARTS % 2], SILENCE)))
+                missed += not interrupted(w, nth(request), WHEN[when](Kill(list(SIGNALS.values())[request // PARTS % 2], SILENCE)))
                 _then_goes_on(w, calm)
             except AssertionError as error:
                 failed[request] = str(error)[:2000]
@@ -103,7 +102,7 @@ def test_a_signal_at_any_time(tmp_path: Path, calm: Undisturbed, number: str) ->
             assert answer.code in (0, 130), f"{answer.code}: {answer.stderr}"
             codes.append(answer.code)
             if answer.code == 130 and "the run was over" not in answer.stderr:
-                _said_what_is_next(w, answer.stderr)
+                said_what_is_next(w, answer.stderr)
             go_on(w)
             as_undisturbed(w, calm)
     assert 130 in codes
@@ -124,7 +123,7 @@ def test_a_signal_at_a_question(tmp_path: Path, calm: Undisturbed, question: int
             assert run.end() == 130
             assert time.monotonic() - begun < PROMPT
         assert bool(w.incidents) == (question == 2), "the incident begins with the first yes"
-        _said_what_is_next(w, run.shown.decode())
+        said_what_is_next(w, run.shown.decode())
         _then_goes_on(w, calm)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -14,13 +15,14 @@ from typing import Any
 
 import bagit
 import pytest
+import yaml
 
-from irkit.engine import journal
+from irkit.engine import journal, library
 from irkit.engine.home import Home
 from irkit.engine.state import State
 from irkit.sandbox import Sandbox
 from tests.e2e.running import Answer, Irkit, dry, finish, review, what
-from tests.faults.harm import Match, Timed
+from tests.faults.harm import Match, Request, Timed, writes
 from tests.faults.proxy import Proxy
 
 Obj = dict[str, Any]
@@ -68,10 +70,14 @@ class World:
         self.proxy.victim = process.pid
         return process
 
+    def ended(self, *words: str, timeout: float = 120) -> Answer:
+        """A run which the proxy may kill, to its end."""
+        return finish(self.begin(*words), timeout)
+
     def harmed(self, match: Match, timed: Timed, *words: str, times: int = 1) -> Answer:
         """One run with this harm done to its matching requests, and healed after it."""
         self.proxy.when(match, timed, times=times)
-        answer = finish(self.begin(*words))
+        answer = self.ended(*words)
         self.proxy.heal()
         return answer
 
@@ -193,6 +199,40 @@ def as_undisturbed(world: World, calm: Undisturbed) -> None:
     bag = world.bag()
     assert not bag ^ calm.bag, sorted(bag ^ calm.bag)
     assert world.logs() == calm.logs, "the log of a pod is not the same"
+
+
+def hasty(folder: Path, timeout: str) -> str:
+    """A directory with the procedure, none of whose steps waits longer than this."""
+    folder.mkdir(exist_ok=True)
+    shutil.copy(library.builtin("runbooks") / "compromised-pod.md", folder)
+    playbook = yaml.safe_load((library.builtin() / "compromised-pod.yaml").read_text())
+    for step in (step for phase in playbook["phases"].values() for step in phase):
+        step["timeout"] = timeout
+    (folder / "compromised-pod.yaml").write_text(yaml.safe_dump(playbook))
+    return str(folder)
+
+
+def nth_write(number: int) -> Match:
+    """The write of that number, counted from 0."""
+    count = -1
+
+    def hit(request: Request) -> bool:
+        nonlocal count
+        count += writes(request)
+        return count == number and writes(request)
+
+    return hit
+
+
+def killed_at(world: World, line: int, *words: str) -> bool:
+    """Kill it once its journal has so many lines; whether it was killed before it ended."""
+    process = world.begin(*words)
+    for _ in until(30):
+        written = sum(world.home.journal(i).read_bytes().count(b"\n") for i in world.incidents)
+        if written >= line or process.poll() is not None:
+            break
+    process.kill()
+    return finish(process).code == -9
 
 
 def go_on(world: World, *words: str) -> Answer:

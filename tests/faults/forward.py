@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tests.faults.harm import Answer, Cut, Delay, Kill, Timed
 
 if TYPE_CHECKING:
-    from tests.faults.proxy import Proxy
+    from tests.faults.proxy import Proxy, Upstream
 
 HOP_BY_HOP = {"connection", "content-length", "host", "keep-alive", "te", "transfer-encoding", "upgrade"}
 
@@ -26,7 +26,7 @@ class Forwarder(BaseHTTPRequestHandler):
 
     def __init__(self, proxy: Proxy, *arguments: Any) -> None:
         self.proxy = proxy
-        self._server: http.client.HTTPConnection | None = None
+        self._servers: dict[Upstream, http.client.HTTPConnection] = {}
         super().__init__(*arguments)
 
     def setup(self) -> None:
@@ -35,8 +35,8 @@ class Forwarder(BaseHTTPRequestHandler):
 
     def finish(self) -> None:
         self.proxy.open.discard(self.connection)
-        if self._server:
-            self._server.close()
+        for server in self._servers.values():
+            server.close()
         super().finish()
 
     def log_message(self, *arguments: object) -> None:
@@ -62,12 +62,13 @@ class Forwarder(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = forward
 
     def _ask(self, body: bytes) -> http.client.HTTPResponse:
-        dropped = HOP_BY_HOP if self.proxy.upstream.token else {*HOP_BY_HOP, "authorization"}
+        upstream = self.proxy.behind(self.path)
+        dropped = HOP_BY_HOP if upstream.token else {*HOP_BY_HOP, "authorization"}
         headers = {k: v for k, v in self.headers.items() if k.lower() not in dropped}
-        if self._server is None:
-            self._server = self.proxy.upstream.connect()
-        self._server.request(self.command, self.path, body=body or None, headers=headers)
-        return self._server.getresponse()
+        if upstream not in self._servers:
+            self._servers[upstream] = upstream.connect()
+        self._servers[upstream].request(self.command, self.path, body=body or None, headers=headers)
+        return self._servers[upstream].getresponse()
 
     def _done(self, timed: Timed) -> bool:
         """Do the harm; whether nothing more is to be said to the client."""

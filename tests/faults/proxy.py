@@ -11,6 +11,9 @@
 TLS both ways: the proxy's certificate is of a CA of its own, made anew each time. Credentials are passed on as they come (bearer
 token); where the given kubeconfig has a client certificate, the proxy presents it upstream, and its own kubeconfig has a token
 that means nothing.
+
+``Proxy(kubeconfig, vault=…)`` also stands before the Vault of a second kubeconfig, at the same address: whatever asks for ``/v1/``. So
+the requests to both are counted together, in the order in which they come.
 """
 
 from __future__ import annotations
@@ -85,10 +88,11 @@ class _Server(ThreadingHTTPServer):
 class Proxy:
     """See the module. ``requests`` are all requests so far; ``victim`` is whom `Kill` kills."""
 
-    def __init__(self, upstream: Path) -> None:
+    def __init__(self, upstream: Path, vault: Path | None = None) -> None:
         self._work = tempfile.TemporaryDirectory(prefix="irkit-proxy-")
         work = Path(self._work.name)
         self.upstream = Upstream(upstream, work)
+        self._vault = Upstream(vault, work) if vault else None
         self.requests: list[Request] = []
         self._rules: list[_Rule] = []
         self._lock = threading.Lock()
@@ -128,6 +132,10 @@ class Proxy:
     def victim(self, pid: int) -> None:
         self._victim = pid
         self._named.set()
+
+    def behind(self, target: str) -> Upstream:
+        """Whom a request for this path is for."""
+        return self._vault if self._vault and target.startswith("/v1/") else self.upstream
 
     def when(self, match: Match, timed: Timed, *, times: int = 1_000_000) -> None:
         """Do this to each request that matches, ``times`` times. The first rule that matches counts."""

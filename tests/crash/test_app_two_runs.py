@@ -1,0 +1,88 @@
+"""Two rotations at once: the second on the same machine is refused; from two machines, who comes second loses, and nothing is lost."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.crash.app import ENTRY, SIBLING, App, app
+from tests.e2e.running import Irkit, finish
+from tests.faults.harm import Delay, Match, Request, before
+
+SCOPE = ("rotate", "--scope", "namespace", "-n", "todo-app")
+
+
+def _while(world: App, act: object, where: Match) -> Match:
+    """Call ``act`` right before the first such request goes through, once."""
+    once = threading.Lock()
+
+    def hit(request: Request) -> bool:
+        if where(request) and once.acquire(blocking=False):
+            act()  # type: ignore[operator]
+        return False
+
+    return hit
+
+
+def _stores(request: Request) -> bool:
+    return request.method in ("POST", "PUT") and request.path == f"/v1/secret/data/{ENTRY}"
+
+
+def _colleague(world: App, tmp_path: Path) -> Irkit:
+    """At another machine, who asks the servers themselves."""
+    (tmp_path / "colleague").mkdir()
+    return Irkit(world.box.kubeconfig, tmp_path / "colleague" / "home", {"IRKIT_CONFIG": str(world.box.config)})
+
+
+def _consistent(world: App) -> None:
+    """Nobody is locked out, and what was written last is what is delivered."""
+    world.not_locked_out()
+    assert world.entry() == {**world.secrets()["backend-secret"], **SIBLING}
+    assert world.secrets()["postgres-secret"]["APP_PASSWORD"] == world.password
+    assert world.stale() == []
+
+
+@pytest.mark.slow
+def test_the_second_on_the_same_pod_is_refused(tmp_path: Path) -> None:
+    with app(tmp_path) as w:
+        refused = []
+        w.proxy.when(_while(w, lambda: refused.append(w.irkit.run(*w.rotate)), _stores), before(Delay(0)))
+        w.rotated(w.ended(*w.rotate).ended(0).document)
+        assert "is held by oncall@example.com on " in refused[0].ended(8).said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", ["rotate", "namespace"])
+def test_who_is_overtaken_writes_over_nothing(tmp_path: Path, words: str) -> None:
+    """Neither knows of the other: without namespace irkit-system a lock is the machine's own."""
+    with app(tmp_path) as w:
+        other, entry = _colleague(w, tmp_path), []
+
+        def overtake() -> None:
+            w.irkit, own = other, w.irkit
+            said = other.run(*(w.rotate if words == "rotate" else (*SCOPE, *w.given)))
+            w.irkit = own
+            entry.append((said.code, w.entry()))
+
+        w.proxy.when(_while(w, overtake, _stores), before(Delay(0)))
+        said = w.irkit.run(*w.rotate)
+        assert entry[0][0] == (0 if words == "rotate" else 5), "of the namespace's one is left to a human"
+        assert "was changed by somebody else meanwhile; theirs is kept" in said.ended(8).said
+        assert w.entry() == entry[0][1], "theirs"
+        _consistent(w)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempt", range(2))
+def test_both_at_once_from_two_machines(tmp_path: Path, attempt: int) -> None:
+    with app(tmp_path) as w:
+        other = _colleague(w, tmp_path)
+        runs = [w.irkit.start(*w.rotate), other.start(*(w.rotate if attempt else (*SCOPE, *w.given)))]
+        for answer in [finish(run) for run in runs]:
+            assert answer.code in (0, 5, 8), answer.said
+            assert "unexpected failure" not in answer.said, answer.said
+        w.not_locked_out()
+        assert w.entry().keys() == {*w.old["backend-secret"], *SIBLING}
+        assert [name for name in w.secrets() if name.startswith("irkit-")] == []
