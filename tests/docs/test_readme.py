@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,3 +133,10 @@ def test_the_example_of_the_settings_is_one(page: Path, tmp_path: Path):
     (tmp_path / "config.yaml").write_text(example)
     loaded = settings.load({"IRKIT_CONFIG": str(tmp_path / "config.yaml"), "HOME": str(tmp_path)})
     assert [contact.name for contact in loaded.contacts] == ["security", "incident commander"]
+
+
+def test_readme_names_every_playbook_and_every_extra():
+    text = pages.README.read_text()
+    extras = tomllib.loads((pages.ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert [name for name in (path.stem for path in (pages.ROOT / "playbooks").glob("*.yaml")) if f"`{name}`" not in text] == []
+    assert [name for name in extras if f"[{name}]" not in text] == []
