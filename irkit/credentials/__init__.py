@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from irkit.credentials.consumers import TEMPLATES, Consumer, Consumers, Count, count, template
+from irkit.credentials.consumers import TEMPLATES, Consumer, Consumers, Count, count, cut_off, ended_by, template
 from irkit.credentials.radius import due, of_namespace, of_pods, of_secrets, reached
 
-__all__ = ["TEMPLATES", "Consumer", "Consumers", "Count", "count", "due", "of_namespace", "of_pods", "of_secrets", "reached", "template"]
+__all__ = ["TEMPLATES", "Consumer", "Consumers", "Count", "count", "cut_off", "due", "ended_by", "of_namespace", "of_pods", "of_secrets", "reached",
+           "template"]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import NamedTuple, cast
 
 import msgspec
@@ -38,9 +39,16 @@ def rule_of(ref: ObjectRef, key: str, rules: Sequence[ClassRule]) -> ClassRule |
 
 
 def classify(ref: ObjectRef, key: str, type_: str, marked: Sequence[Obj], source: Source, rules: Sequence[ClassRule]) -> Verdict:
-    """The class of one key. ``marked``: the objects whose annotations count, the Secret before its ExternalSecret."""
+    """The class of one key. ``marked``: the objects whose annotations count, the Secret before its ExternalSecret.
+
+    Whoever may write an annotation may be the attacker: one that says ``generated`` does not have random characters written over
+    what the settings, or the Secret's type, say somebody else makes. The other way round it is believed: a human is asked.
+    """
     rule = rule_of(ref, key, rules)
     found = next((v for obj in marked if (v := _annotated(obj, key))), None)
+    known = rule.cls if rule else _TYPES[type_][0] if type_ in _TYPES else "generated"
+    if found is not None and found.cls == "generated" and known != "generated":
+        found = Verdict("manual", f"{found.why} says generated, and {'the settings say' if rule else 'its type says'} {known}: one of them is wrong")
     if found is None and rule is not None:
         found = Verdict(rule.cls, "settings: rotation.classes")
     if found is None:
@@ -60,17 +68,26 @@ def _annotated(obj: Obj, key: str) -> Verdict | None:
         return Verdict(cast("Class", text), where)
     if not text.lstrip().startswith("{"):
         return _wrong(where, text)
-    try:
-        classes = msgspec.json.decode(text, type=dict[str, str])
-    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
+    classes = _map(text)
+    if classes is None:
         return Verdict("manual", f"{where} is no JSON map from key to class")
     if key not in classes:
         return None
     return Verdict(cast("Class", classes[key]), where) if classes[key] in CLASSES else _wrong(where, classes[key])
 
 
-def _wrong(where: str, text: object) -> Verdict:
-    near = nearest(str(text), CLASSES)
+@lru_cache(maxsize=4)
+def _map(text: str) -> dict[str, str] | None:
+    """From key to class. Kept for a moment: it is asked for every key of a Secret, and an attacker may have both large."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, str])
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
+        return None
+
+
+@lru_cache(maxsize=64)
+def _wrong(where: str, text: str) -> Verdict:
+    near = nearest(text, CLASSES)
     hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(CLASSES)}"
     return Verdict("manual", f"{where} says '{printable(text, 60)}', which is no class; {hint}")
 

@@ -1,19 +1,20 @@
 """Who uses a Secret: every workload and pod of its namespace, found by their specs, not by what some annotation says.
 
 A workload counts as restarted only where every pod of it that runs started after the change: such pods carry the mark
-that the restart put into the pod template. A workload without pods has nothing to restart, and starts with the new value.
+that the restart put into the pod template, and are none of those that were there before it (whoever may write to a pod may
+write the mark, too). A workload without pods has nothing to restart, and starts with the new value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from irkit.credentials.moved import repointed
 from irkit.credentials.reach import account_of, uses
-from irkit.model.changes import Edit, Patch, field_value, present
+from irkit.model.changes import Change, Edit, Patch, Present, field_value, present
 from irkit.model.credential import RESTART_ANNOTATION
 from irkit.model.incident import INCIDENT_LABEL, QUARANTINE_LABEL
 from irkit.model.kube import (
@@ -71,9 +72,10 @@ class Consumers:
     """All that use Secrets or ServiceAccounts in one namespace: eight lists, made once.
 
     ``moved``: Secrets whose consumers belong to another one (moved.py); they count for the first, on both sides of the move.
+    ``cut``: uids of the pods that irkit put under quarantine; None: whatever says so of itself is believed.
     """
 
-    def __init__(self, namespace: str, cluster: Lister, moved: Mapping[str, str] | None = None) -> None:
+    def __init__(self, namespace: str, cluster: Lister, moved: Mapping[str, str] | None = None, cut: Collection[str] | None = None) -> None:
         self.namespace, self._moved = namespace, moved or {}
         self._objects = {ref_of(o, r).uid: (ref_of(o, r), o) for r in TEMPLATES for o in cluster.list(r, namespace)}
         self._pods = [p for p in cluster.list(PODS, namespace)
@@ -85,21 +87,22 @@ class Consumers:
         for ref in self._tops:
             self._note(ref, {"metadata": {}, **at(self._objects[ref.uid][1], TEMPLATES[ref.resource], {})}, accounts)
         for pod in self._pods:
-            if not _kept(pod):
+            if not (_kept(pod) and (cut is None or at(pod, ("metadata", "uid")) in cut)):
                 top = self._top(pod)
                 self._running.setdefault(top.uid, []).append(pod)
                 self._note(top, pod, accounts)
 
-    def of(self, credential: ObjectRef, tokens: Mapping[str, str] | None = None) -> tuple[Consumer, ...]:
-        """Everybody who uses this Secret or ServiceAccount; ``tokens``: by uid, the mark of pods that started after the change."""
-        return self.named(credential.kind, credential.name, tokens)
+    def of(self, credential: ObjectRef, tokens: Mapping[str, str] | None = None, old: Collection[str] = ()) -> tuple[Consumer, ...]:
+        """Everybody who uses this Secret or ServiceAccount; ``tokens``: by uid, the mark of pods that started after the change;
+        ``old``: uids of pods that were there before it, whatever mark they carry."""
+        return self.named(credential.kind, credential.name, tokens, old)
 
-    def named(self, kind: str, name: str, tokens: Mapping[str, str] | None = None) -> tuple[Consumer, ...]:
+    def named(self, kind: str, name: str, tokens: Mapping[str, str] | None = None, old: Collection[str] = ()) -> tuple[Consumer, ...]:
         """As `of`, by kind and name."""
         users = self._by_name.get((kind, name), {})
         if kind == "Secret" and name in self._moved:
             users = {**users, **self._by_name.get((kind, self._moved[name]), {})}
-        return tuple(self._consumer(ref, (tokens or {}).get(ref.uid, "")) for ref in sorted(users.values(), key=lambda r: (r.kind, r.name)))
+        return tuple(self._consumer(ref, (tokens or {}).get(ref.uid, ""), old) for ref in sorted(users.values(), key=lambda r: (r.kind, r.name)))
 
     def owning(self, pod: Obj) -> ObjectRef:
         """Whom a pod's use counts for: its workload, or itself."""
@@ -121,7 +124,7 @@ class Consumers:
         # another step of this incident may have restarted it for other credentials: its mark stays, or the two would take turns
         ours = [m for m in marks if m.partition("-")[0] == token.partition("-")[0] and m != token]
         edit = Edit(path=_PATH, before=field_value(obj, _PATH), after=present(",".join([*ours, token])))
-        ending = tuple(ref_of(p, PODS) for p in pods if moves or token not in _marks(annotations_of(p).get(RESTART_ANNOTATION)))
+        ending = tuple(ref_of(p, PODS) for p in pods)  # also those that claim to have started with what the template does not say yet
         return Patch(ref=ref, edits=(edit, *moves), action="restart", why="its credentials were changed", pods=ending, forward=True)
 
     def accounts(self) -> Iterator[Patch]:
@@ -151,9 +154,10 @@ class Consumers:
         for kind, name in used_by(spec, accounts):
             self._by_name.setdefault((kind, name), {})[ref.uid] = ref
 
-    def _consumer(self, ref: ObjectRef, token: str) -> Consumer:
+    def _consumer(self, ref: ObjectRef, token: str, old: Collection[str]) -> Consumer:
         pods = self._running.get(ref.uid, [])
-        started = bool(token) and all(token in _marks(annotations_of(p).get(RESTART_ANNOTATION)) for p in pods)
+        marked = all(token in _marks(annotations_of(p).get(RESTART_ANNOTATION)) for p in pods)
+        started = bool(token) and not _why(ref) and marked and not any(at(p, ("metadata", "uid")) in old for p in pods)
         return Consumer(ref=ref, pods=tuple(ref_of(p, PODS) for p in pods), restarted=started, why=_why(ref))
 
     def _owned(self, obj: Obj) -> bool:
@@ -207,8 +211,23 @@ def _why(ref: ObjectRef) -> str:
     return reasons.get(ref.kind, f"irkit can't restart a {ref.kind}")
 
 
-def count(ref: ObjectRef, tokens: Mapping[str, str], consumers: Consumers) -> Count:
-    """How many of those that use a credential run with the new value."""
-    running = [c for c in consumers.of(ref, tokens) if c.pods]
+def cut_off(begun: Iterable[Change]) -> frozenset[str]:
+    """Uids of the pods that these changes put under quarantine."""
+    return frozenset(c.ref.uid for c in begun if isinstance(c, Patch) and c.action == "relabel")
+
+
+def ended_by(begun: Iterable[Change], tokens: Collection[str]) -> frozenset[str]:
+    """Uids of the pods that were there before the restarts with one of these marks."""
+    restarts = (c for c in begun if isinstance(c, Patch) and c.action == "restart")
+    return frozenset(p.uid for c in restarts if any(e.path == _PATH and _given(e) & set(tokens) for e in c.edits) for p in c.pods)
+
+
+def _given(edit: Edit) -> set[str]:
+    return set(_marks(edit.after.value)) if isinstance(edit.after, Present) else set()
+
+
+def count(ref: ObjectRef, tokens: Mapping[str, str], consumers: Consumers, old: Collection[str] = ()) -> Count:
+    """How many of those that use a credential run with the new value; ``old``: pods that were there before."""
+    running = [c for c in consumers.of(ref, tokens, old) if c.pods]
     left: Sequence[str] = [f"{c.ref}" + (f": {c.why}" if c.why else "") for c in running if not c.restarted]
     return Count(len(running), sum(c.restarted for c in running), tuple(left))

@@ -17,7 +17,7 @@ from irkit.engine.journal import stamp
 from irkit.engine.observe import Snapshot
 from irkit.engine.state import State
 from irkit.errors import ApiError, Declined, IrkitError, RefusedError, worst
-from irkit.model.changes import Rotate
+from irkit.model.changes import Change, Rotate
 from irkit.model.credential import fingerprint
 from irkit.model.incident import Incident
 from irkit.model.outcome import Done, Failed, Outcome, Skipped, Unchanged
@@ -33,15 +33,20 @@ _KEY = "key"  # in a before-image: which key its HMACs were made with
 class _Users:
     """Who uses what, read once for each namespace, when it is first asked for."""
 
-    def __init__(self, cluster: Snapshot, moves: Mapping[str, Mapping[str, str]]) -> None:
-        self._cluster, self._moves, self._lock = cluster, moves, threading.Lock()
+    def __init__(self, cluster: Snapshot, moves: Mapping[str, Mapping[str, str]], begun: Sequence[Change]) -> None:
+        self._cluster, self._moves, self._lock, self._begun = cluster, moves, threading.Lock(), begun
         self._found: dict[str, credentials.Consumers] = {}
 
     def of(self, namespace: str) -> credentials.Consumers:
         with self._lock:
             if namespace not in self._found:
-                self._found[namespace] = credentials.Consumers(namespace, self._cluster, self._moves.get(namespace))
+                self._found[namespace] = credentials.Consumers(namespace, self._cluster, self._moves.get(namespace), credentials.cut_off(self._begun))
             return self._found[namespace]
+
+    def count(self, change: Rotate) -> credentials.Count:
+        """How many of those that use its credential run with the new value."""
+        old = credentials.ended_by(self._begun, change.tokens.values())
+        return credentials.count(change.credential.ref, change.tokens, self.of(change.credential.ref.namespace), old)
 
 
 def trial(ports: Ports, incident: Incident, plan: Plan, pool: ThreadPoolExecutor) -> list[str]:
@@ -128,7 +133,7 @@ class Rotations(msgspec.Struct, frozen=True):
         for item in todo:
             if item not in asking:
                 places.setdefault(_place(item[0]), []).append(item)
-        users = _Users(Snapshot(self.ports.cluster, self.pool), moved.moves((c.credential for c, _ in todo), self.incident))
+        users = _Users(Snapshot(self.ports.cluster, self.pool), moved.moves((c.credential for c, _ in todo), self.incident), self.state.tried)
         pending = {self.pool.submit(self._several, items, tools, users) for items in places.values()}
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
@@ -171,7 +176,7 @@ def _counted(outcome: Outcome, change: Rotate, users: _Users) -> Outcome:
     """With how many of those that use the credential run with the new value."""
     if not isinstance(outcome, Done):
         return outcome
-    count = credentials.count(change.credential.ref, change.tokens, users.of(change.credential.ref.namespace))
+    count = users.count(change)
     data: dict[str, Any] = {**outcome.data, "consumers": {"total": count.total, "restarted": count.restarted}, "left": list(count.left)}
     return msgspec.structs.replace(outcome, data=data)
 

@@ -146,6 +146,11 @@ class State(msgspec.Struct):
         return self._proofs.get((credential, step), "")
 
     @property
+    def tried(self) -> tuple[Change, ...]:
+        """Every change that was begun, in the order of their intents, whatever became of it."""
+        return tuple(i.change for i in self.intents.values())
+
+    @property
     def begun(self) -> tuple[Change, ...]:
         """Writes that may be in force, credentials whose rotation was begun, and new images: each once, in the order of their intents."""
         rotations = {i.change.intent: i.change for i in self.intents.values() if isinstance(i.change, Rotate)}

@@ -104,8 +104,8 @@ class _Users:
     """Who uses the renewed credentials, and the mark by which each tells that its pods started after the change."""
 
     def __init__(self, renewed: Sequence[Credential], incident: Incident, seen: Observed) -> None:
-        moves = moved.moves(renewed, incident)
-        self._consumers = {n: Consumers(n, seen.cluster, moves.get(n)) for n in sorted({c.ref.namespace for c in renewed})}
+        moves, cut = moved.moves(renewed, incident), credentials.cut_off(seen.begun)
+        self._consumers = {n: Consumers(n, seen.cluster, moves.get(n), cut) for n in sorted({c.ref.namespace for c in renewed})}
         self._uses: dict[str, tuple[Consumer, list[str]]] = {}
         self._of: dict[str, list[str]] = {}
         for credential in renewed:

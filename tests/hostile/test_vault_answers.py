@@ -35,7 +35,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         monkeypatch.delenv(name, raising=False)
 
     def make(scene: Scene, timeout: float = 1.0, auth: VaultAuth | None = None) -> SecretStore:
-        servers.append(Scripted([scene]).__enter__())
+        servers.append(Scripted((scene,)).__enter__())
         return connect(VaultSettings(address=servers[-1].url, auth=auth or VaultAuth()), timeout, 2)
 
     yield make
@@ -107,9 +107,12 @@ def test_one_that_trickles(store: Make, scene: Scene) -> None:
     assert time.monotonic() - began < 4
 
 
-ODD = (None, [], "canary-old-value", 7, {"data": None}, {"data": "canary-old-value"}, {"data": ["canary-old-value"]}, {"metadata": "canary-old-value"},
+ODD: tuple[object, ...] = (
+    None, [], "canary-old-value", 7, {"data": None},
+       {"data": "canary-old-value"}, {"data": ["canary-old-value"]}, {"metadata": "canary-old-value"},
        {"data": {"KEY": {"a": 1}}, "metadata": {"version": "canary-old-value"}}, {"data": {"KEY": "v"}, "metadata": {"version": 1e300}},
-       {"data": {"KEY": "v"}, "metadata": {"version": 2, "custom_metadata": "canary-old-value"}, "versions": {"canary-old-value": 3}},
+       {"data": {"KEY": "v"}, "metadata": {"version": 2, "custom_metadata": "canary-old-value"},
+        "versions": {"canary-old-value": 3}},
        {"data": {"KEY": "v"}, "metadata": {"version": 9}, "versions": {"1": "canary-old-value", "-4": None, "9" * 400: {}}})  # fmt: skip
 
 
@@ -123,7 +126,8 @@ def test_answers_of_another_shape(store: Make, data: object, version: str) -> No
         return Kept({"KEY": b"v"}, {}, "1", None)
 
     for call in (entry.read, lambda: entry.write(entry.read(), {"KEY": b"n"}), lambda: entry.propose(entry.read(), {"KEY": b"n"}),
-                 lambda: entry.mark(entry.read()), lambda: entry.retire({"KEY": "x"}, lambda b: b.hex(), "1"), lambda: entry.drop(kept())):  # fmt: skip
+                 lambda: entry.mark(entry.read()), lambda: entry.retire({"KEY": "x"}, lambda b: b.hex(), "1"),
+        lambda: entry.drop(kept())):  # fmt: skip
         try:
             said = repr(call())
         except IrkitError as error:

@@ -67,7 +67,8 @@ def test_the_old_image_is_hunted_by_image_id_and_by_words_where_a_node_tells_non
 def test_a_quarantined_pod_is_evidence_and_not_counted():
     deployment, _, pods = app(OLD, ID)
     pods[0]["metadata"]["labels"] = {"quarantine": "true", "irkit.dev/incident": "k7q2"}
-    result = judge("old-image", deployment, World([deployment, pods[0]]), {"ids": [ID]})
+    cut = Patch(ref=ref_of(pods[0], PODS), action="relabel", why="", edits=())
+    result = judge("old-image", deployment, World([deployment, pods[0]]), {"ids": [ID]}, begun=(cut,))
     assert result.holds is True
     assert "but the 1 quarantined pod" in result.summary
 

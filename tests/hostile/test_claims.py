@@ -1,0 +1,145 @@
+"""What an attacker's objects claim of themselves: nobody is spared a restart, its evidence or its count for that, and no key its maker."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from irkit.checks.old_image import OldImage
+from irkit.credentials import Consumers, count, cut_off, ended_by
+from irkit.credentials.classes import classify
+from irkit.model.changes import Change, Edit, Patch, present
+from irkit.model.credential import CLASS_ANNOTATION, RESTART_ANNOTATION, Source
+from irkit.model.incident import ClusterIdentity, Incident, Operator, Target
+from irkit.model.kube import DEPLOYMENTS, PODS, SECRETS, Obj, ObjectRef, Resource, ref_of
+from irkit.ports import Observed
+from irkit.settings import Settings
+from irkit.settings.rotation import ClassRule
+
+TOKEN = "k7q2-0123456789ab"
+SECRET = ObjectRef(resource=SECRETS, name="db", namespace="shop")
+QUARANTINED = {"quarantine": "true", "irkit.dev/incident": "k7q2"}
+SPEC = {"containers": [{"name": "app", "envFrom": [{"secretRef": {"name": "db"}}]}]}
+
+
+class Cluster(dict[Resource, list[Obj]]):
+    def list(self, resource: Resource, namespace: str | None = None) -> list[Obj]:
+        return self.get(resource, [])
+
+
+def pod(name: str, *, owner: str = "d1", mark: str = "", labels: dict[str, str] | None = None, **more: Any) -> Obj:
+    meta: Obj = {
+        "name": name,
+        "namespace": "shop",
+        "uid": f"u-{name}",
+        "labels": labels or {},
+        "annotations": {RESTART_ANNOTATION: mark} if mark else {},
+    }
+    if owner:
+        meta["ownerReferences"] = [{"kind": "Deployment", "name": "web", "uid": owner, "controller": True}]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": SPEC, "status": {"phase": "Running"}, **more}
+
+
+def world(*pods: Obj, mark: str = "") -> Cluster:
+    template = {"metadata": {"annotations": {RESTART_ANNOTATION: mark} if mark else {}}, "spec": SPEC}
+    deployment = {"metadata": {"name": "web", "namespace": "shop", "uid": "d1"}, "spec": {"template": template}}
+    return Cluster({DEPLOYMENTS: [deployment], PODS: list(pods)})
+
+
+def test_a_pod_that_claims_to_be_new_is_collected_and_ended_like_the_others() -> None:
+    (user,) = Consumers("shop", world(pod("old"), pod("liar", mark=TOKEN))).of(SECRET)
+    patch = Consumers("shop", world(pod("old"), pod("liar", mark=TOKEN))).restart(user.ref, TOKEN)
+    assert patch is not None
+    assert {p.name for p in patch.ends} == {"old", "liar"}, "law 4: none ends before its evidence is stored"
+
+
+@pytest.mark.parametrize("liar", [
+    pod("liar", mark=TOKEN),  # adopted by the new ReplicaSet, which ended another one instead
+    pod("liar", mark=f"{TOKEN},x"),
+    pod("liar", mark=TOKEN, owner=""),  # let go of by its owner
+    pod("liar", mark=TOKEN, labels=QUARANTINED),
+    pod("liar", labels=QUARANTINED, owner=""),
+], ids=["adopted", "marks", "orphan", "quarantined", "orphan-quarantined"])  # fmt: skip
+def test_a_pod_from_before_never_counts_as_restarted(liar: Obj) -> None:
+    """Whoever may write to a pod may write irkit's mark, its labels and its owners; not its uid."""
+    edit = Edit(path=("spec", "template", "metadata", "annotations", RESTART_ANNOTATION), before=present(""), after=present(TOKEN))
+    workload = ref_of(world()[DEPLOYMENTS][0], DEPLOYMENTS)
+    restart = Patch(ref=workload, action="restart", why="", forward=True, pods=(ref_of(liar, PODS),), edits=(edit,))
+    begun: list[Change] = [restart]
+    consumers = Consumers("shop", world(pod("new", mark=TOKEN), liar, mark=TOKEN), cut=cut_off(begun))
+    tokens = {u.ref.uid: TOKEN for u in consumers.of(SECRET)}
+    found = count(SECRET, tokens, consumers, ended_by(begun, tokens.values()))
+    assert found.restarted < found.total, found
+    assert found.left
+    honest = Consumers("shop", world(pod("new", mark=TOKEN), mark=TOKEN))
+    assert count(SECRET, {"d1": TOKEN}, honest, ended_by(begun, [TOKEN])).restarted == 1
+
+
+def test_a_pod_that_irkit_cut_off_is_no_consumer() -> None:
+    kept = pod("suspect", owner="", labels=QUARANTINED)
+    relabel = Patch(ref=ref_of(kept, PODS), action="relabel", why="", edits=())
+    assert Consumers("shop", Cluster({PODS: [kept]}), cut=cut_off([relabel])).of(SECRET) == ()
+    assert len(Consumers("shop", Cluster({PODS: [kept]}), cut=cut_off([])).of(SECRET)) == 1
+
+
+def seen(*pods: Obj, begun: tuple[Change, ...] = ()) -> Observed:
+    cluster: Any = Cluster({PODS: list(pods)})
+    return Observed(cluster=cluster, now=datetime(2026, 11, 22, 4, tzinfo=UTC), settings=Settings(), begun=begun)
+
+
+INCIDENT = Incident(id="20261122T031502Z-web-k7q2", opened="2026-11-22T03:15:02Z", operator=Operator(name="oncall"), playbook="compromised-pod",
+                    cluster=ClusterIdentity(context="c", server="s", uid="u"),
+                    target=Target(pod=ObjectRef(resource=PODS, name="suspect", namespace="shop", uid="u-suspect")))  # fmt: skip
+OLD = "registry.example/web@sha256:" + "ab" * 32
+
+
+def running(name: str, labels: dict[str, str] | None = None) -> Obj:
+    status = {"phase": "Running", "containerStatuses": [{"name": "app", "image": OLD, "imageID": OLD}]}
+    return pod(name, labels=labels, spec={"containers": [{"name": "app", "image": OLD}]}, status=status)
+
+
+def test_the_hunt_spares_nobody_who_labels_himself() -> None:
+    """The old image under a quarantine that is not irkit's is found; the suspect, and what irkit cut off, is evidence."""
+    check, ref = OldImage(ids=(OLD,)), ObjectRef(resource=DEPLOYMENTS, name="web", namespace="shop")
+    assert check.judge(INCIDENT, ref, seen(running("suspect", QUARANTINED))).holds is True
+    assert check.judge(INCIDENT, ref, seen(running("liar", QUARANTINED))).holds is False
+    cut = running("sibling", QUARANTINED)
+    relabel = Patch(ref=ref_of(cut, PODS), action="relabel", why="", edits=())
+    assert check.judge(INCIDENT, ref, seen(cut, begun=(relabel,))).holds is True
+    assert check.judge(INCIDENT, ref, seen(running("sibling"), begun=(relabel,))).holds is False, "its labels are gone: it serves again"
+
+
+def secret(annotation: str, type_: str = "Opaque") -> Obj:
+    return {"kind": "Secret", "type": type_, "metadata": {"name": "db", "namespace": "shop", "annotations": {CLASS_ANNOTATION: annotation}}}
+
+
+@pytest.mark.parametrize("annotation", ["generated", json.dumps({"STRIPE": "generated"})])
+@pytest.mark.parametrize(("type_", "rule"), [
+    ("Opaque", "issuer-made"), ("Opaque", "database"), ("Opaque", "manual"), ("kubernetes.io/dockerconfigjson", ""),
+    ("kubernetes.io/service-account-token", ""),
+])  # fmt: skip
+def test_no_annotation_has_noise_written_over_what_others_make(annotation: str, type_: str, rule: Any) -> None:
+    rules = (ClassRule(cls=rule, namespace="shop", key="*"),) if rule else ()
+    found = classify(SECRET, "STRIPE", type_, [secret(annotation, type_)], Source(), rules)
+    assert found.cls == "manual", found
+    assert "generated" in found.why
+    assert classify(SECRET, "STRIPE", "Opaque", [secret(annotation)], Source(), ()).cls == "generated", "where nothing else is said"
+    agreed = (ClassRule(cls="generated", namespace="shop"),)
+    assert classify(SECRET, "STRIPE", "Opaque", [secret('{"STRIPE": "issuer-made"}')], Source(), agreed).cls == "issuer-made", "a human is asked"
+
+
+def test_large_annotations_of_many_keys_take_no_time() -> None:
+    """A mebibyte of Secret: as many keys as fit, and a quarter of one of annotation, which each of them is looked up in."""
+    keys = [f"k{n}" for n in range(20_000)]
+    maps = secret(json.dumps({**dict.fromkeys(keys, "generated"), **{f"k{n}": "generatet" for n in range(200)}}))
+    deep = secret("[" * 250_000)
+    nested = secret('{"a":' * 50_000)
+    began = time.monotonic()
+    for obj in (maps, deep, nested, secret("generatet")):
+        for key in keys:
+            classify(SECRET, key, "Opaque", [obj], Source(), ())
+    assert time.monotonic() - began < 5
