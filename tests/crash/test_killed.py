@@ -57,7 +57,7 @@ def test_contain_again_goes_on_as_resume_does(tmp_path: Path, calm: Undisturbed)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("when", WHEN)
-@pytest.mark.parametrize("part", parts(PARTS, 4))
+@pytest.mark.parametrize("part", parts(PARTS, 2))
 def test_killed_around_every_request(tmp_path: Path, calm: Undisturbed, part: int, when: str) -> None:
     failed: dict[int, str] = {}
     missed = 0

@@ -66,7 +66,7 @@ def test_every_request_fails_once(tmp_path: Path, calm: Undisturbed, fault: str)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["answer lost", "cut in the middle of the body", "500"])
-@pytest.mark.parametrize("part", parts(PARTS, 2))
+@pytest.mark.parametrize("part", parts(PARTS, 1))
 def test_one_request_fails(tmp_path: Path, calm: Undisturbed, part: int, fault: str) -> None:
     failed = {}
     for number in range(part, calm.requests, PARTS):
@@ -134,7 +134,7 @@ def test_the_server_goes_away_at_the_cut_and_comes_back(tmp_path: Path, calm: Un
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", parts(PARTS, 2))
+@pytest.mark.parametrize("part", parts(PARTS, 1))
 def test_the_server_goes_away_at_every_request_and_comes_back(tmp_path: Path, calm: Undisturbed, part: int) -> None:
     failed = {}
     for number in range(part, calm.requests, PARTS):

@@ -43,6 +43,7 @@ def workload(kind: str) -> Obj:
 
 
 COUNTS = {"Deployment": 3, "ReplicaSet": 3, "StatefulSet": 2, "DaemonSet": 3, "Job": 2, "CronJob": 2, "Pod": 1}
+KINDS = [kind if kind in ("Deployment", "StatefulSet", "Pod") else pytest.param(kind, marks=pytest.mark.exhaustive) for kind in COUNTS]
 
 
 class Hand:
@@ -114,7 +115,7 @@ def requests(hand: Hand, since: int) -> list[tuple[str, str, str]]:
 
 
 @with_runbook("compromised-pod")
-@pytest.mark.parametrize("kind", COUNTS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_contain(hand: Hand, kind: str):
     suspect = hand.begin(kind)
     since = hand.plane.mark()
@@ -139,7 +140,7 @@ def test_contain(hand: Hand, kind: str):
 
 
 @with_runbook("compromised-pod")
-@pytest.mark.parametrize("kind", COUNTS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_contain_and_return(hand: Hand, kind: str):
     suspect = hand.begin(kind)
     uid = hand.pod(suspect)["metadata"]["uid"]
@@ -186,7 +187,7 @@ def test_the_pod_is_gone(hand: Hand):
 
 
 @with_runbook("isolate-only")
-@pytest.mark.parametrize("kind", COUNTS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_isolate(hand: Hand, kind: str):
     suspect = hand.begin(kind)
     hand.do(suspect)
@@ -206,7 +207,7 @@ def test_isolate_and_undo(hand: Hand):
 
 
 @with_runbook("collect-only")
-@pytest.mark.parametrize("kind", COUNTS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_collect(hand: Hand, kind: str):
     suspect = hand.begin(kind)
     since = hand.plane.mark()
