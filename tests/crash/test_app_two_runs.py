@@ -31,9 +31,14 @@ def _stores(request: Request) -> bool:
 
 
 def _colleague(world: App, tmp_path: Path) -> Irkit:
-    """At another machine, who asks the servers themselves."""
+    """At another machine."""
     (tmp_path / "colleague").mkdir()
-    return Irkit(world.box.kubeconfig, tmp_path / "colleague" / "home", {"IRKIT_CONFIG": str(world.box.config)})
+    return _past_the_proxy(world).elsewhere(tmp_path / "colleague" / "home")
+
+
+def _past_the_proxy(world: App) -> Irkit:
+    """Who asks the servers themselves, while the proxy waits."""
+    return Irkit(world.box.kubeconfig, world.irkit.home, {"IRKIT_CONFIG": str(world.box.config)})
 
 
 def _consistent(world: App) -> None:
@@ -48,7 +53,7 @@ def _consistent(world: App) -> None:
 def test_the_second_on_the_same_pod_is_refused(tmp_path: Path) -> None:
     with app(tmp_path) as w:
         refused = []
-        w.proxy.when(_while(w, lambda: refused.append(w.irkit.run(*w.rotate)), _stores), before(Delay(0)))
+        w.proxy.when(_while(w, lambda: refused.append(_past_the_proxy(w).run(*w.rotate)), _stores), before(Delay(0)))
         w.rotated(w.ended(*w.rotate).ended(0).document)
         assert "is held by oncall@example.com on " in refused[0].ended(8).said
 

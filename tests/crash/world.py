@@ -208,7 +208,7 @@ def hasty(folder: Path, timeout: str) -> str:
     playbook = yaml.safe_load((library.builtin() / "compromised-pod.yaml").read_text())
     for step in (step for phase in playbook["phases"].values() for step in phase):
         step["timeout"] = timeout
-    (folder / "compromised-pod.yaml").write_text(yaml.safe_dump(playbook))
+    (folder / "compromised-pod.yaml").write_text(yaml.safe_dump(playbook, sort_keys=False))
     return str(folder)
 
 
