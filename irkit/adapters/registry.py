@@ -14,9 +14,13 @@ import http.client
 import ipaddress
 import os
 import re
+import socket
 import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 import msgspec
 
@@ -48,7 +52,7 @@ def resolve(image: str, timeout: float, config: Path | None = None) -> str:
     basic = _login(named.host, config)
     answer = _get(host, path, "", timeout)
     if answer.status == 401:
-        answer = _get(host, path, _authorization(answer.challenge, basic, named, timeout), timeout)
+        answer = _get(host, path, _authorization(answer.challenge, basic, named, host, timeout), timeout)
     if answer.status != 200:
         raise _refused(answer.status, named)
     digest = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
@@ -68,7 +72,7 @@ def _refused(status: int, image: Image) -> IrkitError:
     return ApiError(f"{host} answers {status} for {name}", status=status)
 
 
-def _authorization(challenge: str, basic: str, image: Image, timeout: float) -> str:
+def _authorization(challenge: str, basic: str, image: Image, host: str, timeout: float) -> str:
     """The header that the challenge asks for (RFC 9110 §11.6.1). Raises ForbiddenError where there is none to give."""
     scheme, _, rest = challenge.partition(" ")
     if scheme.lower() == "basic":
@@ -78,8 +82,9 @@ def _authorization(challenge: str, basic: str, image: Image, timeout: float) -> 
     if scheme.lower() != "bearer":
         raise ForbiddenError(f"{printable(image.host)} wants a kind of login that irkit does not know: {printable(scheme, 40)}")
     asked = dict(_FIELD.findall(rest))
-    realm = urlsplit(asked.get("realm", ""))
-    if not realm.hostname or not (realm.scheme == "https" or _loopback(realm.netloc)):
+    realm = _parsed(asked.get("realm", ""))
+    # a registry elsewhere has no business with what listens on this machine
+    if realm is None or _loopback(realm.netloc) > _loopback(host) or not (realm.scheme == "https" or _loopback(realm.netloc)):
         raise ForbiddenError(f"{printable(image.host)} names a token server without TLS; no login is sent there")
     query = urlencode({k: v for k in ("service", "scope") if (v := asked.get(k))})
     path = f"{realm.path or '/'}?{query}"
@@ -94,6 +99,16 @@ def _authorization(challenge: str, basic: str, image: Image, timeout: float) -> 
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise ForbiddenError(f"the token server of {printable(image.host)} gave no token")
     return f"Bearer {token}"
+
+
+def _parsed(url: str) -> SplitResult | None:
+    """None where it is no URL with a host that one could connect to."""
+    try:
+        parts = urlsplit(url)
+        http.client.HTTPConnection(parts.netloc)  # which connects nowhere yet, and looks at host and port
+    except (ValueError, http.client.InvalidURL):
+        return None
+    return parts if parts.hostname and parts.username is None else None
 
 
 def _login(host: str, config: Path | None) -> str:
@@ -129,17 +144,22 @@ class _NoTls(UnreachableError):
 
 def _ask(connection: http.client.HTTPConnection, host: str, path: str, authorization: str) -> _Answer:
     headers = {"Accept": _MEDIA, "User-Agent": f"irkit/{__version__}"} | ({"Authorization": authorization} if authorization else {})
+    late = threading.Event()
     try:
-        connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        body = answer.read(_LIMIT + 1)
+        connection.connect()
+        with _within(connection, late):
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            body = answer.read(_LIMIT + 1)
+        if late.is_set() or (answer.length and len(body) <= _LIMIT):
+            raise TimeoutError if late.is_set() else http.client.IncompleteRead(b"")
     except ssl.SSLCertVerificationError as error:
         raise UnreachableError(f"the certificate of {printable(host)} is not trusted: {printable(error.verify_message)}") from None
-    except ssl.SSLError:
-        raise _NoTls(f"{printable(host)} does not speak TLS") from None
-    except TimeoutError:
-        raise UnreachableError(f"{printable(host)} did not answer in {connection.timeout:g} s") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
+        if late.is_set() or isinstance(error, TimeoutError):
+            raise UnreachableError(f"{printable(host)} did not answer in {connection.timeout:g} s") from None
+        if isinstance(error, ssl.SSLError):
+            raise _NoTls(f"{printable(host)} does not speak TLS") from None
         raise UnreachableError(f"{printable(host)} can't be reached: {printable(getattr(error, 'strerror', None) or type(error).__name__)}") from None
     finally:
         connection.close()
@@ -148,9 +168,28 @@ def _ask(connection: http.client.HTTPConnection, host: str, path: str, authoriza
     return _Answer(answer.status, body, str(answer.headers.get("WWW-Authenticate") or ""))
 
 
-def _loopback(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
+@contextmanager
+def _within(connection: http.client.HTTPConnection, late: threading.Event) -> Iterator[None]:
+    """Ends the exchange when its time is over: the time limit of a socket begins anew with each byte that comes."""
+    sock: socket.socket = connection.sock
+
+    def end() -> None:
+        late.set()
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(connection.timeout or 0, end)
+    timer.daemon = True
+    timer.start()
     try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _loopback(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
