@@ -33,7 +33,7 @@ class Terminal:
 
     def answer(self, instruction: str) -> str | None:
         if not self._in.isatty():
-            raise Declined(f"{printable(instruction)}: this needs a person, and there is no terminal", next="irkit resume, at a terminal")
+            raise Declined("this needs a person, and there is no terminal", next="irkit resume, at a terminal")
         text = self._read(f"{printable(instruction, 2000)}\nDone? Say what you did, or press Enter to stop here: ").strip()
         return text or None
 
@@ -41,7 +41,7 @@ class Terminal:
         if path := self._values.get(name):
             return _whole(path)
         if not self._in.isatty():
-            raise Declined(f"{printable(name)} needs a value from its issuer, and there is no terminal",
+            raise Declined(f"{printable(name)} needs a value from its issuer, and there is no terminal (--value {printable(name)}=FILE gives it)",
                            next=f"the same command with --value {printable(name)}=FILE")  # fmt: skip
         from getpass import getpass
 

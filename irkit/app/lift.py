@@ -58,7 +58,7 @@ def lift(ports: Ports, identifier: str | None, choice: Choice, *, dry_run: bool 
             ports.listen(LiftPlanned(incident, Plan((step,))))
             _say(ports, conflicts)
             _try(ports, Plan((step,)), incident, seen, pool)
-            return result.planned(incident, Plan((step,)), "lift")
+            return result.planned(incident, Plan((step,)), "lift", ports.argv)
         with Session(ports, incident, pool, "lift", ports.connection.whoami(), again=f"irkit lift --pod {choice}") as session:
             session.begin()
             executor = session.executor(for_step)

@@ -149,7 +149,7 @@ def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident,
         warnings.insert(0, f"namespace {printable(incident.target.namespace)} is protected; you named it once more")
     ports.listen(Planned(header(incident, seen, warnings), plan, request.dry_run))
     if request.dry_run:
-        return result.planned(incident, plan, request.command)
+        return result.planned(incident, plan, request.command, ports.argv)
     with Session(ports, incident, pool, request.command, incident.operator, shared=not request.read_only) as session:
         if not request.read_only and (meanwhile := _open_incident(incident, ports, playbook, given=request.given is not None)) is not None:
             raise RefusedError(f"incident {meanwhile.incident.id} was opened on {incident.target.pod} a moment ago; this run changed nothing",
@@ -157,7 +157,7 @@ def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident,
         covered = [s for s, b in zip(plan.steps, steps, strict=True) if not b.asks_itself]
         asked = any(s.writes and s.confirm == "ask" for s in covered)
         if asked and not ports.approver.confirm(for_run(incident, covered)):
-            raise Declined("nothing was changed", next=result.again(incident, request.command))
+            raise Declined("nothing was changed", next=result.again(incident, request.command, ports.argv))
         session.begin(Opened(incident=incident, playbook_source=playbook.source.decode(), argv=ports.argv, tool_version=__version__))
         executor = session.executor(for_step)
         executor.approvals.record(covered, yes=True)
@@ -213,4 +213,4 @@ def joined(ports: Ports, request: Request, incident: Incident, state: State, sna
         raise preflight.denial(change, error)
     left = waiting(planner.left_out(playbook.of(request.phase), incident))
     ports.listen(Planned(header(incident, seen, [*(n for s in plan.steps for n in s.notes), *left]), plan, True))
-    return msgspec.structs.replace(result.planned(incident, plan, request.command), incident=incident.id)
+    return msgspec.structs.replace(result.planned(incident, plan, request.command, ports.argv), incident=incident.id)

@@ -16,6 +16,7 @@ from irkit.ports import Ports
 
 Scope = Literal["pod", "workload", "namespace"]
 _TARGETS = {"pod": ("pod", "${pod}"), "workload": ("pod", "${pod.siblings}"), "namespace": ("namespace", "")}
+_OF_OWNER = ("workload", "${workload.pods}")  # the workload itself was named, and not one pod of it
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -35,12 +36,22 @@ def rotate(ports: Ports, wish: Wish, request: Request) -> RunResult:
         raise UsageError("--scope namespace takes no TARGET: it rotates all Secrets of the namespace" if named
                          else f"--scope {wish.scope} needs a TARGET: the pod whose credentials are to be rotated",
                          next="irkit rotate POD -n NAMESPACE, or: irkit rotate --scope namespace -n NAMESPACE")  # fmt: skip
-    return respond(ports, msgspec.structs.replace(request, command="rotate", given=playbook(wish)))
+    if wish.secrets and named:
+        raise UsageError("--secret goes with --scope namespace: of a TARGET, all that it could reach is rotated",
+                         next="irkit rotate --scope namespace --secret NAME -n NAMESPACE")  # fmt: skip
+    by_owner = wish.scope == "workload" and of_owner(request.target)
+    return respond(ports, msgspec.structs.replace(request, command="rotate", given=playbook(wish, by_owner=by_owner)))
 
 
-def playbook(wish: Wish) -> Playbook:
-    """The playbook with one step that these flags mean."""
-    kind, pods = _TARGETS[wish.scope]
+def of_owner(target: str | None) -> bool:
+    """Whether a TARGET names a workload, as in ``deployment/web``, and so all of its pods."""
+    kind, slash, _ = (target or "").partition("/")
+    return bool(slash) and kind.lower() not in ("po", "pod", "pods")
+
+
+def playbook(wish: Wish, *, by_owner: bool = False) -> Playbook:
+    """The playbook with one step that these flags mean. ``by_owner``: the target is the workload, not a pod of it."""
+    kind, pods = _OF_OWNER if by_owner else _TARGETS[wish.scope]
     arguments = {"pods": pods, "secrets": list(wish.secrets), "include": list(wish.include), "revoke-first": wish.revoke_first}
     written = json.dumps({k: v for k, v in arguments.items() if v}, ensure_ascii=True)
     source = "\n".join([

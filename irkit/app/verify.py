@@ -19,10 +19,11 @@ from irkit.engine.observe import Snapshot
 from irkit.engine.result import RunResult, describe
 from irkit.engine.state import State
 from irkit.errors import UsageError
-from irkit.model.changes import Check, Patch
+from irkit.model.changes import Change, Check, Create, Patch, Rotate
 from irkit.model.incident import Incident
 from irkit.model.kube import NETWORKPOLICIES, PODS, ObjectRef
 from irkit.model.outcome import Done
+from irkit.model.record import Intent
 from irkit.network import verdict
 from irkit.ports import Observed, Ports, exists
 from irkit.text import printable
@@ -83,11 +84,22 @@ def judge(ports: Ports, incident: Incident, state: State | None, seen: Observed)
 def _of_incident(incident: Incident, state: State) -> Iterator[Wanted]:
     """A workload that nobody stopped, or that was lifted, need not be stopped; nor need a pod be as it was that nobody cut off.
 
-    A pod that a lift returned to service, or deleted, is not judged at all.
+    A pod that a lift returned to service, or deleted, is not judged at all; nor is one by whose name credentials were rotated
+    or a workload was redeployed, and which nothing was to cut off: it was restarted like the others.
     """
     cut = any(isinstance(i.change, Patch) and i.change.action == "relabel" for i, _ in state.undone())
-    pod = incident.target.pod if incident.target.pod.resource == PODS and (cut or not state.over) else None
+    named = not incident.target.gone and not any(map(_cuts, state.intents.values())) and any(map(_renews, state.begun))
+    pod = incident.target.pod if incident.target.pod.resource == PODS and (cut or not (state.over or named)) else None
     yield from wanted([n for n in ALL if n != "untampered" or cut], incident, state.begun, pod=pod, stopping=False)
+
+
+def _cuts(intent: Intent) -> bool:
+    change = intent.change
+    return (isinstance(change, Create) and change.ref.resource == NETWORKPOLICIES) or (isinstance(change, Patch) and change.action == "relabel")
+
+
+def _renews(change: Change) -> bool:
+    return isinstance(change, Rotate) or (isinstance(change, Patch) and change.action == "redeploy")
 
 
 def _checks(state: State) -> list[tuple[Check, Done, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,5 +40,7 @@ def files(words: list[str] | None) -> dict[str, Path]:
         name, equals, path = word.partition("=")
         if not equals or "/" not in name or not path:
             raise UsageError(f"--value takes SECRET/KEY=FILE, not {printable(name, 80)!r}; the value itself is never given as an argument")
+        if not os.access(path, os.R_OK) or Path(path).is_dir():  # before anything is rotated; it is read when its turn comes
+            raise UsageError(f"--value: {printable(path)} can't be read; nothing was changed")
         found[name] = Path(path)
     return found

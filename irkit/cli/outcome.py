@@ -101,7 +101,7 @@ def _good(result: RunResult, name: str) -> str:
         return f"{name} is gone; what is left of it was collected" + (", and its workload is stopped." if _stopped(result) else ".")
     if result.command == "rotate":
         return f"Rotated. {plural(len(result.credentials), 'credential')}." if result.credentials else "Nothing to rotate: no credential is in scope."
-    return "Done."
+    return f"Holds. {plural(len(result.checks), 'check')}." if result.command == "verify" else "Done."
 
 
 def _stopped(result: RunResult) -> bool:

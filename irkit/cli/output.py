@@ -31,13 +31,13 @@ class Out:
         self.ascii = not _unicode(stream)
         self.width = max(40, shutil.get_terminal_size((100, 24)).columns) if self.terminal else 100
 
-    def line(self, text: str = "", *, style: str = "", hang: int = 0) -> None:
-        """One line, wrapped at the terminal's width with ``hang`` columns before what follows; what is copied stays whole.
+    def line(self, text: str = "", *, style: str = "", hang: int = 0, whole: bool = False) -> None:
+        """One line, wrapped at the terminal's width with ``hang`` columns before what follows; what is copied stays ``whole``.
 
         Names were escaped where they were put into the text; whatever slipped through is escaped here.
         """
         text = "\n".join(printable(part, 1_000_000) for part in text.split("\n"))
-        if self.terminal and len(text) > self.width and not text.lstrip().startswith(_COPIED):
+        if self.terminal and len(text) > self.width and not (whole or text.lstrip().startswith(_COPIED)):
             text = _UNITS.sub("\\1\u00a0", text)  # a number stays with its unit
             under = " " * (hang or len(text) - len(text.lstrip()) + 2)
             text = textwrap.fill(text, self.width, subsequent_indent=under, break_long_words=False, break_on_hyphens=False, replace_whitespace=False)
@@ -106,7 +106,7 @@ def error(failure: IrkitError, words: list[str]) -> int:
     first, *rest = (failure.next or failure.otherwise).split("\n")
     out.line(f"   next:   {first}")
     for line in rest:
-        out.line(f"           {line}")
+        out.line(f"           {line}", whole=True)
     return failure.exit_code
 
 

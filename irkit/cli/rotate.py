@@ -12,7 +12,10 @@ from irkit.cli.main import SETTINGS
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)
 Scope = Annotated[
     Literal["pod", "workload", "namespace"] | None,
-    typer.Option("--scope", help="What the pod could reach, what any pod of its workload could, or all Secrets of the namespace (without TARGET)"),
+    typer.Option(
+        "--scope",
+        help="What the pod could reach, what any pod of its workload could (for kind/name), or all Secrets of the namespace (without TARGET)",
+    ),
 ]
 Due = Annotated[bool, typer.Option("--due", help="Only say what the policy finds due, its age and where that was read; 0: nothing, 5: something")]
 RevokeFirst = Annotated[bool, typer.Option("--revoke-first", help="End the old values before the restarts, and accept the outage")]
@@ -55,8 +58,11 @@ def rotate(
         from irkit.cli.due import show
 
         return show(lambda ports: due_cases.due(ports, namespace), output, configured)
+    default: Literal["pod", "workload", "namespace"] = "namespace"
+    if target or selector:
+        default = "workload" if rotations.of_owner(target) else "pod"
     wish = rotations.Wish(
-        scope=scope or ("pod" if target or selector else "namespace"), revoke_first=revoke_first, include=(include,) if include else (),
+        scope=scope or default, revoke_first=revoke_first, include=(include,) if include else (),
         secrets=tuple(secret or ()),
     )  # fmt: skip
     request = cases.Request(

@@ -18,6 +18,7 @@ from irkit.model.outcome import Declined, Failed, Outcome, reason, word
 from irkit.model.plan import Plan
 from irkit.model.record import Intent
 from irkit.model.titles import title
+from irkit.text import printable
 
 API_VERSION = "irkit.dev/v1"
 
@@ -81,17 +82,22 @@ def _cluster(incident: Incident) -> dict[str, str]:
     return {"context": incident.cluster.context, "server": incident.cluster.server, "uid": incident.cluster.uid}
 
 
-def planned(incident: Incident, plan: Plan, command: str) -> RunResult:
-    """A dry run: the plan and nothing else."""
+def planned(incident: Incident, plan: Plan, command: str, argv: Sequence[str] = ()) -> RunResult:
+    """A dry run: the plan and nothing else. ``argv``: as in `again`."""
     steps = [StepResult(id=s.id, step=s.step, phase=s.phase, outcome="planned", why="; ".join(s.notes), changes=[change_doc(c) for c in s.changes])
              for s in plan.steps]  # fmt: skip
-    following = f"irkit lift {incident.id}" if command == "lift" else again(incident, command)
     return RunResult(incident=incident.id if command == "lift" else None, outcome="planned", command=command, cluster=_cluster(incident),
-                     target=describe(incident.target.pod), steps=steps, next=following)  # fmt: skip
+                     target=describe(incident.target.pod), steps=steps, next=again(incident, command, argv))  # fmt: skip
 
 
-def again(incident: Incident, command: str) -> str:
-    """The command that starts the same once more."""
+def again(incident: Incident, command: str, argv: Sequence[str] = ()) -> str:
+    """The command that starts the same in earnest: as it was typed (``argv``), for any option left out means something else."""
+    if tuple(argv[1:2]) == (command,):
+        import shlex  # only where a run does not begin
+
+        return printable(f"irkit {shlex.join(word for word in argv[1:] if word != '--dry-run')}", 2000)
+    if command == "lift":
+        return f"irkit lift {incident.id}"
     name = f"respond {incident.playbook}" if command == "respond" else command
     return f"irkit {name} {incident.target.words}"
 

@@ -81,7 +81,7 @@ def test_a_pod_of_another_namespace_is_only_offered(control_plane: Running, name
         mark = control_plane.mark()
         answer = irkit.run("contain", "checkout", "-n", namespace, "--yes").ended(2)
         assert f"there is no pod checkout in namespace {namespace}; it is in {other}" in answer.stderr
-        assert f"next:   irkit contain checkout -n {other}" in answer.stderr
+        assert f"next:   the same command with -n {other}" in answer.stderr
         assert writes(control_plane.audit(mark, agent="irkit/")) == []
 
 
