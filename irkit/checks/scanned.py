@@ -63,15 +63,18 @@ def _lines(scan: Scan, listed: set[str]) -> Iterator[str]:
 
 
 def _reported(image: str, ref: ObjectRef, seen: Observed) -> Scan | None:
-    """The newest report about this digest; whoever may write reports in a namespace may write anything there, so `by` names it."""
+    """The worst report about this digest: whoever may write reports in one namespace could else write a newer one that finds nothing.
+    ``by`` names it."""
     digest = parse(image).digest
     found = [r for r in _reports(ref, seen) if digest and digest == at(r, ("report", "artifact", "digest"))]
     if not found:
         return None
-    newest = max(found, key=lambda r: str(at(r, ("report", "updateTimestamp"), "")))
-    summary = at(newest, ("report", "summary")) or {}
-    counts = {s: n for s in SEVERITIES if isinstance(n := summary.get(f"{s}Count"), int) and n > 0}
-    return Scan(by=f"VulnerabilityReport {newest['metadata'].get('namespace')}/{newest['metadata'].get('name')}", counts=counts)
+    worst = max(found, key=lambda r: [_counts(r).get(s, 0) for s in SEVERITIES])
+    return Scan(by=printable(f"VulnerabilityReport {worst['metadata'].get('namespace')}/{worst['metadata'].get('name')}"), counts=_counts(worst))
+
+
+def _counts(report: Obj) -> dict[str, int]:
+    return {s: n for s in SEVERITIES if isinstance(n := at(report, ("report", "summary", f"{s}Count")), int) and n > 0}
 
 
 def _reports(ref: ObjectRef, seen: Observed) -> list[Obj]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Private = ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 _SMALLEST_RSA = 2048  # bits
+_LARGEST = 8192  # octets of a PEM: RSA of 8192 bits has 6400. Larger ones take minutes to check and to make, and who writes a Secret chooses
 
 
 def recipe(key_type: str, name: str) -> Callable[[], bytes]:
@@ -93,6 +94,8 @@ def _read(pem: bytes, name: str) -> Any:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
+    if len(pem) > _LARGEST:
+        raise UsageError(f"the private key of {printable(name)} is too large to be made again; nothing was written", next="name a format for it")
     load = serialization.load_ssh_private_key if b"OPENSSH" in pem else serialization.load_pem_private_key
     try:
         return load(pem.strip() + b"\n", None)

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from irkit.checks.old_image import OldImage
+from irkit.checks.scanned import REPORTS, Scanned
 from irkit.credentials import Consumers, count, cut_off, ended_by
 from irkit.credentials.classes import classify
+from irkit.errors import UsageError
 from irkit.model.changes import Change, Edit, Patch, present
 from irkit.model.credential import CLASS_ANNOTATION, RESTART_ANNOTATION, Source
 from irkit.model.incident import ClusterIdentity, Incident, Operator, Target
 from irkit.model.kube import DEPLOYMENTS, PODS, SECRETS, Obj, ObjectRef, Resource, ref_of
 from irkit.ports import Observed
+from irkit.rotators import values
 from irkit.settings import Settings
 from irkit.settings.rotation import ClassRule
 
@@ -143,3 +146,37 @@ def test_large_annotations_of_many_keys_take_no_time() -> None:
         for key in keys:
             classify(SECRET, key, "Opaque", [obj], Source(), ())
     assert time.monotonic() - began < 5
+
+
+def test_a_report_that_finds_nothing_does_not_hide_one_that_does() -> None:
+    """Trivy's operator writes them, and so may whoever has the right in one namespace: newer, of the same digest, and clean."""
+    digest = OLD.partition("@")[2]
+
+    def report(namespace: str, when: str, critical: Any) -> Obj:
+        body = {"artifact": {"digest": digest}, "updateTimestamp": when, "summary": {"criticalCount": critical}}
+        return {"metadata": {"name": "r", "namespace": namespace}, "report": body}
+
+    cluster: Any = Cluster({REPORTS: [report("shop", "2026-11-01T00:00:00Z", 3), report("evil", "2099-01-01T00:00:00Z", "0")]})
+    looked = Observed(cluster=cluster, now=datetime(2026, 11, 22, 4, tzinfo=UTC), settings=Settings())
+    found = Scanned(image=OLD).judge(INCIDENT, ObjectRef(resource=DEPLOYMENTS, name="web", namespace="shop"), looked)
+    assert found.holds is False
+    assert "shop/r: 3 critical" in found.summary
+
+
+def test_a_private_key_of_a_size_that_takes_minutes_is_not_made_again() -> None:
+    rsa = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.rsa")
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    large = _large(rsa).private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+    began = time.monotonic()
+    with pytest.raises(UsageError, match="too large"):
+        values.plan({"key": large}, SECRET, ())
+    assert time.monotonic() - began < 3
+
+
+def _large(rsa: Any) -> Any:
+    """16384 bits of known primes: 2¹¹²¹³-1 is a Mersenne prime, and so is 2⁴⁴²³-1."""
+    p, q, e = 2**11213 - 1, 2**4423 - 1, 65537
+    d = pow(e, -1, (p - 1) * (q - 1))
+    public = rsa.RSAPublicNumbers(e, p * q)
+    numbers = rsa.RSAPrivateNumbers(p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q), public)
+    return numbers.private_key(unsafe_skip_rsa_key_validation=True)
