@@ -53,7 +53,7 @@ def _steps(state: State) -> Iterator[Left]:
     """Steps that did not end well, and those that wait for a parameter. What a lift has undone is not half done."""
     assert state.opened is not None
     incident = state.incident
-    again = f"irkit resume {incident.id}"
+    again = _going_on(state)
     if state.status == "lifting":
         yield Left("a lift has begun and not ended", f"irkit lift {incident.id}")
         return
@@ -76,6 +76,15 @@ def _steps(state: State) -> Iterator[Left]:
         yield Left("the last run was interrupted", again)
 
 
+def _going_on(state: State) -> str:
+    """The command that goes on with it. `resume` does nothing more to what was lifted: what is left then is put on record."""
+    return _anyway(state.incident) if state.closed else f"irkit resume {state.incident.id}"
+
+
+def _anyway(incident: Incident) -> str:
+    return f"irkit incident close {incident.id} --anyway REASON"
+
+
 def _how(outcome: Outcome) -> str:
     why = printable(reason(outcome), 400)
     return why if isinstance(outcome, DeclinedOutcome) else f"{'failed' if isinstance(outcome, Failed) else 'not done'}: {why}"
@@ -86,9 +95,9 @@ def _credentials(state: State) -> Iterator[Left]:
         name = printable("/".join([found["name"], ",".join(found["keys"])]).rstrip("/"), 200)
         if found["outcome"] in ("manual", "failed"):
             how = "waits for a human" if found["outcome"] == "manual" else "was not rotated"
-            yield Left(f"credential {name} {how}: {printable(found['how'], 300)}", f"irkit resume {state.incident.id}")
+            yield Left(f"credential {name} {how}: {printable(found['how'], 300)}", _going_on(state))
         elif found["oldValue"] == "alive":
-            yield Left(f"credential {name}: the old value still works", f"irkit resume {state.incident.id}")
+            yield Left(f"credential {name}: the old value still works", _going_on(state))
 
 
 def _in_force(state: State) -> Iterator[Left]:
@@ -173,7 +182,8 @@ def _all(ports: Ports, state: State, pool: ThreadPoolExecutor, anyway: str) -> l
 def _refusal(incident: Incident, found: list[Left]) -> IrkitError:
     lines = "\n".join(["", *(f"- {one.what}" for one in found)])
     message = f"incident {incident.id} is not closed: {plural(len(found), 'thing')} left{lines}"
-    following = f"{found[0].next}\nor, with a reason that goes on record: irkit incident close {incident.id} --anyway REASON"
+    first, anyway = found[0].next, _anyway(incident)
+    following = first if first == anyway else f"{first}\nor, with a reason that goes on record: {anyway}"
     kind = EvidenceError if worst(one.code for one in found) == EvidenceError.exit_code else EndStateError
     return kind(message, next=following)
 

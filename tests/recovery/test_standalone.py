@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from irkit.app import closing
+from irkit.app import lift as lifting
 from irkit.app import rotate as rotations
-from irkit.app.respond import Request
+from irkit.app.respond import Request, respond
 from irkit.app.verify import verify
 from irkit.cli import options, output
 from irkit.engine import result as documents
@@ -83,3 +84,14 @@ def test_a_command_that_is_to_be_pasted_is_never_broken_into_two(monkeypatch, ca
     command = f"or, with a reason that goes on record: irkit incident close {'i' * 40} --anyway REASON"
     output.error(EndStateError("not closed", next=f"irkit verify\n{command}"), ["incident"])
     assert command in capsys.readouterr().err
+
+
+def test_what_a_lift_left_undone_is_put_on_record_for_resume_does_nothing_more_to_it(tmp_path):
+    with bench(tmp_path) as b:
+        b.approver.answer = lambda instruction: None  # type: ignore[method-assign]
+        opened = respond(b.ports, b.request(command="respond", playbook="compromised-pod", phase=""))
+        lifting.lift(b.ports, opened.incident, "delete")
+        with pytest.raises(EndStateError, match="how-did-they-get-in") as refused:
+            closing.close(b.ports, opened.incident)
+        assert refused.value.next == f"irkit incident close {opened.incident} --anyway REASON"
+        assert closing.close(b.ports, opened.incident, anyway="nobody knows").outcome == "closed"
