@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from irkit import workloads
-from irkit.engine import binder, preflight, rights
+from irkit.engine import binder, preflight
 from irkit.engine.home import Home
 from irkit.errors import ForbiddenError, NotFoundError
 from irkit.model.incident import Target
@@ -22,6 +22,8 @@ def bind(ports: Ports, playbook: Playbook, phase: str, wanted: binder.Wanted, na
     try:
         target = binder.bind(wanted, namespace, cluster, any_pod=of_workload)
     except ForbiddenError as error:
+        from irkit.engine import rights
+
         needed = [p for p in rights.least(playbook, phase, namespace) if _vital(p, namespace)]
         missing = [p for p in needed if not ports.cluster.can(p)]
         if not missing:

@@ -16,7 +16,7 @@ from irkit import __version__
 from irkit.app import binding
 from irkit.app.going_on import bound, go_on
 from irkit.app.runs import finish, leave, pool_of, waiting, waive
-from irkit.engine import binder, bindings, handover, library, planner, preflight, result, rotation
+from irkit.engine import binder, bindings, handover, library, planner, preflight, result
 from irkit.engine.events import Joined, Planned
 from irkit.engine.header import header
 from irkit.engine.home import Home
@@ -183,6 +183,8 @@ def _prepare(
             notes.append(preflight.evidence_warning(checked.gaps))
         if not checked.denied:
             if request.dry_run or request.given is not None:  # elsewhere nothing may stand before the cut
+                from irkit.engine import rotation
+
                 notes += rotation.trial(ports, incident, plan, pool)
             return incident, steps, plan, notes
         change, error = checked.denied[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from irkit.collectors.base import Asker, Read, kept, kept_list
-from irkit.credentials import rights
 from irkit.model.evidence import Piece, Scope
 from irkit.model.kube import CLUSTERROLEBINDINGS, CLUSTERROLES, ROLEBINDINGS, ROLES, SERVICEACCOUNTS, Obj, at
 from irkit.ports import ClusterReader
@@ -24,6 +23,8 @@ class Rbac:
 
     def collect(self, scope: Scope, cluster: ClusterReader, key: bytes) -> Iterator[Piece]:
         """Bindings of all namespaces, where they may be read: an account may have rights where it does not live."""
+        from irkit.credentials import rights
+
         ask, namespace = Asker(cluster, scope), scope.pod.namespace
         account = scope.service_account or "default"
         if found := ask.get(_ACCOUNT, account, f"ServiceAccount {printable(namespace)}/{printable(account)}"):

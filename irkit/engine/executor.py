@@ -20,7 +20,6 @@ from irkit.engine.events import ChangeEnded, Said, StepBegan, StepEndedEvent
 from irkit.engine.journal import Journal, stamp
 from irkit.engine.observe import Snapshot
 from irkit.engine.planner import BoundStep, captures, plan_step, uncollected, unsafe
-from irkit.engine.rotation import Rotations, left_open
 from irkit.engine.state import State
 from irkit.errors import ApiError, EndStateError, IrkitError
 from irkit.errors import Declined as DeclinedError
@@ -137,7 +136,7 @@ class Executor(msgspec.Struct):
         for _ in range(_ROUNDS):
             seen = seen or self.look()
             planned = plan_step(step, self.incident, seen)
-            if not planned.changes and (failed := left_open(self.state, step.id, self.run)):
+            if not planned.changes and (failed := self._left_open(step)):
                 return failed
             if not planned.changes:
                 return Done(f"{plural(did, 'change')}") if did else Unchanged("nothing to do")
@@ -165,6 +164,14 @@ class Executor(msgspec.Struct):
             if not planned.writes:
                 return self._undelivered(step) or Done(f"{plural(did, 'change')}")
         raise EndStateError(f"step {step.id} does not converge: something undoes it", next="irkit verify")
+
+    def _left_open(self, step: BoundStep) -> Failed | None:
+        """What a step that rotates ends in where not every credential is done."""
+        if step.step.kind != "rotate":
+            return None
+        from irkit.engine import rotation
+
+        return rotation.left_open(self.state, step.id, self.run)
 
     def _undelivered(self, step: BoundStep) -> Skipped | None:
         """Who was not told in this run: it stops nothing, and is left for `resume`."""
@@ -225,6 +232,8 @@ class Executor(msgspec.Struct):
     def _rotate(self, step: BoundStep, changes: Sequence[Rotate]) -> None:
         """All of them at the same time. Raises MovedError where one was not done: who is restarted depends on that."""
         self.flush()
+        from irkit.engine.rotation import Rotations
+
         rotations = Rotations(self.ports, self.incident, self.state, self.pool, self.run, self.note)
         if not rotations.apply(step.id, changes, step.spec.timeout):
             raise MovedError("not every credential was rotated")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from irkit.credentials import Consumers
+from irkit import credentials
 from irkit.errors import ForbiddenError, IrkitError, NotFoundError, UsageError
 from irkit.model.incident import Target
 from irkit.model.kube import EVENTS, NAMESPACES, NODES, PODS, SECRETS, SERVICEACCOUNTS, Obj, ObjectRef, Resource, at, ref_of
@@ -32,7 +32,7 @@ def asks(resource: Resource, namespace: str) -> list[Callable[[ClusterReader], o
 def _of_used(resource: Resource, name: str, namespace: str, cluster: ClusterReader) -> Target:
     """A Secret or ServiceAccount, with the pods that use it."""
     ref = ObjectRef(resource=resource, name=name, namespace=namespace)
-    consumers = Consumers(namespace, cluster).of(ref)
+    consumers = credentials.Consumers(namespace, cluster).of(ref)
     account = name if resource == SERVICEACCOUNTS else ""
     try:
         found = ref_of(cluster.get(ref), resource)

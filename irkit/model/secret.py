@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -41,6 +40,8 @@ def _forms(value: bytes) -> Iterator[str]:
     """As it is, as a JSON or Go string without its quotes, in a URL, in base64, in hex."""
     text = value.decode("utf-8", "replace")
     yield text
+    import json  # rarely needed, and nothing that a containment waits for
+
     yield from (json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
     yield quote(value, safe="")
     for encode in (base64.b64encode, base64.urlsafe_b64encode):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from irkit import credentials, rotators
-from irkit.credentials import Consumer, Consumers, moved
+from irkit.credentials import moved
 from irkit.errors import NotFoundError
 from irkit.model import changes
 from irkit.model.arguments import Pods
@@ -105,8 +105,8 @@ class _Users:
 
     def __init__(self, renewed: Sequence[Credential], incident: Incident, seen: Observed) -> None:
         moves, cut = moved.moves(renewed, incident), credentials.cut_off(seen.begun)
-        self._consumers = {n: Consumers(n, seen.cluster, moves.get(n), cut) for n in sorted({c.ref.namespace for c in renewed})}
-        self._uses: dict[str, tuple[Consumer, list[str]]] = {}
+        self._consumers = {n: credentials.Consumers(n, seen.cluster, moves.get(n), cut) for n in sorted({c.ref.namespace for c in renewed})}
+        self._uses: dict[str, tuple[credentials.Consumer, list[str]]] = {}
         self._of: dict[str, list[str]] = {}
         for credential in renewed:
             for consumer in self._consumers[credential.ref.namespace].of(credential.ref):
@@ -115,7 +115,7 @@ class _Users:
         self._tokens = {uid: _token(incident, ids) for uid, (_, ids) in self._uses.items()}
 
     @property
-    def all(self) -> list[Consumer]:
+    def all(self) -> list[credentials.Consumer]:
         return [consumer for consumer, _ in self._uses.values()]
 
     def tokens(self, credential: Credential) -> Mapping[str, str]:
