@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any
 
 import msgspec
@@ -25,7 +26,7 @@ from irkit.model.plan import Plan
 from irkit.model.record import Intent, Result
 from irkit.ports import Ports
 from irkit.rotators.base import Before, Tools
-from irkit.text import plural
+from irkit.text import plural, printable
 
 _KEY = "key"  # in a before-image: which key its HMACs were made with
 
@@ -67,6 +68,15 @@ def _before(change: Rotate, tools: Tools) -> Before | IrkitError:
         return rotators.find(change.rotator).before(change.credential, tools)
     except IrkitError as error:
         return error
+    except Exception as error:  # noqa: BLE001 -- as in `_one`
+        return _unforeseen(error, change)
+
+
+def _unforeseen(error: Exception, change: Rotate) -> IrkitError:
+    """What a rotator, perhaps a third party's, did not expect of a store: it stops none of the others, and its text may hold a value."""
+    return IrkitError(
+        f"rotator {change.rotator} failed on {printable(change.credential.name)}: {type(error).__name__}", next="irkit resume; and please report it"
+    )
 
 
 def _refuse_wrong_vault(changes: Sequence[Rotate], befores: Sequence[Before | IrkitError]) -> None:
@@ -134,9 +144,13 @@ class Rotations(msgspec.Struct, frozen=True):
             if item not in asking:
                 places.setdefault(_place(item[0]), []).append(item)
         users = _Users(Snapshot(self.ports.cluster, self.pool), moved.moves((c.credential for c, _ in todo), self.incident), self.state.tried)
-        pending = {self.pool.submit(self._several, items, tools, users) for items in places.values()}
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+        ended: SimpleQueue[Future[list[tuple[Rotate, Outcome]]]] = SimpleQueue()
+        for items in places.values():
+            self.pool.submit(self._several, items, tools, users).add_done_callback(ended.put)
+        left = len(places)
+        while left:
+            done = [ended.get(), *(ended.get() for _ in range(ended.qsize()))]
+            left -= len(done)
             yield [pair for future in done for pair in future.result()]
         for change, before in asking:
             yield [(change, self._one(change, before, tools, users))]
@@ -159,6 +173,8 @@ class Rotations(msgspec.Struct, frozen=True):
             return Skipped(error.message)
         except IrkitError as error:
             return _failed(error)
+        except Exception as error:  # noqa: BLE001 -- one credential must not keep the others from being rotated
+            return _failed(_unforeseen(error, change))
 
 
 def _place(change: Rotate) -> str:
@@ -192,5 +208,6 @@ def left_open(state: State, step: str, run: str) -> Failed | None:
     parts = [f"{plural(len(failed), 'credential')} failed: {failed[0].error}"] if failed else []
     parts += [f"left to a human: {', '.join(c.credential.name for c in manual)}"] if manual else []
     parts += [f"the old value still works: {', '.join(c.credential.name for c in alive)}"] if alive else []
-    code = worst([*(f.exit_code for f in failed), *([5] if manual or alive else [])])
+    # a mistake in what was given (2) was met only after others were rotated: that nothing was run would be no longer true
+    code = worst([*(5 if f.exit_code == 2 else f.exit_code for f in failed), *([5] if manual or alive else [])])
     return Failed("; ".join(parts), code, next((f.next for f in failed if f.next), "irkit resume"))
