@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from irkit.model.credential import Credential
 from irkit.model.kube import SECRETS, Permission, permission
 from irkit.model.outcome import Outcome
@@ -33,6 +35,8 @@ def renew(credential: Credential, image: Before, tools: Tools, make: Make) -> Ou
     kept = holder.read()
     old = {k: v for k, v in kept.values.items() if tools.print(v) == image["values"].get(k)}
     new = make(old) if old else {}
+    ports = tools.ports  # a person at a prompt may have taken longer than the step has: the sync gets its time all the same
+    tools = msgspec.structs.replace(tools, until=max(tools.until, ports.clock.monotonic() + ports.settings.rotation.sync_timeout))
     if new:
         kept = holder.write(kept, new)
     notes = [holder.mark(kept)] if new or not old else []

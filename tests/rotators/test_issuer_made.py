@@ -92,3 +92,19 @@ def test_a_login_that_is_only_base64(rehearsal: World) -> None:
     assert json.loads(rehearsal.values("pull")[".dockerconfigjson"])["auths"]["ghcr.io"] == {
         "auth": base64.b64encode(b"bot:new").decode(), "username": "bot", "password": "new"}  # fmt: skip
     assert "that is the old value" in answers.prompts[1]
+
+
+def test_who_takes_longer_at_the_prompt_than_the_step_has_gets_the_value_synced_all_the_same(rehearsal: World) -> None:
+    """A new key is issued at the vendor's console first: that takes a person as long as it takes."""
+
+    class Slow(Answers):
+        def secret(self, name: str, prompt: str) -> str | None:
+            rehearsal.ports.clock.sleep(0.3)
+            return super().secret(name, prompt)
+
+    rehearsal.put(KEY="old-key")
+    rehearsal.external("app", "issuer-made", {"SECRET": "KEY"})
+    rehearsal.approver = Slow("new-key")
+    credential = rehearsal.credential("app")
+    assert isinstance(rehearsal.renew(credential, rehearsal.begin(credential), seconds=0.2), Done)
+    assert rehearsal.values("app") == {"SECRET": "new-key"}
