@@ -13,15 +13,19 @@ from irkit.checks.old_image import OldImage
 from irkit.checks.scanned import REPORTS, Scanned
 from irkit.credentials import Consumers, count, cut_off, ended_by
 from irkit.credentials.classes import classify
-from irkit.errors import UsageError
-from irkit.model.changes import Change, Edit, Patch, present
-from irkit.model.credential import CLASS_ANNOTATION, RESTART_ANNOTATION, Source
+from irkit.engine import rotation
+from irkit.errors import IrkitError, UsageError
+from irkit.model.changes import Change, Edit, Patch, Rotate, present
+from irkit.model.credential import CLASS_ANNOTATION, RESTART_ANNOTATION, Credential, Source
 from irkit.model.incident import ClusterIdentity, Incident, Operator, Target
 from irkit.model.kube import DEPLOYMENTS, PODS, SECRETS, Obj, ObjectRef, Resource, ref_of
+from irkit.model.outcome import Failed
 from irkit.ports import Observed
 from irkit.rotators import values
+from irkit.rotators.base import Tools
 from irkit.settings import Settings
-from irkit.settings.rotation import ClassRule
+from irkit.settings.rotation import ClassRule, RotationSettings
+from tests.credentials import world as held
 
 TOKEN = "k7q2-0123456789ab"
 SECRET = ObjectRef(resource=SECRETS, name="db", namespace="shop")
@@ -180,3 +184,33 @@ def _large(rsa: Any) -> Any:
     public = rsa.RSAPublicNumbers(e, p * q)
     numbers = rsa.RSAPrivateNumbers(p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q), public)
     return numbers.private_key(unsafe_skip_rsa_key_validation=True)
+
+
+@pytest.mark.parametrize(("rule", "cls"), [
+    (ClassRule(cls="generated"), "manual"), (ClassRule(cls="generated", namespace="shop"), "manual"),
+    (ClassRule(cls="generated", namespace="shop", name="**", key="*"), "manual"),
+    (ClassRule(cls="generated", namespace="shop", name="secret/data/payments/*"), "generated"),
+])  # fmt: skip
+def test_a_pod_that_says_it_reads_another_teams_entry_does_not_have_it_overwritten(rule: ClassRule, cls: str) -> None:
+    """The annotation of a Vault agent is the pod's own; a rule that is about a whole namespace was not written for what it names."""
+    path = "secret/data/payments/stripe"
+    suspect = held.pod(annotations={"vault.hashicorp.com/agent-inject-secret-x": path})
+    settings = Settings(rotation=RotationSettings(classes=(rule,)))
+    found = held.radius([], suspect, settings=settings).findings
+    entry = next(f.credential for f in found if f.credential.ref.name == path)
+    assert entry.cls == cls
+
+
+def test_a_rotator_that_stumbles_stops_no_other_and_says_no_value() -> None:
+    """What a store answers may break a rotator, above all one of somebody else's package; the text of such an error may hold anything."""
+    change = Rotate(credential=Credential(ref=SECRET, keys=("\x1b[31m",), cls="generated"), rotator="generated", stage="renew", step="s", rights=())
+    nothing: Any = type("Ports", (), {"__getattr__": lambda self, name: int("canary-value")})()
+    tools = Tools(nothing, INCIDENT, b"key", 0.0)
+    error = rotation._before(change, tools)
+    assert isinstance(error, IrkitError)
+    one = rotation.Rotations(nothing, INCIDENT, nothing, nothing, "r", print)._one(change, {"values": {}}, tools, nothing)
+    assert isinstance(one, Failed)
+    for text in (error.message, one.error):
+        assert "ValueError" in text
+        assert "canary" not in text
+        assert "\x1b" not in text
