@@ -95,3 +95,17 @@ def test_what_a_lift_left_undone_is_put_on_record_for_resume_does_nothing_more_t
             closing.close(b.ports, opened.incident)
         assert refused.value.next == f"irkit incident close {opened.incident} --anyway REASON"
         assert closing.close(b.ports, opened.incident, anyway="nobody knows").outcome == "closed"
+
+
+def test_a_file_that_vanished_meanwhile_is_no_usage_error_once_others_were_rotated(tmp_path):
+    """2 says that nothing was run."""
+
+    def gone(name: str, prompt: str) -> str:
+        raise UsageError("--value: /tmp/key: No such file or directory")
+
+    with bench(tmp_path) as b:
+        b.approver.secret = gone  # type: ignore[method-assign,assignment]
+        request = Request(command="rotate", playbook="rotate", target=b.box.suspect[1], namespace="todo-app")
+        result = rotations.rotate(b.ports, rotations.Wish(), request)
+        assert {c["outcome"] for c in result.credentials} == {"rotated", "failed"}
+        assert result.exit_code == 5
