@@ -110,7 +110,7 @@ class RotationSettings(_Section, frozen=True):
     classes: tuple[ClassRule, ...] = ()
     formats: tuple[Format, ...] = ()
     wave: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
-    """Workloads that are restarted at once; the next ones when these are ready."""
+    """Workloads that are restarted at once at first; when they are ready, twice as many, and so on."""
     sync_timeout: Seconds = 60.0
     """Seconds until a synced Secret must hold the new value."""
     passwords: Days = 90.0

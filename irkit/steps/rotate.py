@@ -136,8 +136,8 @@ class _Users:
         for users in self._consumers.values():
             yield from users.accounts()
         size = seen.settings.rotation.wave
-        for start in range(0, len(found), size):
-            wave = found[start : start + size]
+        while found:  # what the first wave showed to be well, the next ones do to more
+            wave, found, size = found[:size], found[size:], size * 2
             yield from wave
             yield from (Await(condition="ready", ref=patch.ref) for patch in wave if patch.action == "restart")
 
