@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from irkit.cli import options
-from irkit.cli.output import Out
 from irkit.cli.main import SETTINGS
+from irkit.cli.output import Out
 from irkit.cli.sandbox import Scenario, Seed
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)
