@@ -106,7 +106,9 @@ class _Static(NamedTuple):
         notes = []
         if holder:
             kept = holder.read()
-            stale = {k: v for k, v in kept.values.items() if self.tools.print(v) == before["values"].get(k)}
+            # whatever is there that is not what Vault says locks people out, also where another rotation at the same time put it there
+            held = logins.passwords({k: v for k, v in kept.values.items() if k in before["values"]}, user)
+            stale = {k: kept.values[k] for k, found in held.items() if found != password}
             if stale:
                 kept = holder.write(kept, {k: logins.with_password(v, password) for k, v in stale.items()})
             notes.append(holder.mark(kept))
