@@ -93,8 +93,18 @@ class _Static(NamedTuple):
             if password == old:
                 raise EndStateError(f"Vault did not change the password of static role {printable(self.login.role)}", next="irkit resume")
             proof = logins.refused(self.credential, msgspec.structs.replace(self.login, user=user), old, self.tools)
-        notes = self._copy(before, user, password)
+        notes = self._settled(before, user, password)
         return rotated("; ".join([f"Vault rotated static role {printable(self.login.role)}", *(n for n in notes if n)]), proof)
+
+    def _settled(self, before: Before, user: str, password: str) -> list[str]:
+        """Copies until Vault still has what was copied: somebody else may rotate the role at the same time. Raises EndStateError."""
+        for _ in range(5):
+            notes = self._copy(before, user, password)
+            user, now = self._now()
+            if now == password:
+                return notes
+            password = now
+        raise EndStateError(f"static role {printable(self.login.role)} is being rotated by somebody else, again and again", next="irkit resume")
 
     def _copy(self, before: Before, user: str, password: str) -> list[str]:
         """Into what irkit keeps copies in, and into the cluster."""
