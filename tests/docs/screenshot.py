@@ -23,7 +23,8 @@ SEEN = Reported(by="Falco", started_at="25 min ago", summary="A shell was starte
 def drafted(directory: Path) -> Path:
     """The HTML report of a run through all phases."""
     with bench(directory) as b:
-        respond(b.ports, b.request(command="respond", phase="", reported=SEEN))
+        b.approver.secrets = {"backend-secret/GROQ_API_KEY": "the-vendor-s-new-key-0001"}
+        respond(b.ports, b.request(command="respond", phase="", reported=SEEN, parameters={"image": b.box.scenario.images["patched"]}))
         return Path(report.write(b.ports.settings, b.ports.clock, None, directory)["html"])
 
 
