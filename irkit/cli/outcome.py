@@ -99,7 +99,7 @@ def _good(result: RunResult, name: str) -> str:
         if result.incident is None:
             return f"{name} is gone: nothing is left to cut off."
         return f"{name} is gone; what is left of it was collected" + (", and its workload is stopped." if _stopped(result) else ".")
-    if result.command == "rotate":
+    if result.command == "rotate" or (result.steps and all(s.step == "rotate" for s in result.steps)):
         return f"Rotated. {plural(len(result.credentials), 'credential')}." if result.credentials else "Nothing to rotate: no credential is in scope."
     return f"Holds. {plural(len(result.checks), 'check')}." if result.command == "verify" else "Done."
 

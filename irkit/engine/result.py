@@ -130,7 +130,8 @@ def _next(result: RunResult, state: State) -> str:
         return f"irkit verify {result.incident} --explain"
     if any(step.phase == "post-mortem" and step.outcome != "pending" for step in result.steps):
         return f"irkit incident report {result.incident}"
-    return f"irkit verify {result.incident}" if result.isolation else f"irkit bundle show {result.incident}"
+    changed = result.isolation or result.credentials
+    return f"irkit verify {result.incident}" if changed else f"irkit bundle show {result.incident}"
 
 
 def _code(outcome: Outcome | None) -> int:
