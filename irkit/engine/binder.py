@@ -227,9 +227,7 @@ def _unknown(wanted: Wanted, namespace: str, pods: Sequence[Obj], cluster: Clust
     except Exception:  # noqa: BLE001 -- only an offer; most on-calls may not list all namespaces
         elsewhere = []
     if elsewhere:
-        return UsageError(
-            f"{message}; it is in {', '.join(map(printable, elsewhere))}", next=f"the same command with -n {printable(elsewhere[0])}"
-        )
+        return UsageError(f"{message}; it is in {', '.join(map(printable, elsewhere))}", next=f"the same command with -n {printable(elsewhere[0])}")
     hint = f"; did you mean {' or '.join(printable(n) for n in near)}?" if near else f"; it has {len(pods)} pods"
     return UsageError(message + hint, next=f"kubectl get pods -n {printable(namespace)}")
 

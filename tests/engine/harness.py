@@ -137,7 +137,8 @@ def bench(tmp_path: Path, *, seed: int = 0, scenario: str = "todo-app", **set_: 
         cluster = connect(configured, {})
         approver, notifier = Script(), Told()
         ports = Ports(cluster=cluster, connection=cluster, clock=SystemClock(), approver=approver, notifier=notifier, settings=configured,
-                      evidence=wiring.evidence(configured), vaults=Outside(configured), outward=Lookout(configured), listen=events.append)  # fmt: skip
+                      evidence=wiring.evidence(configured), vaults=Outside(configured), outward=Lookout(configured),
+                      listen=events.append)  # fmt: skip
         try:
             yield Bench(box, home, approver, notifier, ports, events)
         finally:

@@ -104,7 +104,7 @@ def test_a_file_that_vanished_meanwhile_is_no_usage_error_once_others_were_rotat
         raise UsageError("--value: /tmp/key: No such file or directory")
 
     with bench(tmp_path) as b:
-        b.approver.secret = gone  # type: ignore[method-assign,assignment]
+        b.approver.secret = gone  # type: ignore[method-assign]
         request = Request(command="rotate", playbook="rotate", target=b.box.suspect[1], namespace="todo-app")
         result = rotations.rotate(b.ports, rotations.Wish(), request)
         assert {c["outcome"] for c in result.credentials} == {"rotated", "failed"}
