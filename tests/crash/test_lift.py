@@ -79,7 +79,7 @@ def test_killed_around_a_write(tmp_path: Path, lifted: Callable[[str], tuple[Obj
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("when", ["after", pytest.param("before", marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("choice", CHOICES)
 @pytest.mark.parametrize("part", parts(PARTS, 1))
 def test_killed_around_every_request(tmp_path: Path, lifted: Callable[[str], tuple[Obj, int]], part: int, choice: str, when: str) -> None:
