@@ -72,6 +72,19 @@ EVIDENCE = exactly(
     missing={"type": "array", "items": GAP},
 )
 CHECK = exactly(check=WORDS, holds={"enum": [True, False, None]}, summary=WORDS, findings={"type": "array", "items": WORDS})
+COUNT = {"type": "integer", "minimum": 0}
+CREDENTIAL = exactly(
+    name=WORDS,
+    kind=WORDS,
+    keys={"type": "array", "items": TEXT},
+    **{"class": WORDS},
+    outcome={"enum": ["rotated", "manual", "unchanged", "failed"]},
+    oldValue={"enum": ["dead", "alive", "untested"]},
+    how=WORDS,
+    consumers=exactly(total=COUNT, restarted=COUNT),
+    left={"type": "array", "items": WORDS},
+    rotator=WORDS,
+)
 RUN_RESULT = exactly(
     apiVersion={"const": "irkit.dev/v1"},
     kind={"const": "RunResult"},
@@ -85,6 +98,7 @@ RUN_RESULT = exactly(
     steps={"type": "array", "items": STEP},
     evidence=nullable(EVIDENCE),
     checks={"type": "array", "items": CHECK},
+    credentials={"type": "array", "items": CREDENTIAL},
     next=WORDS,
     error=nullable(exactly(code={"enum": [1, 2, 3, 4, 5, 6, 7, 8, 130]}, message=WORDS, next=WORDS)),
 )
