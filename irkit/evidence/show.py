@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def contents(bag: Path) -> BagContents:
 
     Raises UsageError where there is no directory, EvidenceError where it has no payload.
     """
-    if not bag.is_dir():
+    if not os.path.isdir(bag):  # noqa: PTH112 - a name too long is no error to it
         raise UsageError(f"{printable(bag, 1000)} is not a directory")
     data = bag / "data"
     if data.is_symlink() or not data.is_dir():
