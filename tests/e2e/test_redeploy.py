@@ -22,7 +22,9 @@ def oncall(irkit: Irkit, control_plane: Running, namespace: str, tmp_path: Path)
     """Somebody with a scanner on PATH who has contained a pod of Deployment web."""
     program(tmp_path / "bin", "trivy", report(("CVE-2026-1", "HIGH")))
     person = Irkit(irkit.kubeconfig, irkit.home, {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"})
-    suspect = name_of(world.deployed(control_plane, namespace)[0])
+    own = world.template()
+    own["spec"]["containers"][0]["image"] = f"registry.example/app:{namespace}"  # no other test's pods run it: it is hunted in the whole cluster
+    suspect = name_of(world.deployed(control_plane, namespace, pod=own)[0])
     person.run("contain", suspect, "-n", namespace, "--yes").ended(0)
     return person
 
