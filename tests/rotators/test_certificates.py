@@ -99,7 +99,7 @@ def test_killed_at_any_write_it_is_issued_once_more(world: World) -> None:
         assert at(world.get(CERTIFICATES, f"web{at_}") or {}, ("status", "revision")) == 2
         if not killed:
             break
-    assert at_ == 4
+    assert at_ >= 4  # one more for each time cert-manager wrote between irkit's read and write
 
 
 def test_what_an_authority_signed_is_issued_again(world: World) -> None:
