@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from irkit.adapters.outgoing import trusting, within
 from irkit.errors import UndeliveredError
 from irkit.settings.notify import SmtpSettings, loopback
 from irkit.text import printable
@@ -74,54 +74,34 @@ def _connected(settings: SmtpSettings) -> Iterator[smtplib.SMTP]:
     import smtplib
 
     own = socket.gethostname() or "localhost"  # smtplib would ask the resolver for it, which may be down just now
-    late = threading.Event()
     client: smtplib.SMTP
     if settings.security == "tls":
-        client = smtplib.SMTP_SSL(local_hostname=own, timeout=settings.timeout, context=_context(settings))
+        client = smtplib.SMTP_SSL(local_hostname=own, timeout=settings.timeout, context=trusting(settings.ca_file))
     else:
         client = smtplib.SMTP(local_hostname=own, timeout=settings.timeout)
-
-    def end() -> None:
-        late.set()
-        if (sock := client.sock) is not None:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(settings.timeout, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        client._host = settings.host  # type: ignore[attr-defined]  # noqa: SLF001 -- which name the certificate must have; only its constructor sets it
-        code, _ = client.connect(settings.host, settings.port)
-        if code != 220:
-            raise smtplib.SMTPConnectError(code, "")
-        yield client
-        with suppress(smtplib.SMTPException, OSError):  # it was taken: what comes after that says nothing
-            client.quit()
-    except (smtplib.SMTPException, OSError):
-        if late.is_set():
-            raise TimeoutError from None
-        raise
-    finally:
-        timer.cancel()
-        client.close()
+    with within(settings.timeout, lambda: [client.sock]) as late:
+        try:
+            client._host = settings.host  # type: ignore[attr-defined]  # noqa: SLF001 -- which name the certificate must have; only its constructor sets it
+            code, _ = client.connect(settings.host, settings.port)
+            if code != 220:
+                raise smtplib.SMTPConnectError(code, "")
+            yield client
+            with suppress(smtplib.SMTPException, OSError):  # it was taken: what comes after that says nothing
+                client.quit()
+        except (smtplib.SMTPException, OSError):
+            if late.is_set():
+                raise TimeoutError from None
+            raise
+        finally:
+            client.close()
 
 
 def _encrypt(client: smtplib.SMTP, settings: SmtpSettings) -> None:
     """STARTTLS, or nothing where the settings say that this is the same machine. Never without, where it is not."""
     if settings.security == "starttls":
-        client.starttls(context=_context(settings))
+        client.starttls(context=trusting(settings.ca_file))
     elif settings.security == "none" and not loopback(settings.host):
         raise UndeliveredError(f"{settings.host}: mail leaves this machine encrypted only")
-
-
-def _context(settings: SmtpSettings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
-    except (OSError, ssl.SSLError):
-        raise UndeliveredError(f"{printable(settings.ca_file)}: no certificates can be read from it") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def _password(file: Path | None) -> str:

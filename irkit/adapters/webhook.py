@@ -9,8 +9,6 @@ import json
 import os
 import socket
 import ssl
-import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -18,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from irkit import __version__
 from irkit.adapters import proxies
 from irkit.adapters.access import Endpoint
+from irkit.adapters.outgoing import trusting, within
 from irkit.errors import KubeconfigError, UndeliveredError
 from irkit.settings.notify import WebhookSettings, refused
 from irkit.text import printable
@@ -65,36 +64,25 @@ def _send(url: SplitResult, settings: WebhookSettings, body: bytes, headers: dic
     """The status of the answer. The whole request ends after ``timeout`` seconds, however slow the other side is."""
     host, tls = url.hostname or "", url.scheme == "https"
     port = url.port or (443 if tls else 80)
-    late = threading.Event()
     sock: list[socket.socket] = []
-
-    def end() -> None:
-        late.set()
-        for each in sock:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(settings.timeout, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        sock.append(_connect(host, port, tls, settings.timeout))
-        connection = http.client.HTTPConnection(host, port)
-        connection.sock = sock[0]
-        if tls:
-            connection.sock = _context(settings).wrap_socket(sock[0], server_hostname=host)
-            sock.append(connection.sock)
-        connection.request("POST", (url.path or "/") + (f"?{url.query}" if url.query else ""), body, headers)
-        return connection.getresponse().status
-    except ssl.SSLCertVerificationError as error:
-        raise UndeliveredError(f"the certificate of {host} is not trusted: {printable(error.verify_message, 120)}", down=True) from None
-    except (OSError, http.client.HTTPException, UnicodeError) as error:
-        why = "no answer in time" if late.is_set() or isinstance(error, TimeoutError) else _reason(error)
-        raise UndeliveredError(f"{host}: {why}", down=True) from None
-    finally:
-        timer.cancel()
-        for each in sock:
-            each.close()
+    with within(settings.timeout, lambda: sock) as late:
+        try:
+            sock.append(_connect(host, port, tls, settings.timeout))
+            connection = http.client.HTTPConnection(host, port)
+            connection.sock = sock[0]
+            if tls:
+                connection.sock = trusting(settings.ca_file).wrap_socket(sock[0], server_hostname=host)
+                sock.append(connection.sock)
+            connection.request("POST", (url.path or "/") + (f"?{url.query}" if url.query else ""), body, headers)
+            return connection.getresponse().status
+        except ssl.SSLCertVerificationError as error:
+            raise UndeliveredError(f"the certificate of {host} is not trusted: {printable(error.verify_message, 120)}", down=True) from None
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            why = "no answer in time" if late.is_set() or isinstance(error, TimeoutError) else _reason(error)
+            raise UndeliveredError(f"{host}: {why}", down=True) from None
+        finally:
+            for each in sock:
+                each.close()
 
 
 def _connect(host: str, port: int, tls: bool, timeout: float) -> socket.socket:
@@ -113,15 +101,6 @@ def _connect(host: str, port: int, tls: bool, timeout: float) -> socket.socket:
         made.close()
         raise
     return made
-
-
-def _context(settings: WebhookSettings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
-    except (OSError, ssl.SSLError):
-        raise UndeliveredError(f"{printable(settings.ca_file)}: no certificates can be read from it") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def _reason(error: Exception) -> str:
