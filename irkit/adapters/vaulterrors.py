@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterator
 from typing import Any
 
 from irkit.adapters.answers import decoded
 from irkit.errors import ApiError, ConflictError, ForbiddenError, InvalidError, IrkitError, NotFoundError, UnreachableError
 from irkit.model.secret import mentions
-from irkit.text import printable
+from irkit.text import printable, texts
 
 BUSY = frozenset({412, 429, 502, 503, 504})  # may pass; 412: a replica that is not up to date yet
 _CLASSES = {400: InvalidError, 404: NotFoundError, 405: InvalidError, 413: InvalidError, 422: InvalidError}
@@ -59,7 +58,7 @@ def _words(body: bytes | None, sent: Any) -> str:
     errors = document.get("errors") if isinstance(document, dict) else None
     if not isinstance(errors, list):
         return ""
-    values = [v.encode("utf-8", "surrogatepass") for v in _strings(sent)]
+    values = [v.encode("utf-8", "surrogatepass") for v in texts(sent)]
     return printable("; ".join(_shown(e, values) for e in errors[:_MOST] if isinstance(e, str)), 400)
 
 
@@ -67,14 +66,3 @@ def _shown(sentence: str, values: list[bytes]) -> str:
     if _VALUE.search(sentence[:_LONGEST]) or mentions(sentence, values):
         return "(its words are not shown: they may hold a value)"
     return " ".join(_WRAPPING.sub(" ", sentence).split())
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _strings(item)
-    elif isinstance(value, str):
-        yield value

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 
@@ -16,7 +15,7 @@ from irkit.model.credential import Credential
 from irkit.model.incident import Incident
 from irkit.model.kube import SECRETS, ObjectRef, at
 from irkit.ports import Observed
-from irkit.text import plural, printable
+from irkit.text import plural, printable, texts
 
 _SAME = ("ca.crt",)  # an authority's certificate outlives the certificates that it signed
 
@@ -34,7 +33,8 @@ class Rotated(msgspec.Struct, frozen=True):
         findings: list[str] = []
         for identifier, credential in done.items():
             try:
-                back = _old(credential, set(_texts(seen.befores[identifier])), seen, seen.prints)
+                # the HMACs are among its texts, however a rotator arranges them
+                back = _old(credential, set(texts(seen.befores[identifier])), seen, seen.prints)
             except ForbiddenError as error:
                 return CheckResult(check=self.name, holds=None, summary=f"not known whether {credential.ref} holds its old value: {error.message}")
             except NotFoundError:
@@ -57,15 +57,3 @@ def _old(credential: Credential, known: set[str], seen: Observed, prints: Callab
         if value and key not in _SAME and prints(value) in known:
             found.append(key)
     return found
-
-
-def _texts(before: Any) -> Iterator[str]:
-    """Every text in a before-image; the HMACs are among them, however a rotator arranges them."""
-    if isinstance(before, str):
-        yield before
-    elif isinstance(before, dict):
-        for value in before.values():
-            yield from _texts(value)
-    elif isinstance(before, list | tuple):
-        for value in before:
-            yield from _texts(value)
