@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from irkit.app import closing
@@ -14,8 +15,22 @@ from irkit.engine import result as documents
 from irkit.errors import EndStateError, UsageError
 from irkit.model.incident import ClusterIdentity, Incident, Operator, Target
 from irkit.model.kube import PODS, ObjectRef
-from tests.engine.harness import Bench, bench
+from tests.engine.harness import Bench, Script, bench
 from tests.recovery.world import backend, put_back
+
+
+class Silent(Script):
+    """Somebody who does nothing by hand."""
+
+    def answer(self, instruction: str) -> str | None:
+        return None
+
+
+class WithoutItsFile(Script):
+    """Whose file of a value vanished once the run had begun."""
+
+    def secret(self, name: str, prompt: str) -> str | None:
+        raise UsageError("--value: /tmp/key: No such file or directory")
 
 
 def rotate(b: Bench, wish: rotations.Wish, target: str | None, **more: object) -> documents.RunResult:
@@ -88,8 +103,8 @@ def test_a_command_that_is_to_be_pasted_is_never_broken_into_two(monkeypatch, ca
 
 def test_what_a_lift_left_undone_is_put_on_record_for_resume_does_nothing_more_to_it(tmp_path):
     with bench(tmp_path) as b:
-        b.approver.answer = lambda instruction: None  # type: ignore[method-assign]
-        opened = respond(b.ports, b.request(command="respond", playbook="compromised-pod", phase=""))
+        silent = msgspec.structs.replace(b.ports, approver=Silent())
+        opened = respond(silent, b.request(command="respond", playbook="compromised-pod", phase=""))
         lifting.lift(b.ports, opened.incident, "delete")
         with pytest.raises(EndStateError, match="how-did-they-get-in") as refused:
             closing.close(b.ports, opened.incident)
@@ -100,12 +115,8 @@ def test_what_a_lift_left_undone_is_put_on_record_for_resume_does_nothing_more_t
 def test_a_file_that_vanished_meanwhile_is_no_usage_error_once_others_were_rotated(tmp_path):
     """2 says that nothing was run."""
 
-    def gone(name: str, prompt: str) -> str:
-        raise UsageError("--value: /tmp/key: No such file or directory")
-
     with bench(tmp_path) as b:
-        b.approver.secret = gone  # type: ignore[method-assign]
         request = Request(command="rotate", playbook="rotate", target=b.box.suspect[1], namespace="todo-app")
-        result = rotations.rotate(b.ports, rotations.Wish(), request)
+        result = rotations.rotate(msgspec.structs.replace(b.ports, approver=WithoutItsFile()), rotations.Wish(), request)
         assert {c["outcome"] for c in result.credentials} == {"rotated", "failed"}
         assert result.exit_code == 5
