@@ -153,6 +153,7 @@ _VARIES: Sequence[tuple[str, str]] = (
     (r"\b\d+(\.\d)? (B|kB|MB)\b", "SIZE"),
     (r"\b\d+(\.\d+)? (s|min)\b", "AGE"),
     (r"\b\d+ (artefacts?|files?|endpoints?|moments)\b", r"SOME \1"),
+    (r"\bof\s+\d+\s+pods\s+only\b", "of SOME pods only"),  # those that are ending are there, too
     (r"^  \S+ \S+: \d+ of \d+ pods ready.*\n", ""),  # progress, of what takes longer than a moment
     (r"\bsha256:[0-9a-f]{64}\b", "DIGEST"),
     (r"\b(kv-|role_|kube-api-access-)[0-9a-z]+\b", r"\1NAME"),
