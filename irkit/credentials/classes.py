@@ -24,12 +24,13 @@ _TYPES: dict[str, tuple[Class, str]] = {
 
 
 class Verdict(NamedTuple):
-    """``why`` says where the class was read, or why it is not known."""
+    """``why`` says where the class was read, or why it is not known; ``said``: somebody says it."""
 
     cls: Class
     why: str
     database: str = ""
     command: str = ""
+    said: bool = True
 
 
 def rule_of(ref: ObjectRef, key: str, rules: Sequence[ClassRule]) -> ClassRule | None:
@@ -101,4 +102,6 @@ def _owned(type_: str, source: Source) -> Verdict:
         return Verdict(*_TYPES[type_])
     if type_ == "helm.sh/release.v1":
         return Verdict("manual", "Helm's record of a release, with the values that it was given: change what these hold")
-    return Verdict("manual", f"nothing says who makes it: annotation {CLASS_ANNOTATION} of the Secret, or rotation.classes in the settings")
+    return Verdict(
+        "manual", f"nothing says who makes it: annotation {CLASS_ANNOTATION} of the Secret, or rotation.classes in the settings", said=False
+    )

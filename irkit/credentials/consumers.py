@@ -72,10 +72,10 @@ class Consumers:
     """All that use Secrets or ServiceAccounts in one namespace: eight lists, made once.
 
     ``moved``: Secrets whose consumers belong to another one (moved.py); they count for the first, on both sides of the move.
-    ``cut``: uids of the pods that irkit put under quarantine; None: whatever says so of itself is believed.
+    ``cut``: uids of the pods that irkit put under quarantine. No other is believed to be, whatever labels it gives itself.
     """
 
-    def __init__(self, namespace: str, cluster: Lister, moved: Mapping[str, str] | None = None, cut: Collection[str] | None = None) -> None:
+    def __init__(self, namespace: str, cluster: Lister, moved: Mapping[str, str] | None = None, cut: Collection[str] = ()) -> None:
         self.namespace, self._moved = namespace, moved or {}
         self._objects = {ref_of(o, r).uid: (ref_of(o, r), o) for r in TEMPLATES for o in cluster.list(r, namespace)}
         self._pods = [p for p in cluster.list(PODS, namespace)
@@ -87,7 +87,7 @@ class Consumers:
         for ref in self._tops:
             self._note(ref, {"metadata": {}, **at(self._objects[ref.uid][1], TEMPLATES[ref.resource], {})}, accounts)
         for pod in self._pods:
-            if not (_kept(pod) and (cut is None or at(pod, ("metadata", "uid")) in cut)):
+            if not (_kept(pod) and at(pod, ("metadata", "uid")) in cut):
                 top = self._top(pod)
                 self._running.setdefault(top.uid, []).append(pod)
                 self._note(top, pod, accounts)

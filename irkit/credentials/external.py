@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -53,6 +53,20 @@ def target_of(external: Obj) -> str:
     if at(external, ("spec", "target", "creationPolicy")) == "None":
         return ""
     return word(at(external, ("spec", "target", "name"))) or word(at(external, ("metadata", "name")))
+
+
+def entries_of(external: Obj) -> Iterator[str]:
+    """The names of the entries that it reads, as they are written in it."""
+    for item in dicts(at(external, ("spec", "data"))):
+        yield word(at(item, ("remoteRef", "key")))
+    for part in dicts(at(external, ("spec", "dataFrom"))):
+        yield word(at(part, ("extract", "key")))
+
+
+def names_of(external: Obj) -> set[str]:
+    """The keys of its Secret that it names; what it takes whole has others, too."""
+    fetched = {word(item.get("secretKey")) for item in dicts(at(external, ("spec", "data")))}
+    return fetched | set(at(external, ("spec", "target", "template", "data"), {}))
 
 
 def source_of(external: Obj, key: str, stores: Stores, look: Look) -> Source:

@@ -23,8 +23,9 @@ class Sources:
     """What writes the Secrets of some namespaces. Lists only what some of them could come from."""
 
     def __init__(self, look: Look, secrets: Iterable[Obj], namespaces: Collection[str]) -> None:
-        here = frozenset(namespaces)
+        here = self.here = frozenset(namespaces)
         self._look = look
+        self._found: dict[tuple[str, str, str], Source] = {}
         self._writers: dict[tuple[str, str], list[Obj]] = {}
         for found in look.within(EXTERNALSECRETS, here):
             self._writers.setdefault((at(found, ("metadata", "namespace"), ""), external.target_of(found)), []).append(found)
@@ -46,6 +47,13 @@ class Sources:
 
     def of(self, secret: Obj, key: str) -> Source:
         """The source of one key; the same value for all keys that have the same one."""
+        meta = secret["metadata"]
+        name = (meta.get("namespace", ""), meta.get("name", ""), key)
+        if name not in self._found:
+            self._found[name] = self._of(secret, key)
+        return self._found[name]
+
+    def _of(self, secret: Obj, key: str) -> Source:
         if secret.get("type") == TOKEN_TYPE:
             return Source(kind="service-account", owner=f"ServiceAccount {printable(annotations_of(secret).get(ACCOUNT_NAME, ''))}")
         if (certificate := self.certificate(secret)) is not None:

@@ -9,10 +9,11 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from irkit.credentials import age
-from irkit.credentials.classes import classify
+from irkit.credentials.classes import Verdict, classify
 from irkit.credentials.consumers import Consumers
 from irkit.credentials.look import PROVIDERCLASSES, Look
 from irkit.credentials.reach import ACCOUNT_NAME, TOKEN_TYPE
+from irkit.credentials.sharing import Sharing
 from irkit.credentials.sources import Sources, of_agent, of_provider
 from irkit.model.credential import Credential, Finding, Reason, Source
 from irkit.model.kube import SECRETS, SERVICEACCOUNTS, Obj, ObjectRef, Resource, annotations_of, at, ref_of
@@ -59,6 +60,7 @@ class Survey:
         self._read(touched, namespaces)
         self._lasting_tokens(touched)
         sources = Sources(self._look, self._secrets.values(), namespaces)
+        sharing = self._widen(touched, sources)
         providers = self._providers(touched)
         mine = {users.owning(p).uid for p in pods if (users := self._users(at(p, ("metadata", "namespace"), "")))}
         found = []
@@ -66,12 +68,12 @@ class Survey:
             shared = self._shared(name, mine)
             match name[0]:
                 case "Secret":
-                    made = self._of_secret(name, touched[name], sources)
+                    made = self._of_secret(name, touched[name], sources, sharing)
                 case "ServiceAccount":
                     made = self._of_account(name, touched[name])
                 case _:
                     made = self._of_other(name, touched[name], providers, pods)
-            found += [msgspec.structs.replace(f, shared_with=shared) for f in made]
+            found += [msgspec.structs.replace(f, shared_with=(*shared, *f.credential.source.readers)) for f in made]
         return tuple(found)
 
     def _read(self, touched: Touched, namespaces: set[str]) -> None:
@@ -90,6 +92,24 @@ class Survey:
             account = annotations_of(secret).get(ACCOUNT_NAME, "")
             if secret.get("type") == TOKEN_TYPE and ("ServiceAccount", namespace, account) in touched:
                 touch(touched, ("Secret", namespace, name), None, Reason(how="token", path=printable(f"a lasting token of ServiceAccount {account}")))
+
+    def _widen(self, touched: Touched, sources: Sources) -> Sharing:
+        """Add to ``touched`` every other copy of a value in it."""
+        sharing = Sharing(self._look, sources, self._secrets)
+        for kind, namespace, name in touched:
+            if kind == "Secret" and (secret := self._secrets.get((namespace, name))):
+                sharing.want(secret, _keys(secret, touched[kind, namespace, name]))
+        for copy in sharing.copies():
+            secret, known = self._secrets[copy.namespace, copy.name], touched.get(("Secret", copy.namespace, copy.name))
+            if known is None or not {None, copy.key} & set(known.reasons):
+                touch(touched, ("Secret", copy.namespace, copy.name), (copy.key,), Reason(how="shared", path=copy.why), optional=True)
+            source, whose = sources.of(secret, copy.key), printable(f"Secret {copy.namespace}/{copy.name}")
+            sharing.note(source, copy.key, whose, self._verdict(secret, copy.key, source, sources))
+        return sharing
+
+    def _verdict(self, secret: Obj, key: str, source: Source, sources: Sources) -> Verdict:
+        marked = [o for o in (secret, sources.writer(secret)) if o]
+        return classify(ref_of(secret, SECRETS), key, str(secret.get("type") or ""), marked, source, self._settings.rotation.classes)
 
     def _providers(self, touched: Touched) -> dict[tuple[str, str], Obj]:
         namespaces = {n for kind, n, _ in touched if kind == "SecretProviderClass"}
@@ -110,27 +130,26 @@ class Survey:
             return ()
         return tuple(str(c.ref) for c in users.named(kind, own) if c.ref.uid not in mine)
 
-    def _of_secret(self, name: Name, touch: Touch, sources: Sources) -> Iterator[Finding]:
+    def _of_secret(self, name: Name, touch: Touch, sources: Sources, sharing: Sharing) -> Iterator[Finding]:
         _, namespace, own = name
         secret = self._secrets.get((namespace, own))
         if secret is None:
             yield from self._unread(name, touch)
             return
         ref, type_ = ref_of(secret, SECRETS), str(secret.get("type") or "")
-        marked = [o for o in (secret, sources.writer(secret)) if o]
         groups: dict[str, list[tuple[str, Credential]]] = {}
         for key in sorted(at(secret, ("data",), {})):
             source = sources.of(secret, key)
-            verdict = classify(ref, key, type_, marked, source, self._settings.rotation.classes)
+            verdict = sharing.agreed(source, key, self._verdict(secret, key, source, sources))
             source = msgspec.structs.replace(source, database=verdict.database, command=verdict.command)
             credential = Credential(ref=ref, cls=verdict.cls, source=source, why=verdict.why, type=type_, immutable=secret.get("immutable") is True)
             groups.setdefault(credential.id, []).append((key, credential))
         old = age.of(secret, sources.certificate(secret))
         for members in groups.values():
             if touched := _touched(members, touch):
-                yield self._finding(touched, touch, old)
+                yield self._finding(touched, touch, old, sharing)
 
-    def _finding(self, members: Sequence[tuple[str, Credential]], touch: Touch, old: age.Age) -> Finding:
+    def _finding(self, members: Sequence[tuple[str, Credential]], touch: Touch, old: age.Age, sharing: Sharing) -> Finding:
         first = members[0][1]
         keys = tuple(key for key, _ in members)
         properties = {key: prop for _, c in members for key, prop in c.source.properties.items()}
@@ -139,6 +158,7 @@ class Survey:
             properties = {**{key: key for key in keys}, **properties}
         notes = tuple(dict.fromkeys(n for _, c in members for n in c.source.notes))
         source = msgspec.structs.replace(first.source, properties=properties, whole=whole, notes=notes)
+        source = msgspec.structs.replace(source, readers=sharing.readers(source, keys))
         why = "; ".join(dict.fromkeys(c.why for _, c in members))
         credential = msgspec.structs.replace(first, keys=keys, source=source, why=why)
         reasons = tuple(dict.fromkeys(r for key in (None, *(touch.reasons if first.cls in _WHOLE else keys)) for r in touch.reasons.get(key, ())))
@@ -188,6 +208,10 @@ def _touched(members: list[tuple[str, Credential]], touch: Touch) -> list[tuple[
     """The keys that could be reached: all of what is renewed as one, where any of it could."""
     found = [(k, c) for k, c in members if None in touch.reasons or k in touch.reasons]
     return members if found and members[0][1].cls in _WHOLE else found
+
+
+def _keys(secret: Obj, touch: Touch) -> Iterator[str]:
+    return (key for key in at(secret, ("data",), {}) if None in touch.reasons or key in touch.reasons)
 
 
 def _held(touch: Touch) -> bool:

@@ -106,7 +106,8 @@ class Rotations(msgspec.Struct, frozen=True):
 
         Raises RefusedError before the first write where this is not the Vault that the Secrets are filled from.
         """
-        tools = Tools(self.ports, self.incident, self.ports.evidence(self.incident.id).key, self.ports.clock.monotonic() + timeout)
+        until, cut = self.ports.clock.monotonic() + timeout, credentials.cut_off(self.state.tried)
+        tools = Tools(self.ports, self.incident, self.ports.evidence(self.incident.id).key, until, cut=cut)
         befores = self._befores(changes, tools)
         calls = {change.mark: secrets.token_hex(6) for change in changes}
         self.note(*(Intent(call=calls[c.mark], step=step, run=self.run, change=c, before=b if isinstance(b, dict) else {})
@@ -193,7 +194,8 @@ def _counted(outcome: Outcome, change: Rotate, users: _Users) -> Outcome:
     if not isinstance(outcome, Done):
         return outcome
     count = users.count(change)
-    data: dict[str, Any] = {**outcome.data, "consumers": {"total": count.total, "restarted": count.restarted}, "left": list(count.left)}
+    elsewhere = [f"what uses {reader}: irkit restarts nothing in other namespaces" for reader in change.credential.source.readers]
+    data: dict[str, Any] = {**outcome.data, "consumers": {"total": count.total, "restarted": count.restarted}, "left": [*count.left, *elsewhere]}
     return msgspec.structs.replace(outcome, data=data)
 
 

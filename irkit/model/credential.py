@@ -44,6 +44,7 @@ class Source(Value, frozen=True):
     database: str = ""  # name in the settings' databases
     command: str = ""  # name in the settings' commands: that one rotates it, whatever its class
     owner: str = ""  # who else writes this Secret, and would undo a change: "Helm release shop", "Argo CD", "Flux"
+    readers: tuple[str, ...] = ()  # ExternalSecrets of other namespaces that read the same: "ExternalSecret shop/web"
     notes: tuple[str, ...] = ()  # what will stand in the way: CreatedOnce, refreshInterval 0, immutable target
 
 

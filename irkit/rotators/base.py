@@ -41,6 +41,7 @@ class Tools(msgspec.Struct, frozen=True):
     key: bytes  # the incident's, for HMACs
     until: float  # on the clock's monotonic time: when waiting ends
     protect: tuple[str, ...] = ()  # fingerprints of old values: for a rotator that must not make the same one again
+    cut: frozenset[str] = frozenset()  # uids of the pods that this incident put under quarantine: nobody whom a rotation could harm
     shared: Shared = msgspec.field(default_factory=Shared)  # what one batch asks once
 
     def print(self, value: bytes | str) -> str:

@@ -67,6 +67,8 @@ class Rotate:
         scope = self._scope(incident, seen, found)
         for credential in scope:
             yield from rotators.choose(credential, seen).notes(credential, seen)
+        for reader, name in {reader: c.name for c in scope for reader in c.source.readers}.items():
+            yield printable(f"{reader} reads the same as {name}: it gets the new value at its next refresh; restart there what uses it", 600)
         elsewhere = sorted({c.ref.namespace for c in found} - _inside(incident, seen))
         if elsewhere:
             yield printable(f"credentials in other namespaces could be reached too, and are not rotated by this step: {', '.join(elsewhere)}", 600)
