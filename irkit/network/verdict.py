@@ -112,7 +112,15 @@ def _counted(leaks: Sequence[Leak]) -> str:
 def selecting(pod: Obj, policies: Sequence[Obj]) -> tuple[Obj, ...]:
     """The policies that select ``pod``, in the given order."""
     labels, namespace = labels_of(pod), _namespace(pod)
-    return tuple(p for p in policies if _namespace(p) == namespace and selects(_selector(p), labels))
+    return tuple(p for p in policies if _namespace(p) == namespace and chooses(_selector(p), labels))
+
+
+def chooses(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """``selects``, for policies that no API server has looked at: a malformed selector hides no policy and no peer either."""
+    try:
+        return selects(selector, labels)
+    except (AttributeError, TypeError):
+        return True
 
 
 def judge(pod: Obj, policies: Sequence[Obj]) -> tuple[Leak, ...]:
@@ -144,7 +152,7 @@ def explain(pod: Obj, policies: Sequence[Obj]) -> tuple[Explained, ...]:
 def directions(policy: Obj) -> tuple[Direction, ...]:
     """The directions that ``policy`` restricts, defaulted as the API server does."""
     types = at(policy, ("spec", "policyTypes"))
-    if not types:
+    if not types or not isinstance(types, list):
         return DIRECTIONS if at(policy, ("spec", "egress")) else ("ingress",)
     return tuple(d for d in DIRECTIONS if d.capitalize() in types)
 
