@@ -104,6 +104,9 @@ def identify(obj: Obj) -> Obj:
 
 def _cron_job(obj: Obj) -> Obj:
     spec = _with(obj.get("spec") or {}, concurrencyPolicy="Allow", suspend=False, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1)
+    if isinstance(spec.get("jobTemplate"), dict):
+        job = spec["jobTemplate"]
+        spec["jobTemplate"] = {**job, "metadata": job.get("metadata") or {}, "spec": _templated(job)["spec"]}
     return {**obj, "spec": spec}
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
 from irkit.model.kube import Obj, at, selects
+from irkit.sandbox import cron
 from irkit.sandbox.catalog import Served
 from irkit.sandbox.failures import Cause
 
@@ -142,6 +143,33 @@ def _kind(obj: Obj) -> Iterator[Cause]:
         yield from _workload(spec)
     elif kind == "Job":
         yield from _containers(at(spec, ("template", "spec"), {}), "spec.template.spec")
+    elif kind == "CronJob":
+        yield from _cron_job(spec)
+
+
+def _cron_job(spec: Obj) -> Iterator[Cause]:
+    """validateCronJobSpec of pkg/apis/batch."""
+    schedule, zone = spec.get("schedule") or "", spec.get("timeZone")
+    if "TZ" in schedule:
+        yield _wrong("spec.schedule", schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead")
+    elif schedule:
+        yield from _read("spec.schedule", schedule, cron.parse)
+    else:
+        yield _required("spec.schedule")
+    if zone is not None:
+        yield from _read("spec.timeZone", zone, cron.zone_of)
+    policy = spec["concurrencyPolicy"]
+    if policy not in ("Allow", "Forbid", "Replace"):
+        why = f'Unsupported value: {_quoted(policy)}: supported values: "Allow", "Forbid", "Replace"'
+        yield Cause("spec.concurrencyPolicy", why, "FieldValueNotSupported")
+    yield from _containers(at(spec, ("jobTemplate", "spec", "template", "spec"), {}), "spec.jobTemplate.spec.template.spec")
+
+
+def _read(field: str, value: str, reader: Callable[[str], object]) -> Iterator[Cause]:
+    try:
+        reader(value)
+    except ValueError as error:
+        yield _wrong(field, value, str(error))
 
 
 def _containers(spec: Obj, field: str) -> Iterator[Cause]:
