@@ -69,6 +69,8 @@ ENDPOINTSLICES = Served(kube.ENDPOINTSLICES)
 ROLES, ROLEBINDINGS = Served(kube.ROLES), Served(kube.ROLEBINDINGS)
 CLUSTERROLES, CLUSTERROLEBINDINGS = Served(kube.CLUSTERROLES), Served(kube.CLUSTERROLEBINDINGS)
 LEASES = Served(kube.LEASES)
+HPAS = Served(kube.HPAS, ("hpa",), ("status",), ("all",))
+PDBS = Served(kube.PDBS, ("pdb",), ("status",))
 ACCESS_REVIEWS = Served(Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", False), virtual=True)
 RULES_REVIEWS = Served(Resource("authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", False), virtual=True)
 SELF_REVIEWS = Served(Resource("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", False), virtual=True)
@@ -96,8 +98,7 @@ BUILT_IN: tuple[Served, ...] = (
     Served(Resource("networking.k8s.io", "v1", "ingresses", "Ingress"), ("ing",), ("status",)),
     Served(Resource("networking.k8s.io", "v1", "ingressclasses", "IngressClass", False)),
     ENDPOINTSLICES, ROLES, ROLEBINDINGS, CLUSTERROLES, CLUSTERROLEBINDINGS,
-    Served(kube.HPAS, ("hpa",), ("status",), ("all",)),
-    LEASES, Served(kube.PDBS, ("pdb",), ("status",)),
+    HPAS, LEASES, PDBS,
     Served(Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", False), ("sc",)),
     Served(Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", False), ("pc",)),
     ACCESS_REVIEWS, RULES_REVIEWS, SELF_REVIEWS, TOKEN_REVIEWS, OTHERS_REVIEWS, LOCAL_REVIEWS,

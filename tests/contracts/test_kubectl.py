@@ -20,6 +20,12 @@ kind: NetworkPolicy
 metadata: {name: quarantine, namespace: todo-app}
 spec: {podSelector: {matchLabels: {quarantine: "true"}}, policyTypes: [Ingress, Egress]}
 """
+BUDGET = """
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: frontend, namespace: todo-app}
+spec: {minAvailable: 100%, selector: {matchLabels: {app: frontend}}}
+"""
 
 
 @dataclass
@@ -183,3 +189,17 @@ def test_tokens_and_external_secrets(kubectl: Kubectl) -> None:
     assert kubectl.run("auth", "can-i", "list", "configmaps", kubeconfig=somebody).stdout.strip() == b"yes"
     kubectl("delete", "serviceaccount", "backend-sa")
     assert b"Unauthorized" in kubectl.run("get", "configmaps", kubeconfig=somebody).stderr
+
+
+def test_drain(kubectl: Kubectl) -> None:
+    kubectl("apply", "-f", "-", stdin=BUDGET)
+    (node,) = set(kubectl("get", "pods", "-l", "app=frontend", "-o=jsonpath={.items[0].spec.nodeName}").split())
+    until(lambda: kubectl("get", "pdb", "frontend", "-o=jsonpath={.status.disruptionsAllowed}") == "0", "the budget is known")
+    stuck = kubectl.run("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=2s")
+    assert b"Cannot evict pod as it would violate the pod's disruption budget" in stuck.stderr
+    assert "SchedulingDisabled" in kubectl("get", "node", node)
+    kubectl("delete", "pdb", "frontend")
+    assert "drained" in kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=20s")
+    left = kubectl("get", "pods", "-A", f"--field-selector=spec.nodeName={node}", "-o=jsonpath={.items[*].metadata.ownerReferences[0].kind}")
+    assert set(left.split()) == {"DaemonSet"}
+    kubectl("uncordon", node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irkit.sandbox import rbac
 from irkit.sandbox.accounts import Accounts
-from irkit.sandbox.api import discovery, reads, reviews, subresources, writes
+from irkit.sandbox.api import discovery, eviction, reads, reviews, subresources, writes
 from irkit.sandbox.api.call import Answer, Call
 from irkit.sandbox.catalog import NODES, PODS, Served
 from irkit.sandbox.failures import Failure, bad_request, forbidden, no_such_method, no_such_resource
@@ -77,7 +77,7 @@ class Router:
             case "token", "POST":
                 return subresources.token(self._store, self._accounts, call)
             case "eviction", "POST":
-                return subresources.evict(self._store, call)
+                return eviction.evict(self._store, call)
             case "scale", "GET" | "PUT" | "PATCH":
                 return subresources.scale(self._store, served, call)
             case "status" | "ephemeralcontainers", "GET":

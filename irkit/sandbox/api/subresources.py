@@ -1,4 +1,4 @@
-"""scale, log, token, eviction, and the proxy to a node."""
+"""scale, log, token, and the proxy to a node."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from datetime import timedelta
 
 import msgspec
 
-from irkit.model.kube import Obj, Resource, at, labels_of, selects
+from irkit.model.kube import Obj, Resource, at
 from irkit.sandbox import logs, validation
 from irkit.sandbox.accounts import ISSUER, Accounts
 from irkit.sandbox.api.call import Answer, Call
 from irkit.sandbox.api.writes import check_version, patch
 from irkit.sandbox.catalog import NODES, PODS, SECRETS, SERVICEACCOUNTS, Served
 from irkit.sandbox.clock import parse, stamp
-from irkit.sandbox.controllers.owners import terminate
-from irkit.sandbox.failures import Cause, Failure, bad_request, conflict, invalid, no_such_method, not_found
+from irkit.sandbox.failures import Cause, bad_request, conflict, invalid, no_such_method, not_found
 from irkit.sandbox.logs import Logs, Query
 from irkit.sandbox.selectors import formatted
 from irkit.sandbox.store import Store
@@ -135,21 +134,6 @@ def _bound(store: Store, call: Call, reference: Obj) -> Obj:
         why = f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. The object might have been deleted"
         raise conflict(served, reference["name"], why)
     return found
-
-
-def evict(store: Store, call: Call) -> Answer:
-    """Delete the pod unless a PodDisruptionBudget forbids it."""
-    pod = _object(store, PODS, call)
-    dry_run = call.dry_run()
-    budgets = store.catalog.of("policy/v1", "PodDisruptionBudget")
-    for budget in store.all(budgets, call.namespace) if budgets else ():
-        covered = selects(at(budget, ("spec", "selector")), labels_of(pod))
-        if covered and at(budget, ("status", "disruptionsAllowed"), 0) < 1:
-            cause = {"reason": "DisruptionBudget", "message": f"The disruption budget {budget['metadata']['name']} allows no disruption now"}
-            raise Failure(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.", {"causes": [cause]})
-    if not dry_run:
-        terminate(store, PODS, pod, at(pod, ("spec", "terminationGracePeriodSeconds"), 30), manager=call.manager)
-    return Answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 
 
 def proxy(store: Store, call: Call) -> Answer:

@@ -233,7 +233,7 @@ def delete(store: Store, served: Served, call: Call) -> Answer:
         current = store.get(served, _where(served, call), call.name)
         if current is None:
             raise not_found(served, call.name)
-        _check_preconditions(served, call.name, current, options.get("preconditions") or {})
+        check_preconditions(served, call.name, current, options.get("preconditions") or {})
         ended = current if dry_run else _end(store, served, call, current, options)
     if served.resource.kind in _RETURNED_WHOLE:
         return Answer(ended)
@@ -261,7 +261,8 @@ def _options(call: Call) -> Obj:
     return {**found, "dryRun": [call.query["dryRun"]] if call.query.get("dryRun") else []}
 
 
-def _check_preconditions(served: Served, name: str, current: Obj, wanted: Obj) -> None:
+def check_preconditions(served: Served, name: str, current: Obj, wanted: Obj) -> None:
+    """The ``preconditions`` of DeleteOptions. Raises Failure 409."""
     meta = current["metadata"]
     if wanted.get("uid") not in (None, meta["uid"]):
         raise precondition(served, name, f"the UID in the precondition ({wanted['uid']}) does not match the UID in record "

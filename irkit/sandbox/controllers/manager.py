@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from irkit.ports import Clock
-from irkit.sandbox.controllers import aggregation, cronjob, daemonset, deployment, endpoints, garbage, job, node, replicaset, statefulset
+from irkit.sandbox.controllers import aggregation, cronjob, daemonset, deployment, disruption, endpoints, garbage, job, node, replicaset, statefulset
 from irkit.sandbox.failures import Failure
 from irkit.sandbox.logs import Logs
 from irkit.sandbox.store import Store
 
 STEPS = (garbage.namespaces, aggregation.reconcile, deployment.reconcile, replicaset.reconcile, statefulset.reconcile, daemonset.reconcile,
-         cronjob.reconcile, job.reconcile, garbage.collect, endpoints.reconcile, node.schedule)  # fmt: skip
+         cronjob.reconcile, job.reconcile, garbage.collect, endpoints.reconcile, disruption.reconcile,
+         node.schedule)  # fmt: skip
 ROUNDS = 500
 """More rounds than any rollout here takes; two controllers that undo each other end there."""
 POLL = 0.1
