@@ -110,6 +110,12 @@ def _cron_job(obj: Obj) -> Obj:
     return {**obj, "spec": spec}
 
 
+def _autoscaler(obj: Obj) -> Obj:
+    usual = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}
+    spec = _with(obj.get("spec") or {}, minReplicas=1)
+    return {**obj, "spec": {**spec, "metrics": spec.get("metrics") or [usual]}}
+
+
 def _network_policy(obj: Obj) -> Obj:
     spec = dict(obj.get("spec") or {})
     if not spec.get("policyTypes"):
@@ -173,6 +179,6 @@ def _external_secret(obj: Obj) -> Obj:
 _KINDS = {
     "Event": _event,
     "Pod": _pod, "Deployment": _deployment, "ReplicaSet": lambda o: _templated(o, replicas=1), "StatefulSet": _stateful_set,
-    "DaemonSet": _daemon_set, "Job": _job, "CronJob": _cron_job, "NetworkPolicy": _network_policy, "Secret": _secret,
-    "Service": _service, "ExternalSecret": _external_secret, "Namespace": _namespace,
+    "DaemonSet": _daemon_set, "Job": _job, "CronJob": _cron_job, "HorizontalPodAutoscaler": _autoscaler,
+    "NetworkPolicy": _network_policy, "Secret": _secret, "Service": _service, "ExternalSecret": _external_secret, "Namespace": _namespace,
 }  # fmt: skip
