@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irkit import settings as _settings
-from irkit.ports import Clock, EvidenceStore, Listener, Ports
+from irkit.ports import Clock, Cluster, EvidenceStore, Listener, Ports
 from irkit.settings import Settings
 
 if TYPE_CHECKING:
     from irkit.sandbox import Sandbox
+    from irkit.stage import Stage, Turns
 
 
 def settings(**flags: object) -> Settings:
@@ -35,13 +37,27 @@ def ports(configured: Settings, listen: Listener, *, yes: bool = False, values: 
     from irkit.adapters.outward import Lookout
     from irkit.adapters.terminal import Terminal, Unattended
 
-    cluster, clock = connect(configured), SystemClock()
+    connected, clock = connect(configured), SystemClock()
     approver = Unattended() if yes and rehearsal else Terminal(yes=yes, values=values)
     notifier = Messenger(configured, clock, rehearsal=rehearsal)
     return Ports(
-        cluster=cluster, connection=cluster, clock=clock, approver=approver, notifier=notifier, settings=configured, evidence=evidence(configured),
-        vaults=Outside(configured), outward=Lookout(configured), listen=listen, argv=tuple(sys.argv),
+        cluster=connected, connection=connected, clock=clock, approver=approver, notifier=notifier, settings=configured,
+        evidence=evidence(configured), vaults=Outside(configured), outward=Lookout(configured), listen=listen, argv=tuple(sys.argv),
     )  # fmt: skip
+
+
+@contextmanager
+def cluster(configured: Settings) -> Iterator[Cluster]:
+    """The cluster alone. Connects with the first request."""
+    from irkit.adapters.kubernetes import connect
+
+    with closing(connect(configured)) as connected:
+        yield connected
+
+
+def scenarios() -> list[Path]:
+    """Directories of one's own scenarios, by ``IRKIT_SCENARIOS``."""
+    return [Path(os.environ["IRKIT_SCENARIOS"])] if os.environ.get("IRKIT_SCENARIOS") else []
 
 
 def clock() -> Clock:
@@ -64,6 +80,25 @@ def inside(box: Sandbox) -> Settings:
         del os.environ[name]
     os.environ.update(box.environment)
     return settings()
+
+
+def stage(box: Sandbox) -> tuple[Stage, Turns]:
+    """The stage of a cluster that `game` made and that runs, and whose turn it is there."""
+    from irkit.sandbox.stage import BoxStage
+
+    assert box.turns is not None, "it has the clock of a game"
+    return BoxStage(box), box.turns
+
+
+def game(base: str, seed: int, home: Path, speed: float = 1.0) -> Sandbox:
+    """The built-in cluster with the clock of a game, not started yet; another cluster each time, as `rehearsal`'s."""
+    from datetime import UTC, datetime
+    from uuid import uuid4
+
+    from irkit.sandbox import Sandbox
+    from irkit.sandbox.turns import Stepped
+
+    return Sandbox(scenario=base, seed=seed, home=home, clock=Stepped(datetime.now(UTC).replace(microsecond=0), speed), cluster=str(uuid4()))
 
 
 def rehearsal(scenario: str, seed: int, home: Path) -> Sandbox:

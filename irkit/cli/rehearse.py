@@ -7,29 +7,93 @@ import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from irkit.cli import options
 from irkit.cli.main import SETTINGS
 from irkit.cli.output import Out
-from irkit.cli.sandbox import Scenario, Seed
+from irkit.cli.rehearse_check import check
+from irkit.cli.sandbox import Seed
+from irkit.text import printable
+
+if TYPE_CHECKING:
+    from irkit.game.course import Moment
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)
 Phase = Annotated[str, typer.Option("--phase", help="Only this phase, as in: containment")]
+List = Annotated[bool, typer.Option("--list", help="The scenarios that there are, the easiest first")]
+Watch = Annotated[bool, typer.Option("--watch", help="irkit plays both sides of a scenario")]
+FIRST = "first-contact"
+_CLUSTERS = ("todo-app", "empty")  # the built-in clusters themselves, without a game
+_STYLES = {"alert": "bold", "act": "red", "inject": "yellow", "reached": "green", "lost": "red", "ended": "yellow"}
 Keep = Annotated[bool, typer.Option("--keep-workload", help="Leave the workload running")]
 
 
-@app.command()
+app.command()(check)
+
+
+@app.callback(invoke_without_command=True)
 def rehearse(
-    scenario: Scenario = "todo-app", seed: Seed = 0, yes: options.Yes = False, output: options.Output = "text", keep_workload: Keep = False,
-    phase: Phase = "",
+    context: typer.Context,
+    scenario: Annotated[str, typer.Option("--scenario", help="What happens: NAME or FILE")] = "todo-app", seed: Seed = 0, yes: options.Yes = False,
+    output: options.Output = "text", keep_workload: Keep = False, phase: Phase = "", list_: List = False, watch: Watch = False,
 ) -> int:  # fmt: skip
     """See an incident from the cut to the post-mortem, or do one: the same prompts, tables and evidence as on a real cluster.
 
     Without a terminal it answers its questions itself and says so.
     """
+    if context.invoked_subcommand:
+        return 0
+    if list_:
+        return _list(output)
+    if watch or scenario not in _CLUSTERS:
+        return _game(scenario if scenario not in _CLUSTERS else FIRST, seed, output)
+    return _run(scenario, seed, output, phase, yes=yes, keep_workload=keep_workload)
+
+
+def _list(output: str) -> int:
+    from irkit import wiring
+    from irkit.cli import output as streams
+    from irkit.game import loader
+
+    found = sorted((loader.load(path) for path in loader.listed(wiring.scenarios()).values()), key=lambda s: (s.difficulty, s.name))
+    if output == "json":
+        streams.document([{"name": s.name, "title": s.title, "difficulty": s.difficulty, "playbooks": list(s.playbooks)} for s in found])
+        return 0
+    out = streams.stdout()
+    width = max(len(s.name) for s in found)
+    for one in found:
+        out.line(f"{'*' * one.difficulty:<5}  {one.name:<{width}}  {printable(one.title, 200)}", hang=width + 9)
+    return 0
+
+
+def _game(name: str, seed: int, output: str) -> int:
+    """irkit plays both sides, and shows the card."""
+    from irkit import wiring
+    from irkit.app import gameday
+    from irkit.cli import games
+    from irkit.cli import output as streams
+    from irkit.game import loader
+
+    found, err = loader.find(name, wiring.scenarios(), _CLUSTERS), streams.stderr()
+    text = output == "text"
+
+    def told(moment: Moment) -> None:
+        if text:
+            err.line(f"{games.clock(moment.at)}  {moment.kind:<8} {printable(moment.text, 400)}", hang=16, style=_STYLES.get(moment.kind, ""))
+
+    card = games.played(found, seed, "irkit", gameday.best(found), told)
+    if text:
+        games.tell(streams.stdout(), card)
+    else:
+        streams.document(card)
+    return 0
+
+
+def _run(scenario: str, seed: int, output: str, phase: str, *, yes: bool, keep_workload: bool) -> int:
+    """One run of the first playbook on a built-in cluster, with a person at the terminal or nobody."""
     from irkit import wiring
     from irkit.app import rehearse as cases
     from irkit.cli import output as streams

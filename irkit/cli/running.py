@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +16,18 @@ from irkit.engine.result import RunResult
 from irkit.errors import InterruptedRun
 from irkit.ports import Ports
 from irkit.settings import Settings
+
+_rehearsed: ContextVar[bool] = ContextVar("rehearsed", default=False)
+
+
+@contextmanager
+def rehearsed() -> Iterator[None]:
+    """Commands that this process runs meanwhile are a rehearsal's own: nobody outside is told, and what needs a person answers itself."""
+    token = _rehearsed.set(True)
+    try:
+        yield
+    finally:
+        _rehearsed.reset(token)
 
 
 def run(
@@ -26,7 +40,7 @@ def run(
 ) -> int:
     """Run one use case at a terminal; its document or its outcome goes to stdout, what happens on the way to stderr."""
     progress = Progress(output.stderr(), quiet=form == "json")
-    ports = wiring.ports(configured, progress, yes=yes, values=values)
+    ports = wiring.ports(configured, progress, yes=yes, values=values, rehearsal=_rehearsed.get())
     result = use_case(ports)
     try:
         return tell(result, form, configured)

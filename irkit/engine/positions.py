@@ -1,8 +1,9 @@
 """YAML read into a tree whose every value knows its line and column.
 
-A playbook decides what happens to a cluster, so only the part of YAML is read that every parser reads alike: no tags,
-anchors, aliases or merge keys, no key twice, no ``on``/``yes`` and no octal or sexagesimal numbers unquoted (YAML 1.1
-and 1.2 disagree about these), and everything within bounds. The tree is built from parser events, without recursion.
+A playbook decides what happens to a cluster, and a scenario comes from strangers, so only the part of YAML is read that every
+parser reads alike: no tags, anchors, aliases or merge keys, no key twice, no ``on``/``yes`` and no octal or sexagesimal numbers
+unquoted (YAML 1.1 and 1.2 disagree about these), and everything within bounds. The tree is built from parser events, without
+recursion.
 """
 
 from __future__ import annotations
@@ -63,10 +64,10 @@ Node: TypeAlias = Scalar | Items | Fields
 
 
 class Mistakes:
-    """What is wrong with one file, in the order in which it was found."""
+    """What is wrong with one file, in the order in which it was found. ``noun``: what it should be, in sentences."""
 
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, file: str, noun: str = "playbook") -> None:
+        self.file, self.noun = file, noun
         self.found: list[Mistake] = []
         self._unread: set[tuple[int, int]] = set()  # places whose value is not what its author meant
 
@@ -100,7 +101,7 @@ def compose(source: bytes, mistakes: Mistakes) -> Node:
     for event in _events(text, mistakes):
         kind = type(event).__name__
         if kind == "DocumentStartEvent" and root is not None:
-            raise mistakes.stop(*_place(event), "a second document begins here; a playbook is one document")
+            raise mistakes.stop(*_place(event), f"a second document begins here; a {mistakes.noun} is one document")
         if kind in ("SequenceEndEvent", "MappingEndEvent"):
             node = stack.pop().close(mistakes)
         elif kind in ("ScalarEvent", "SequenceStartEvent", "MappingStartEvent", "AliasEvent"):
@@ -117,7 +118,7 @@ def compose(source: bytes, mistakes: Mistakes) -> Node:
         else:
             root = node
     if root is None or (isinstance(root, Scalar) and root.value is None):
-        raise mistakes.stop(1, 1, "the file is empty; a playbook begins with `apiVersion: irkit.dev/v1`")
+        raise mistakes.stop(1, 1, f"the file is empty; a {mistakes.noun} begins with `apiVersion: irkit.dev/v1`")
     return root
 
 
@@ -159,7 +160,7 @@ def plain(node: Node) -> Any:
 
 def _decoded(source: bytes, mistakes: Mistakes) -> str:
     if len(source) > MAX_BYTES:
-        raise mistakes.stop(1, 1, "larger than 1 MiB; that is no playbook")
+        raise mistakes.stop(1, 1, f"larger than 1 MiB; that is no {mistakes.noun}")
     try:
         text = source.removeprefix(b"\xef\xbb\xbf").decode()
     except UnicodeDecodeError as error:
@@ -197,9 +198,9 @@ def _refuse(event: Any, kind: str, depth: int, values: int, mistakes: Mistakes) 
     if kind == "AliasEvent" or event.anchor is not None:
         raise mistakes.stop(*_place(event), f"anchors and aliases ({_shown(event.anchor, quote='')}) are not read; write the value out")
     if depth >= MAX_DEPTH:
-        raise mistakes.stop(*_place(event), f"nested deeper than {MAX_DEPTH} levels; that is no playbook")
+        raise mistakes.stop(*_place(event), f"nested deeper than {MAX_DEPTH} levels; that is no {mistakes.noun}")
     if values > MAX_VALUES:
-        raise mistakes.stop(*_place(event), f"more than {MAX_VALUES} values; that is no playbook")
+        raise mistakes.stop(*_place(event), f"more than {MAX_VALUES} values; that is no {mistakes.noun}")
     if event.tag is not None:
         mistakes.unread(*_place(event), f"tags ({_shown(event.tag, quote='')}) are not read; leave it out")
 

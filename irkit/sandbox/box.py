@@ -30,6 +30,7 @@ from irkit.sandbox.rbac import MASTERS, User
 from irkit.sandbox.scenarios import Scenario
 from irkit.sandbox.server import Server
 from irkit.sandbox.store import Store
+from irkit.sandbox.turns import Live, Stepped, Turns
 from irkit.sandbox.vault import Logins, Vault
 from irkit.sandbox.vault.server import VaultServer
 
@@ -54,7 +55,8 @@ class Sandbox:
         scenario: what is in it, one of `scenarios.NAMES`.
         seed: names, sizes, faults and planted leaks; the same seed gives the same cluster. Tokens and the TLS key are
             always new.
-        clock: where times come from; the wall clock without one. Network time-outs are in real time in any case.
+        clock: where times come from; the wall clock without one. Network time-outs are in real time in any case. With a
+            `Stepped` one there are ``turns``: one write after the other, each with its consequences.
         home: directory for kubeconfigs (mode 0600); made where it is missing.
         lag: seconds by the clock between a write and what the controllers do about it.
         audit_log: a file that gets the audit events as JSON lines.
@@ -72,9 +74,10 @@ class Sandbox:
         self.database = Logins()
         self.vault = Vault(Names(seed), self.store, self.database)
         operator = ExternalSecrets(self.vault, self._is_vault)
-        self._accounts = Accounts(self.store, secrets.token_bytes(32))
-        self._manager = Manager(self.store, self.logs, self._clock, lag, (operator.reconcile, self._accounts.reconcile))
+        self.accounts = Accounts(self.store, secrets.token_bytes(32))
+        self._manager = Manager(self.store, self.logs, self._clock, lag, (operator.reconcile, self.accounts.reconcile))
         self.scenario: Scenario = scenarios.load(scenario, seed, self.store, self.logs, self.vault, self._manager.settle)
+        self.turns = Turns(clock, self.store, self._manager.settle) if isinstance(clock, Stepped) else None
         self._users: dict[str, User] = {}
         self._audit_log = audit_log
         self.kubeconfig = self.config = self.vault_ca = Path()
@@ -82,17 +85,21 @@ class Sandbox:
 
     def __enter__(self) -> Self:
         self._identity = tls.make()
-        self._accounts.authority = self._identity.ca
-        self._audit = Audit(self._clock, self.store.names, self._audit_log)
+        self.accounts.authority = self._identity.ca
+        self.recorder = Audit(Live(self.turns.clock) if self.turns else self._clock, self.store.names, self._audit_log)
         context = tls.context(self._identity)
-        self._server = Server(self.store, Router(self.store, self.logs, self._accounts), self._audit, context, self._authenticate)
-        self._vault_server = VaultServer(self.vault, context)
+        self.router = Router(self.store, self.logs, self.accounts)
+        self._server = Server(self.store, self.router, self.recorder, context, self.authenticate, self.turns)
+        self._vault_server = VaultServer(self.vault, context, self.turns)
         self._vault_url = self._vault_server.url
         self.kubeconfig = self._admit(ADMIN, "kubeconfig")
         self.vault_ca = self._keep("ca.pem", self._identity.ca)
         self.vault_token = self.vault.tokens.make(["root"], id=f"s.{secrets.token_urlsafe(24)}").id
         self.config = self._keep("config.yaml", _printed(self._settings()))
-        self._manager.start()
+        if self.turns:
+            self._manager.settle()
+        else:
+            self._manager.start()
         self._server.start()
         self._vault_server.start()
         return self
@@ -101,7 +108,7 @@ class Sandbox:
         self._server.stop()
         self._vault_server.stop()
         self._manager.stop()
-        self._audit.close()
+        self.recorder.close()
 
     @property
     def url(self) -> str:
@@ -139,7 +146,7 @@ class Sandbox:
     @property
     def audit(self) -> list[Obj]:
         """Events of every request so far, as audit.k8s.io/v1 at level Metadata."""
-        return self._audit.events
+        return self.recorder.events
 
     @property
     def problems(self) -> list[Exception]:
@@ -158,6 +165,9 @@ class Sandbox:
 
     def settle(self, timeout: float = 5.0) -> bool:
         """Wait until the controllers have done all they want to; False when they have not after ``timeout`` seconds."""
+        if self.turns:
+            with self.turns.take():
+                return True
         return self._manager.wait(timeout)
 
     def hold(self) -> None:
@@ -184,13 +194,14 @@ class Sandbox:
         if found is None:
             raise KeyError(f"{namespace}/{name}")
         user = f"system:serviceaccount:{namespace}:{name}"
-        return self._kubeconfig(user, self._accounts.mint(found, [ISSUER], 3600), f"kubeconfig-{namespace}-{name}")
+        return self._kubeconfig(user, self.accounts.mint(found, [ISSUER], 3600), f"kubeconfig-{namespace}-{name}")
 
-    def _authenticate(self, token: str) -> User | None:
+    def authenticate(self, token: str) -> User | None:
+        """Whose token it is; None: nobody's who may do anything."""
         if (user := self._users.get(token)) is not None:
             return user
         try:
-            return self._accounts.owner(token)
+            return self.accounts.owner(token)
         except Invalid:
             return None
 

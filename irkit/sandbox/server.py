@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from email.utils import format_datetime
 
@@ -17,15 +18,17 @@ from irkit.sandbox.failures import Failure, unauthorized
 from irkit.sandbox.https import Handler, Loopback, Unreadable
 from irkit.sandbox.rbac import User
 from irkit.sandbox.store import Store
+from irkit.sandbox.turns import Turns
 
 CHUNK = 64 * 1024
 BODY_LIMIT = 3 * 1024 * 1024  # as the API server's
 
 
 class Server(Loopback):
-    def __init__(self, store: Store, router: Router, audit: Audit, context: ssl.SSLContext, authenticate: Callable[[str], User | None]) -> None:
+    def __init__(self, store: Store, router: Router, audit: Audit, context: ssl.SSLContext, authenticate: Callable[[str], User | None],
+                 turns: Turns | None = None) -> None:  # fmt: skip
         super().__init__(_Handler, context, "sandbox-api")
-        self.store, self.router, self.audit, self.authenticate = store, router, audit, authenticate
+        self.store, self.router, self.audit, self.authenticate, self.turns = store, router, audit, authenticate, turns
 
 
 class _Handler(Handler):
@@ -40,7 +43,8 @@ class _Handler(Handler):
         try:
             call = self._call()
             call = self._authenticated(call)
-            answer = self.server.router.answer(call)
+            with self.server.turns.take() if self.server.turns and call.method != "GET" else nullcontext():
+                answer = self.server.router.answer(call)
         except Failure as failure:
             answer = Answer(failure.status(), failure.code)
         except Unreadable:

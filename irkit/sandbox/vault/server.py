@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import ssl
 import threading
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
 from irkit.sandbox.https import Handler, Loopback, Unreadable
+from irkit.sandbox.turns import Turns
 from irkit.sandbox.vault.core import Vault
 from irkit.sandbox.vault.messages import Asked, Refused, Told
 
+_READING = ("GET", "HEAD", "LIST")
 BODY_LIMIT = 32 * 1024 * 1024  # Vault's default max_request_size
 
 
 class VaultServer(Loopback):
-    def __init__(self, vault: Vault, context: ssl.SSLContext) -> None:
+    def __init__(self, vault: Vault, context: ssl.SSLContext, turns: Turns | None = None) -> None:
         super().__init__(_Handler, context, "sandbox-vault")
-        self.vault = vault
+        self.vault, self.turns = vault, turns
         self.over = threading.Event()
 
     def stop(self) -> None:
@@ -32,7 +35,9 @@ class _Handler(Handler):
 
     def _serve(self) -> None:
         try:
-            told = self.server.vault.answer(self._asked())
+            asked = self._asked()
+            with self.server.turns.take() if self.server.turns and asked.method not in _READING else nullcontext():
+                told = self.server.vault.answer(asked)
         except Refused as refused:
             told = refused.told
         except Unreadable:

@@ -1,0 +1,84 @@
+"""What the commands about games have in common: a cluster for one game, hands that type in it, a card to show."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from irkit import wiring
+from irkit.app import gameday
+from irkit.cli import main, running
+from irkit.cli.output import Out
+from irkit.game.card import Scorecard
+from irkit.game.course import Moment
+from irkit.game.kubectl import Kubectl
+from irkit.model.scenario import Scenario
+from irkit.stage import Stage, Turns
+from irkit.text import printable
+
+
+@contextmanager
+def staged(scenario: Scenario, seed: int, speed: float = 1.0) -> Iterator[tuple[Stage, Turns]]:
+    """A cluster for one game, whose incidents go with it; this process's environment points at it meanwhile."""
+    before = dict(os.environ)
+    try:
+        with TemporaryDirectory(prefix="irkit-game-") as home, wiring.game(scenario.world.base, seed, Path(home) / "box", speed) as box:
+            os.environ["IRKIT_HOME"] = str(Path(home) / "irkit")
+            wiring.inside(box)
+            yield wiring.stage(box)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def hand(*, shown: bool = False) -> Iterator[gameday.Hand]:
+    """Types commands of irkit and kubectl, in this process. ``shown``: with all that they print."""
+    def do(words: str) -> None:
+        if words.startswith("kubectl "):
+            Kubectl(cluster).run(words)
+            return
+        with running.rehearsed():
+            if shown:
+                main.run(shlex.split(words)[1:])
+                return
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+                main.run(shlex.split(words)[1:])
+
+    with wiring.cluster(wiring.settings()) as cluster:
+        yield do
+
+
+def played(scenario: Scenario, seed: int, player: str, commands: Sequence[str], listen: Callable[[Moment], None] = lambda moment: None,
+           *, shown: bool = False) -> Scorecard:  # fmt: skip
+    """One whole game without anybody at the terminal, in as little time as it takes."""
+    with staged(scenario, seed) as (stage, turns), hand(shown=shown) as do:
+        return gameday.play(scenario, stage, turns, seed, player, commands, do, listen)
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds since the alert."""
+    return f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"
+
+
+def tell(out: Out, card: Scorecard) -> None:
+    """The card as text."""
+    out.line(f"{card.title}, seed {card.seed}: {card.score} of 100 points", style="bold")
+    reached = ", ".join(f"{name} {clock(t) if t is not None else 'never'}" for name, t in card.times.items())
+    out.line(f"  times      {reached}", hang=13)
+    for leak in card.leaks:
+        out.line(f"  got out    {printable(leak['what'])}, {clock(float(leak['from']))} to {clock(float(leak['to']))}", hang=13)
+    for pod in card.lost:
+        out.line(f"  lost       {printable(pod)} ended before anybody had read its logs and events", hang=13)
+    for finding in card.findings:
+        out.line(f"  {clock(finding.when) if finding.when is not None else 'never'}      {printable(finding.what, 300)}", hang=13)
+        out.line(f"             {printable(finding.why, 400)}", hang=13)
+        if finding.runbook:
+            out.line(f"             runbook: {finding.runbook}", hang=13)
+        if finding.better:
+            out.line(f"  next:      {printable(finding.better, 300)}")

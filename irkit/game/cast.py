@@ -1,0 +1,75 @@
+"""Who is who in one game: the pod under attack, the others of its workload, everybody else; by uid, so that nobody is mixed up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from irkit.model.kube import PODS, Obj, ObjectRef, Resource, Value, at, controller_of, ref_of, selects
+from irkit.stage import Stage
+from irkit.text import printable
+from irkit.workloads import KINDS
+
+
+class Cast(Value, frozen=True):
+    """``workload``: the last owner of the suspect; none of a bare pod."""
+
+    suspect: ObjectRef
+    siblings: tuple[ObjectRef, ...]
+    workload: ObjectRef | None
+    account: str
+    node: str
+    restarts: dict[str, int]  # by uid of the pod, when the game began
+    image: str = ""  # without the hole, by digest
+
+    def names(self) -> dict[str, str]:
+        """What ``${…}`` stands for in commands."""
+        workload = f"{self.workload.kind.lower()}/{self.workload.name}" if self.workload else f"pod/{self.suspect.name}"
+        return {"suspect": self.suspect.name, "namespace": self.suspect.namespace, "workload": workload, "image": self.image,
+                "account": self.account, "node": self.node}  # fmt: skip
+
+    def pods(self, who: str) -> tuple[ObjectRef, ...]:
+        """``suspect``, ``siblings`` (without the suspect), ``all`` of both."""
+        return {"suspect": (self.suspect,), "siblings": self.siblings, "all": (self.suspect, *self.siblings)}[who]
+
+
+def cast(stage: Stage) -> Cast:
+    """Who is who now. Raises KeyError where the suspect is not there."""
+    namespace, name = stage.suspect
+    pods = {p["metadata"]["name"]: p for p in stage.objects(PODS, namespace)}
+    suspect = pods[name]
+    workload = owner_of(suspect, stage)
+    family = [p for p in pods.values() if p is not suspect and workload is not None and owner_of(p, stage) == workload]
+    restarts = {p["metadata"]["uid"]: sum(s.get("restartCount", 0) for s in at(p, ("status", "containerStatuses"), ())) for p in (suspect, *family)}
+    return Cast(suspect=ref_of(suspect, PODS), siblings=tuple(ref_of(p, PODS) for p in family), workload=workload,
+                account=at(suspect, ("spec", "serviceAccountName"), "default"), node=at(suspect, ("spec", "nodeName"), ""),
+                restarts=restarts, image=stage.images.get("patched", ""))  # fmt: skip
+
+
+def owner_of(obj: Obj, stage: Stage) -> ObjectRef | None:
+    """The last controller on the way up that is there."""
+    found: ObjectRef | None = None
+    namespace = at(obj, ("metadata", "namespace"), "")
+    for _ in range(4):
+        owner = controller_of(obj) or {}
+        kind = next((k.resource for k in KINDS if k.resource.kind == owner.get("kind")), None)
+        above = stage.find(ObjectRef(resource=kind, name=owner["name"], namespace=namespace, uid=owner.get("uid", ""))) if kind else None
+        if above is None or kind is None:
+            break
+        found, obj = ref_of(above, kind), above
+    return found
+
+
+def named(text: str, resources: dict[str, Resource]) -> ObjectRef:
+    """``Deployment todo-app/backend``. Raises KeyError for a kind that is not known."""
+    kind, _, where = text.partition(" ")
+    namespace, slash, name = where.rpartition("/")
+    return ObjectRef(resource=resources[kind], name=name, namespace=namespace if slash else "")
+
+
+def matching(stage: Stage, namespace: str, labels: dict[str, str]) -> Sequence[Obj]:
+    """The pods with these labels."""
+    return [p for p in stage.objects(PODS, namespace) if selects({"matchLabels": labels}, at(p, ("metadata", "labels"), {}))]
+
+
+def shown(ref: ObjectRef) -> str:
+    return printable(f"{ref.kind} {ref.namespace}/{ref.name}" if ref.namespace else f"{ref.kind} {ref.name}")

@@ -1,0 +1,23 @@
+"""What a goal is: an end state that can be seen from outside, whoever brought it about and by whatever tool."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol
+
+import msgspec
+
+from irkit.game.view import View
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """``why``: one sentence, printable, of what is so, or what is missing."""
+
+    holds: bool
+    why: str
+
+
+class State(Protocol):
+    kind: ClassVar[str]
+
+    def look(self, view: View) -> Seen:
+        """Whether it holds now. Reads only, and only what any observer could see."""

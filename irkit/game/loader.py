@@ -1,0 +1,107 @@
+"""Reads a scenario: bytes in, a checked `Scenario` out, or every mistake at once as ``file:line:col: sentence``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from irkit.engine.positions import MAX_BYTES, Fields, Mistakes, compose
+from irkit.engine.shapes import REFUSED, Context
+from irkit.errors import Mistake, PlaybookError, UsageError
+from irkit.game import grammar
+from irkit.game.acts import ACTS
+from irkit.game.goals import GOALS
+from irkit.model.scenario import Goal, Inject, Scenario, Timed, World
+from irkit.text import nearest, printable
+
+BUILTIN = Path(__file__).with_name("scenarios")
+
+
+def find(name: str, folders: Sequence[Path] = (), also: Sequence[str] = ()) -> Scenario:
+    """The scenario of that name, or in that file; ``also``: other names that could have been meant.
+
+    Raises PlaybookError with its mistakes, UsageError where there is none.
+    """
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        return load(Path(name))
+    known = listed(folders)
+    if name in known:
+        return load(known[name])
+    near = nearest(name, (*known, *also))
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise UsageError(f"there is no scenario {printable(name, 80)!r}{hint}", next="irkit rehearse --list")
+
+
+def listed(folders: Sequence[Path] = ()) -> dict[str, Path]:
+    """The files of all scenarios by name; one's own hide built-in ones of the same name."""
+    return {path.stem: path for folder in (BUILTIN, *folders) for path in sorted(folder.glob("*.yaml"))}
+
+
+def load(path: Path) -> Scenario:
+    """Raises PlaybookError with all mistakes; that the file can't be read is one, too."""
+    try:
+        with path.open("rb") as file:
+            source = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise PlaybookError([Mistake(str(path), 1, 1, f"can't be read: {printable(reason)}")]) from None
+    return loads(source, str(path))
+
+
+def loads(source: bytes, file: str) -> Scenario:
+    """The scenario in ``source``, called ``file`` in mistakes. Raises PlaybookError."""
+    mistakes = Mistakes(file, "scenario")
+    root = compose(source, mistakes)
+    context = Context(mistakes, grammar.NAMES)
+    read = grammar.scenario().read(root, "scenario", context)
+    if not isinstance(root, Fields) or read is REFUSED:
+        raise PlaybookError(mistakes.found)
+    lasts = read.get("lasts", 1800.0)
+    attack = tuple(_timed(one, lasts, context) for one in read.get("attack", ()) if "act" in one and "at" in one)
+    goals = tuple(_goals(read.get("goals", ()), lasts, context))
+    meta = read.get("metadata", {})
+    if not 1 <= meta.get("difficulty", 1) <= 5:
+        mistakes.at(root.get("metadata") or root, "'difficulty' goes from 1, the first to play, to 5")
+    if mistakes.found:
+        raise PlaybookError(mistakes.found)
+    injects = tuple(Inject(one["at"], one["from"], one["says"]) for one in read.get("injects", ()))
+    return Scenario(name=meta["name"], title=meta["title"], difficulty=meta["difficulty"], playbooks=meta["playbooks"], traps=meta.get("traps", ()),
+                    world=World(**read.get("world", {})), alert=read["alert"], goals=goals, attack=attack, injects=injects, best=read.get("best", ()),
+                    naive=read.get("naive", ()), lasts=lasts, source=source, path=file)  # fmt: skip
+
+
+def _timed(one: Mapping[str, Any], lasts: float, context: Context) -> Timed:
+    if one["at"] > lasts:
+        context.mistakes.at(one[""], f"this act is {one['at']:g} s after the alert, and the game lasts {lasts:g} s")
+    kind = next(k for k in ACTS if k.kind == one["act"])
+    return Timed(one["at"], _made(kind, one), one.get("every", 0.0))
+
+
+def _goals(read: Sequence[Mapping[str, Any]], lasts: float, context: Context) -> list[Goal]:
+    found: list[Goal] = []
+    for one in read:
+        if not {"state", "id", "points", "why"} <= set(one):
+            continue
+        if one["points"] <= 0:
+            context.mistakes.at(one[""].get("points"), f"{one['id']}: a goal is worth something: 'points' is above 0")
+        if any(goal.id == one["id"] for goal in found):
+            context.mistakes.at(one[""].get("id"), f"duplicate goal id {one['id']!r}")
+        if one.get("within", 0.0) > lasts:
+            context.mistakes.at(one[""].get("within"), f"{one['id']} has {one['within']:g} s, and the game lasts {lasts:g} s: nobody can be late")
+        if one.get("hold") == "always" and "within" in one:
+            context.mistakes.at(one[""].get("within"), f"{one['id']} must hold all the time, so it has no deadline")
+        kind = next(k for k in GOALS if k.kind == one["state"])
+        more = {name: one[name] for name in ("stage", "hold", "within", "runbook", "better") if name in one}
+        found.append(Goal(id=one["id"], state=_made(kind, one), points=one["points"], why=one["why"], **more))
+    return found
+
+
+def _made(kind: type[Any], one: Mapping[str, Any]) -> Any:
+    """Where something was refused, the mistake is said already: what is missing stays empty."""
+    given = one.get("with", {})
+    arguments = {k.replace("-", "_"): v for k, v in given.items()} if isinstance(given, dict) else {}
+    try:
+        return kind(**arguments)
+    except TypeError:
+        return None

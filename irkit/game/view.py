@@ -1,0 +1,122 @@
+"""What can be seen of a game from outside: the world, what was there before, what has gone, and who asked for what."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from datetime import datetime
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from irkit.game.cast import Cast
+from irkit.model.kube import PODS, SECRETS, SERVICEACCOUNTS, Obj, ObjectRef, at, ref_of
+from irkit.stage import Stage
+
+_SHORT = 8  # characters of base64: what is that short may be there by chance
+GAME = ("system:", "kube-")  # what asks in the name of the cluster, or with a stolen token, is no player
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """A pod that ended; ``read``: its evidence was taken before."""
+
+    pod: ObjectRef
+    at: datetime
+    read: bool
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A connection that the attacker tried, or a request with a stolen token."""
+
+    at: datetime
+    what: str
+    through: bool
+    why: str
+
+
+class View:
+    """Looked at again after each turn."""
+
+    def __init__(self, stage: Stage, cast: Cast) -> None:
+        self.stage, self.cast = stage, cast
+        self.began = stage.now()
+        self.gone: dict[str, Gone] = {}
+        self.attempts: list[Attempt] = []
+        self.secrets = {_key(s): dict(s.get("data") or {}) for s in stage.objects(SECRETS)}
+        self.accounts = {_key(a): a["metadata"]["uid"] for a in stage.objects(SERVICEACCOUNTS)}
+        self.values = {base64.b64decode(v).decode("utf-8", "replace") for data in self.secrets.values() for v in data.values() if len(v) > _SHORT}
+        self.images = images_of(stage.find(cast.suspect))
+        self.ready = {_key(p): p["metadata"]["uid"] for p in stage.objects(PODS) if ready(p)}
+        self.tokens: dict[str, str] = {}  # stolen, by "namespace/account"
+        self._pods: dict[str, Obj] = {}
+        self._heard = 0
+        self._logs: dict[tuple[str, str], set[str]] = {}  # by namespace and name: "current", "previous"
+        self._events: set[str] = set()
+        self.players: list[Obj] = []  # audit events of those who play
+
+    @property
+    def now(self) -> datetime:
+        return self.stage.now()
+
+    def before(self, key: str) -> str:
+        """What a key of a Secret (namespace/secret/key) held when the game began; empty where it was not there."""
+        namespace, _, rest = key.partition("/")
+        name, _, wanted = rest.partition("/")
+        return base64.b64decode(self.secrets.get((namespace, name), {}).get(wanted, "")).decode("utf-8", "replace")
+
+    def look(self) -> None:
+        """Take in what was asked and what went since the last look."""
+        self._listen()
+        now = {p["metadata"]["uid"]: p for p in self.stage.objects(PODS)}
+        for uid, pod in self._pods.items():
+            if uid not in now and uid not in self.gone:
+                self.gone[uid] = Gone(ref_of(pod, PODS), self.now, self.read(ref_of(pod, PODS)))
+        self._pods = now
+
+    def read(self, pod: ObjectRef) -> bool:
+        """Whether all that ends with a pod was read while it was there: its logs whole, those before a restart, and its events."""
+        logs = self._logs.get((pod.namespace, pod.name), set())
+        needed = {"current", "previous"} if self.cast.restarts.get(pod.uid) else {"current"}
+        return needed <= logs and pod.namespace in self._events
+
+    def _listen(self) -> None:
+        asked = self.stage.asked
+        for event in asked[self._heard :]:
+            if _plays(event):
+                self.players.append(event)
+                self._note(event)
+        self._heard = len(asked)
+
+    def _note(self, event: Obj) -> None:
+        about, code = event.get("objectRef") or {}, at(event, ("responseStatus", "code"), 0)
+        if event["stage"] != "ResponseComplete" or not 200 <= code < 300:
+            return
+        if about.get("resource") == "pods" and about.get("subresource") == "log":
+            query = parse_qs(urlsplit(event["requestURI"]).query)
+            if not {"tailLines", "limitBytes", "sinceSeconds", "sinceTime"} & set(query):
+                which = "previous" if query.get("previous", ["false"])[0] == "true" else "current"
+                self._logs.setdefault((about.get("namespace", ""), about.get("name", "")), set()).add(which)
+        if about.get("resource") == "events" and event["verb"] in ("list", "watch"):
+            self._events.add(about.get("namespace", ""))
+
+
+def images_of(pod: Obj | None) -> set[str]:
+    return {c["image"] for c in at(pod, ("spec", "containers"), ())} if pod else set()
+
+
+def ready(pod: Obj) -> bool:
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in at(pod, ("status", "conditions"), ()))
+
+
+def acting(players: Sequence[Obj]) -> Sequence[Obj]:
+    """Of what players asked, what changed something."""
+    return [e for e in players if e["verb"] in ("create", "update", "patch", "delete", "deletecollection")
+            and "dryRun" not in e["requestURI"] and "reviews" not in (e.get("objectRef") or {}).get("resource", "")]  # fmt: skip
+
+
+def _plays(event: Obj) -> bool:
+    return not str(at(event, ("user", "username"), "")).startswith(GAME)
+
+
+def _key(obj: Obj) -> tuple[str, str]:
+    return at(obj, ("metadata", "namespace"), ""), at(obj, ("metadata", "name"), "")

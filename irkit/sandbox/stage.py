@@ -1,0 +1,160 @@
+"""What a game sees and does in a rehearsal cluster behind its players' backs; implements `irkit.stage.Stage`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from irkit.model.kube import Obj, ObjectRef, Resource
+from irkit.sandbox import rbac
+from irkit.sandbox.api.call import Answer, read
+from irkit.sandbox.box import Sandbox
+from irkit.sandbox.catalog import PODS, SERVICEACCOUNTS
+from irkit.sandbox.controllers import node, owners
+from irkit.sandbox.failures import Failure, unauthorized
+from irkit.sandbox.logs import Line, nanoseconds
+
+STRANGER = "kube-probe"
+
+
+class BoxStage:
+    """A running `Sandbox` with turns."""
+
+    def __init__(self, box: Sandbox) -> None:
+        assert box.turns is not None, "a game needs turns"
+        self._box, self._suspect = box, box.suspect
+
+    @property
+    def suspect(self) -> tuple[str, str]:
+        return self._suspect
+
+    def cast(self, namespace: str, name: str) -> None:
+        self._suspect = (namespace, name)
+
+    @property
+    def images(self) -> Mapping[str, str]:
+        return self._box.scenario.images
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return self._box.environment
+
+    @property
+    def asked(self) -> Sequence[Obj]:
+        return self._box.audit
+
+    @property
+    def version(self) -> int:
+        return self._box.store.version
+
+    def now(self) -> datetime:
+        return self._box.store.now()
+
+    # looking
+
+    def objects(self, resource: Resource, namespace: str | None = None) -> Sequence[Obj]:
+        if not self._serves(resource):
+            return ()
+        return self._box.store.all(self._box.store.catalog.of_resource(resource), namespace)
+
+    def find(self, ref: ObjectRef) -> Obj | None:
+        found = self._box.store.find(ref.resource, ref.name, ref.namespace) if self._serves(ref.resource) else None
+        return found if found and ref.uid in ("", found["metadata"]["uid"]) else None
+
+    def kinds(self) -> dict[str, Resource]:
+        groups = self._box.store.catalog.groups().values()
+        return {served.resource.kind: served.resource for versions in groups for kinds in versions.values() for served in kinds}
+
+    def entry(self, path: str) -> Mapping[str, Any]:
+        try:
+            return dict(self._box.vault.read(path).get("data") or {})
+        except ValueError:
+            return {}
+
+    def accepts(self, role: str, password: str) -> bool:
+        return self._box.database.accepts(role, password)
+
+    # doing
+
+    def fill(self, path: str, properties: Mapping[str, str]) -> None:
+        self._box.vault.write(f"secret/data/{path}", {"data": dict(properties)})
+
+    def put(self, obj: Obj) -> None:
+        try:
+            self._put(obj)
+        except Failure as failure:
+            raise ValueError(failure.message) from None
+
+    def _put(self, obj: Obj) -> None:
+        resource = self._resource(obj)
+        meta = obj["metadata"]
+        if self._box.store.find(resource, meta["name"], meta.get("namespace", "")) is None:
+            self._box.store.add(obj)
+        else:
+            self._box.store.patch(resource, meta["name"], obj, meta.get("namespace", ""))
+
+    def change(self, ref: ObjectRef, body: Obj) -> bool:
+        if self.find(ref) is None:
+            return False
+        self._box.store.patch(ref.resource, ref.name, body, ref.namespace)
+        return True
+
+    def end(self, ref: ObjectRef) -> bool:
+        found = self.find(ref)
+        if found is None:
+            return False
+        owners.terminate(self._box.store, self._box.store.catalog.of_resource(ref.resource), found)
+        return True
+
+    def say(self, namespace: str, pod: str, text: str) -> bool:
+        found = self._box.store.get(PODS, namespace, pod)
+        if found is None:
+            return False
+        uid, container = found["metadata"]["uid"], found["spec"]["containers"][0]["name"]
+        before, line = self._box.logs.find(uid, container), Line(nanoseconds(self.now()), text.encode("utf-8", "surrogateescape"))
+        self._box.logs.rewrite(uid, container, lambda: [*(before() if before else ()), line])
+        return True
+
+    def crash(self, namespace: str, pod: str) -> bool:
+        found = self._box.store.get(PODS, namespace, pod)
+        if found is None:
+            return False
+        node.restart(self._box.store, self._box.logs, namespace, pod, found["spec"]["containers"][0]["name"])
+        return True
+
+    def steal(self, namespace: str, account: str, pod: str = "") -> str:
+        found = self._box.store.get(SERVICEACCOUNTS, namespace, account)
+        bound = self._box.store.get(PODS, namespace, pod) if pod else None
+        return self._box.accounts.mint(found, [], 31_536_000, bound) if found else ""
+
+    def use(self, token: str, method: str, path: str, body: Obj | None = None) -> int:
+        box, received = self._box, self._box.recorder.begin()
+        raw = b"" if body is None else msgspec.json.encode(body)
+        headers = {"User-Agent": STRANGER, "Content-Type": "application/json" if method != "PATCH" else "application/merge-patch+json"}
+        call = read(box.store.catalog, method, path, headers, raw, rbac.ANONYMOUS)
+        try:
+            user = box.authenticate(token)
+            if user is None:
+                raise unauthorized()
+            call = replace(call, user=user)
+            answer = box.router.answer(call)
+        except Failure as failure:
+            answer = Answer(failure.status(), failure.code)
+        box.recorder.record(call, received, answer.code, "ResponseComplete")
+        return answer.code
+
+    def seal(self, sealed: bool) -> None:
+        self._box.vault.sealed = sealed
+
+    def _serves(self, resource: Resource) -> bool:
+        return self._box.store.catalog.of(resource.api_version, resource.kind) is not None
+
+    def _resource(self, obj: Obj) -> Resource:
+        served = self._box.store.catalog.of(obj["apiVersion"], obj["kind"])
+        if served is None:
+            raise KeyError(f"{obj['apiVersion']} {obj['kind']} is not served")
+        return served.resource
