@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -19,7 +18,7 @@ import msgspec
 
 from irkit.model.kube import Obj, annotations_of, at, controller_of, labels_of
 from irkit.sandbox.catalog import CLUSTER_SECRET_STORES, EXTERNAL_SECRETS, SECRET_STORES, SECRETS, Catalog, Served
-from irkit.sandbox.clock import parse, stamp
+from irkit.sandbox.clock import parse, seconds, stamp
 from irkit.sandbox.controllers import events, owners
 from irkit.sandbox.controllers.providers import Hanging, Provider, Trouble
 from irkit.sandbox.store import Store
@@ -28,7 +27,6 @@ from irkit.sandbox.vault import Vault
 _MANAGER = "external-secrets"
 _FINALIZER = "externalsecrets.external-secrets.io/externalsecret-cleanup"
 _HASH, _MANAGED, _MAKER = (f"reconcile.external-secrets.io/{name}" for name in ("data-hash", "managed", "created-by"))
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _STORE_REFRESH = 300
 """Seconds until a store is looked at again (``--store-requeue-interval``): a broken one stays "Valid" for that long."""
 _BACKOFF, _BACKOFF_LIMIT = 1, 420
@@ -170,7 +168,7 @@ def _registered(store: Store, secret: Obj) -> Obj:
     interval = at(secret, ("spec", "refreshInterval"), "1h")
     patch = {
         "metadata": {"finalizers": finalizers},
-        "spec": {"refreshInterval": _spelled(_seconds(interval)) if _seconds(interval) >= 0 else interval},
+        "spec": {"refreshInterval": _spelled(seconds(interval)) if seconds(interval) >= 0 else interval},
     }
     return store.mutate(EXTERNAL_SECRETS, secret, patch, manager=_MANAGER)
 
@@ -195,7 +193,7 @@ def _due(store: Store, secret: Obj, version: str) -> bool:
     """shouldRefresh of externalsecret_controller.go."""
     status = secret.get("status") or {}
     synced, refreshed = status.get("syncedResourceVersion", ""), status.get("refreshTime")
-    policy, interval = secret["spec"].get("refreshPolicy", "Periodic"), _seconds(at(secret, ("spec", "refreshInterval"), "1h"))
+    policy, interval = secret["spec"].get("refreshPolicy", "Periodic"), seconds(at(secret, ("spec", "refreshInterval"), "1h"))
     if not synced or not refreshed:
         return True
     if policy == "CreatedOnce" or (policy == "Periodic" and interval <= 0):
@@ -207,7 +205,7 @@ def _due(store: Store, secret: Obj, version: str) -> bool:
 
 def _wait(store: Store, secret: Obj) -> None:
     """Look again when the interval is over."""
-    interval = _seconds(at(secret, ("spec", "refreshInterval"), "1h"))
+    interval = seconds(at(secret, ("spec", "refreshInterval"), "1h"))
     if interval > 0 and secret["spec"].get("refreshPolicy", "Periodic") == "Periodic":
         store.wake(parse(secret["status"]["refreshTime"]) + timedelta(seconds=interval))
 
@@ -251,18 +249,8 @@ def _condition(store: Store, obj: Obj, state: str, reason: str, message: str) ->
     return {"type": "Ready", "status": state, "reason": reason, "message": message, "lastTransitionTime": moved}
 
 
-def _seconds(text: str) -> float:
-    """A Go duration; below 0 for what is none."""
-    if text == "0":
-        return 0.0
-    parts = re.findall(r"(\d+(?:\.\d+)?)(h|ms|m|s)", str(text))
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        return -1.0
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
-
-
-def _spelled(seconds: float) -> str:
+def _spelled(length: float) -> str:
     """As time.Duration prints: 1h0m0s."""
-    whole = int(seconds)
+    whole = int(length)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 
 from irkit.ports import Clock
 from irkit.sandbox.controllers import aggregation, cronjob, daemonset, deployment, disruption, endpoints, garbage, job, node, replicaset, statefulset
+from irkit.sandbox.controllers.argocd import ArgoCd
 from irkit.sandbox.controllers.autoscaler import Autoscalers
+from irkit.sandbox.controllers.flux import Flux
 from irkit.sandbox.failures import Failure
 from irkit.sandbox.logs import Logs
 from irkit.sandbox.store import Store
@@ -31,7 +33,7 @@ class Manager:
 
     def __init__(self, store: Store, logs: Logs, clock: Clock, lag: float, operators: Sequence[Callable[[Store], None]] = ()) -> None:
         self._store, self._logs, self._clock, self._lag = store, logs, clock, lag
-        self._steps = (*operators, Autoscalers().reconcile, *STEPS)
+        self._steps = (*operators, Autoscalers().reconcile, ArgoCd().reconcile, Flux().reconcile, *STEPS)
         self._seen = 0
         self._stopped = False
         self._held = 0
