@@ -44,20 +44,36 @@ def play(scenario: Scenario, stage: Stage, turns: Turns, seed: int, player: str,
 
     ``pace``: seconds of the game that somebody takes to think before each command.
     """
+    course = begin(scenario, stage, turns, seed, listen)
+    respond(course, commands, hand, turns.wait, pace=pace)
+    return finish(course, seed, player, turns.wait)
+
+
+def begin(scenario: Scenario, stage: Stage, turns: Turns, seed: int, listen: Callable[[Moment], None]) -> Course:
+    """Set the stage, and give the alert. Raises UsageError where the world can't be made."""
     prepare(scenario, stage, turns, seed)
     course = Course(scenario, stage, turns, listen)
     course.begin()
+    return course
+
+
+def respond(course: Course, commands: Sequence[str], hand: Hand, wait: Callable[[float], None], *, pace: float = PACE) -> None:
+    """Type the commands. ``wait`` lets so many seconds of the game pass."""
     for command in commands:
-        turns.wait(pace)
+        wait(pace)
         words = course.filled(command)
         course.say("command", words)
         if words.startswith("wait "):
-            turns.wait(parameters.seconds(words[5:]) or 0.0)
+            wait(parameters.seconds(words[5:]) or 0.0)
         else:
             hand(words)
-        with turns.take():
+        with course.turns.take():
             pass
-    turns.wait(max(0.0, scenario.lasts - course.seconds))
+
+
+def finish(course: Course, seed: int, player: str, wait: Callable[[float], None]) -> Scorecard:
+    """Let the rest of the time pass, in which nobody does anything any more; the card of how it stands then."""
+    wait(max(0.0, course.scenario.lasts - course.seconds))
     course.end()
     return card(course, seed, player)
 
