@@ -41,6 +41,11 @@ class Look:
         self._gaps: dict[str, Unknown] = {}
 
     @property
+    def narrow(self) -> bool:
+        """Whether nothing but RBAC is read of other namespaces, as was asked for."""
+        return bool(self._narrow)
+
+    @property
     def unknown(self) -> tuple[Unknown, ...]:
         return tuple(self._gaps.values())
 

@@ -95,9 +95,9 @@ class Sharing:
         return verdict
 
     def readers(self, source: Source, keys: Iterable[str]) -> tuple[str, ...]:
-        """The ExternalSecrets of namespaces that were not read which fetch one of these keys' values."""
+        """The ExternalSecrets of namespaces that were not read which fetch one of these keys' values; none in a narrow look."""
         values = [v for key in keys if (v := value_of(source, key))]
-        if not values:
+        if not values or self._look.narrow:
             return ()
         if self._foreign is None:
             self._foreign = list(self._elsewhere())

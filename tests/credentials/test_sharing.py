@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from irkit.credentials.look import EXTERNALSECRETS
+from irkit.credentials.radius import reached
 from irkit.errors import ForbiddenError
 from irkit.model.kube import Obj, Resource
 from irkit.settings import Settings
 from irkit.settings.rotation import ClassRule, RotationSettings
 from tests.collectors.world import World
-from tests.credentials.world import external, found, pod, radius, remote, secret, store
+from tests.credentials.world import NOW, external, found, pod, radius, remote, secret, store
 
 ALL: dict[str, Any] = {"containers": [{"name": "app", "envFrom": [{"secretRef": {"name": "one"}}]}]}
 Objects = list[tuple[Resource, Obj]]
@@ -110,3 +111,12 @@ def test_that_others_may_not_be_listed_is_a_gap() -> None:
 def test_names_of_a_stranger_are_printable() -> None:
     objects = [secret("one", "A"), secret("two", "B"), read("one", "A", entry="a\x1b[2Jb"), read("two", "B", entry="a\x1b[2Jb"), store()]
     assert all("\x1b" not in r.path for f in found(objects, pod(**ALL)).values() for r in f.reasons)
+
+
+def test_a_collection_does_not_look_into_other_namespaces() -> None:
+    """It reads what belongs to the pod, in seconds; that is no gap of it."""
+    world = World()
+    world.objects += [secret("one", "A"), read("one", "A"), read("theirs", "B", namespace="other"), store()]
+    told = reached([pod(**ALL)], world, Settings(), NOW, narrow="only of its own namespace")
+    assert [f.credential.source.readers for f in told.findings] == [()]
+    assert told.unknown == ()

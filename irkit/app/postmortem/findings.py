@@ -209,7 +209,13 @@ def bags(record: Record) -> tuple[Bag, ...]:
 
 
 def gaps(record: Record) -> tuple[tuple[str, str], ...]:
-    return (*dict.fromkeys((g.what, g.why) for b in record.state.bags for g in b.gaps), *unseen(record))
+    """All that was sought and not got."""
+    return (*ungot(record), *unseen(record))
+
+
+def ungot(record: Record) -> tuple[tuple[str, str], ...]:
+    """The evidence that was sought and not got."""
+    return tuple(dict.fromkeys((g.what, g.why) for b in record.state.bags for g in b.gaps))
 
 
 def skew(record: Record) -> str:

@@ -125,7 +125,7 @@ def _few(items: list[Reached]) -> str:
 
 def _watching(record: Record) -> Iterator[Task]:
     platform = owner("platform", record.settings)
-    if missing := findings.gaps(record):
+    if missing := findings.ungot(record):
         yield Task(
             "Ship logs and events off the cluster, so that they outlive their pods", platform, f"{plural(len(missing), 'piece')} could not be got"
         )
