@@ -64,15 +64,15 @@ class Terminal:
 class Unattended(Terminal):
     """A rehearsal without anybody at the terminal: it answers everything itself, also what in earnest only a person can."""
 
-    def __init__(self) -> None:
-        super().__init__(yes=True)
+    def __init__(self, values: Mapping[str, Path] | None = None) -> None:
+        super().__init__(yes=True, values=values)
         self.name = "rehearsal"
 
     def answer(self, instruction: str) -> str | None:
         return "answered by the rehearsal itself; in earnest a person says here what is known"
 
     def secret(self, name: str, prompt: str) -> str | None:
-        return f"rehearsal-{token_urlsafe(24)}"
+        return super().secret(name, prompt) if name in self._values else f"rehearsal-{token_urlsafe(24)}"
 
 
 def _whole(path: Path) -> str:

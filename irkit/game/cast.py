@@ -9,6 +9,9 @@ from irkit.stage import Stage
 from irkit.text import printable
 from irkit.workloads import KINDS
 
+FILES = "$IRKIT_GAME_FILES"
+"""How the directory is named that holds what the players are handed: a variable of their shells."""
+
 
 class Cast(Value, frozen=True):
     """``workload``: the last owner of the suspect; none of a bare pod."""
@@ -25,7 +28,7 @@ class Cast(Value, frozen=True):
         """What ``${…}`` stands for in commands."""
         workload = f"{self.workload.kind.lower()}/{self.workload.name}" if self.workload else f"pod/{self.suspect.name}"
         return {"suspect": self.suspect.name, "namespace": self.suspect.namespace, "workload": workload, "image": self.image,
-                "account": self.account, "node": self.node}  # fmt: skip
+                "account": self.account, "node": self.node, "files": FILES}  # fmt: skip
 
     def pods(self, who: str) -> tuple[ObjectRef, ...]:
         """``suspect``, ``siblings`` (without the suspect), ``all`` of both."""

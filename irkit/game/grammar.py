@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
+import shlex
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -11,20 +13,74 @@ from typing import Any
 import msgspec
 
 from irkit.engine import grammar as playbooks
+from irkit.engine import parameters
 from irkit.engine.positions import Fields, Node, Scalar, plain
-from irkit.engine.shapes import REFUSED, Choice, Context, Duration, Field, List, Literal, Record, Shape, Text, refuse, shown
+from irkit.engine.shapes import MAX_ITEMS, REFUSED, Choice, Context, Duration, Field, List, Record, Shape, Text, known, refuse, shown
 from irkit.game.acts import ACTS
 from irkit.game.goals import GOALS
 from irkit.model.playbook import API_VERSION
 from irkit.model.scenario import STAGES, Hold
+from irkit.text import printable
 
 KIND = "Scenario"
-NAMES: dict[str, str] = dict.fromkeys(("suspect", "namespace", "workload", "image", "account", "node"), "string")
-"""What ``${…}`` may name in commands: the pod under attack, its namespace, its workload as kind/name, the image without the hole."""
+NAMES: dict[str, str] = dict.fromkeys(("suspect", "namespace", "workload", "image", "account", "node", "files"), "string")
+"""What ``${…}`` may name in commands: the pod under attack, its namespace, its workload as kind/name, the image without the hole, and so on."""
 BASES = ("todo-app", "empty")
 _ID = Text(playbooks.ID, "lower-case letters, digits and dashes, at most 63")
-_SENTENCE = Text(limit=400)
-_COMMAND = Text(fills=True, limit=400)
+_FILE = r"[a-z0-9][a-z0-9.-]{0,62}"
+_SENTENCE = Text(fills=True, limit=400)
+_COMMANDS = ("contain", "collect", "rotate", "redeploy", "respond", "resume", "lift", "verify", "blast-radius", "incident")
+"""What of irkit a scenario may type; it comes from strangers, and is typed in the terminal of whoever plays it."""
+_ELSEWHERE = ("--kubeconfig", "--context", "--playbooks")
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """A whole number within bounds."""
+
+    low: int
+    high: int
+
+    def read(self, node: Node, what: str, context: Context) -> Any:
+        value = node.value if isinstance(node, Scalar) else None
+        if type(value) is int and self.low <= value <= self.high:
+            return value
+        return refuse(node, context, f"{what!r} takes a whole number from {self.low} to {self.high}, not {shown(node)}")
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+
+class Command(msgspec.Struct, frozen=True):
+    """What a responder types: irkit or kubectl against the game's cluster and no other, or a while of waiting."""
+
+    def read(self, node: Node, what: str, context: Context) -> Any:
+        text = Text(fills=True, limit=400).read(node, what, context)
+        return text if text is REFUSED or not (why := _foreign(text)) else refuse(node, context, why)
+
+    def schema(self) -> dict[str, Any]:
+        return {**Text(limit=400).schema(), "pattern": "^(?:irkit|kubectl|wait) "}
+
+
+def _foreign(command: str) -> str:
+    """Why a command can't be a scenario's; empty: it can."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        return f"{printable(command, 80)!r} can't be read: {printable(error)}"
+    match words:
+        case ["wait", span] if parameters.seconds(span):
+            return ""
+        case ["kubectl", _, *rest] | ["irkit", *rest] if any(word.startswith(_ELSEWHERE) for word in rest):
+            return f"a scenario plays on its own cluster: {printable(command, 80)!r} names another, or other playbooks"
+        case ["kubectl", _, *_]:
+            return ""
+        case ["irkit", "respond", playbook, *_] if "/" in playbook or playbook.endswith((".yaml", ".yml")):
+            return f"a scenario names playbooks, and no files: {printable(playbook, 80)}"
+        case ["irkit", verb, *_] if verb in _COMMANDS:
+            return ""
+        case ["irkit", verb, *_]:
+            return f"no scenario types 'irkit {printable(verb, 40)}'{known(verb, _COMMANDS)}"
+    return f"a command begins with irkit or kubectl, or is a time as in 'wait 30s', not {printable(command, 80)!r}"
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -48,18 +104,25 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class Texts(msgspec.Struct, frozen=True):
-    """A mapping from any name to ``of``."""
+    """A mapping from names (any, or those of the ``pattern``) to ``of``."""
 
     of: Shape
+    pattern: str = ""
 
     def read(self, node: Node, what: str, context: Context) -> Any:
         if not isinstance(node, Fields):
             return refuse(node, context, f"{what!r} takes a mapping, not {shown(node)}")
+        if len(node.entries) > MAX_ITEMS:
+            return refuse(node, context, f"{what!r} takes at most {MAX_ITEMS} names, not {len(node.entries)}")
+        for key, _ in node.entries:
+            if self.pattern and not re.fullmatch(self.pattern, str(key.value)):
+                context.mistakes.at(key, f"{shown(key)} is no name in {what!r}: lower-case letters, digits, dots and dashes, at most 63")
         found = {str(key.value): self.of.read(value, str(key.value), context) for key, value in node.entries}
         return REFUSED if any(v is REFUSED for v in found.values()) else found
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "object", "additionalProperties": self.of.schema()}
+        names = {"propertyNames": {"pattern": f"^(?:{self.pattern})$"}} if self.pattern else {}
+        return {"type": "object", "additionalProperties": self.of.schema(), "maxProperties": MAX_ITEMS, **names}
 
 
 class Kinded(msgspec.Struct, frozen=True):
@@ -129,13 +192,13 @@ def scenario() -> Record:
     }, "act")  # fmt: skip
     goal = _kinded("state", GOALS, {
         "id": Field(_ID, required=True),
-        "points": Field(Literal(int), required=True, help="What it is worth; all goals together count as 100."),
+        "points": Field(Whole(1, 1000), required=True, help="What it is worth; all goals together count as 100."),
         "stage": Field(Choice(STAGES), help="Which time of the scorecard it is measured for."),
         "hold": Field(Choice(typing.get_args(Hold)), default="end", help="Whether it must hold at the end, or all the time."),
         "within": Field(Duration(), help="How long after the alert it should be reached."),
         "why": Field(_SENTENCE, required=True, help="What it costs when it is missed."),
         "runbook": Field(Text(r"[a-z0-9-]+\.md(#[a-z0-9-]+)?", "page.md#step"), help="What the runbook says there."),
-        "better": Field(_COMMAND, help="The command that would have done it."),
+        "better": Field(_SENTENCE, help="The command that would have done it."),
     }, "end state")  # fmt: skip
     said = Field(_SENTENCE, required=True)
     inject = Record({"at": Field(Duration(), required=True), "from": Field(Text(limit=80), required=True), "says": said}, "an inject")
@@ -149,15 +212,15 @@ def scenario() -> Record:
         "attack": Field(List(act, loose=True), help="What the attacker, and the rest of the world, does and when."),
         "injects": Field(List(inject, loose=True), help="What somebody says to the responders."),
         "goals": Field(List(goal, loose=True), required=True, help="What a good response looks like, as end states that can be seen from outside."),
-        "best": Field(List(_COMMAND, loose=True), help="What irkit itself types in it; without, its first playbook."),
-        "naive": Field(List(_COMMAND, loose=True), help="The usual kubectl commands, as they stand in many a runbook."),
+        "best": Field(List(Command(), loose=True), help="What irkit itself types in it; without, its first playbook."),
+        "naive": Field(List(Command(), loose=True), help="The usual kubectl commands, as they stand in many a runbook."),
     }, "a scenario")  # fmt: skip
 
 
 _METADATA = Record({
     "name": Field(_ID, required=True, help="The name by which it is called."),
     "title": Field(Text(limit=200), required=True, help="The name for people."),
-    "difficulty": Field(Literal(int), required=True, help="From 1, the first to play, to 5."),
+    "difficulty": Field(Whole(1, 5), required=True, help="From 1, the first to play, to 5."),
     "playbooks": Field(List(_ID), required=True, help="The playbooks that fit it, the best one first."),
     "traps": Field(List(_ID), help="What it teaches, in a word each."),
 }, "'metadata'")  # fmt: skip
@@ -166,8 +229,8 @@ _WORLD = Record({
     "base": Field(Choice(BASES), default="todo-app", help="The built-in cluster that it begins with."),
     "namespace": Field(_ID, help="Where the suspect is; default: as the base says."),
     "suspect": Field(Texts(Text()), help="Labels of the pods of which one is under attack."),
-    "gone": Field(Literal(bool), help="Whether the suspect is gone when the game begins.", default=False),
     "manifests": Field(List(Manifest(), loose=True), help="Objects to add, or to merge into those that are there."),
     "without": Field(List(Text(r"[A-Za-z]+ [a-z0-9./-]+", "Kind namespace/name")), help="Objects to take away."),
+    "files": Field(Texts(Text(line=False), _FILE), help="What the players are handed: text by name of a file, in ${files}."),
     "vault": Field(Texts(Texts(Text(line=False))), help="Entries below secret/, with their properties."),
 }, "'world'")  # fmt: skip

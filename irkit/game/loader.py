@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,11 @@ from irkit.model.scenario import Goal, Inject, Scenario, Timed, World
 from irkit.text import nearest, printable
 
 BUILTIN = Path(__file__).with_name("scenarios")
+LASTS = 1800.0
+SOONEST = 15.0
+"""Seconds that somebody is taken to think and type before each command."""
+MAX_ACTS = 2000
+"""How often one act may come again: a game is looked at after each."""
 
 
 def find(name: str, folders: Sequence[Path] = (), also: Sequence[str] = ()) -> Scenario:
@@ -57,44 +62,69 @@ def loads(source: bytes, file: str) -> Scenario:
     read = grammar.scenario().read(root, "scenario", context)
     if not isinstance(root, Fields) or read is REFUSED:
         raise PlaybookError(mistakes.found)
-    lasts = read.get("lasts", 1800.0)
-    attack = tuple(_timed(one, lasts, context) for one in read.get("attack", ()) if "act" in one and "at" in one)
+    lasts = _lasts(root, read, context)
+    attack = tuple(_timed(one, lasts, context) for one in read.get("attack", ()) if {"act", "at"} <= set(one))
     goals = tuple(_goals(read.get("goals", ()), lasts, context))
-    meta = read.get("metadata", {})
-    if not 1 <= meta.get("difficulty", 1) <= 5:
-        mistakes.at(root.get("metadata") or root, "'difficulty' goes from 1, the first to play, to 5")
+    injects = tuple(_injects(root, read.get("injects", ()), lasts, context))
     if mistakes.found:
-        raise PlaybookError(mistakes.found)
-    injects = tuple(Inject(one["at"], one["from"], one["says"]) for one in read.get("injects", ()))
+        raise PlaybookError(sorted(mistakes.found, key=lambda m: (m.line, m.column)))
+    meta = read["metadata"]
     return Scenario(name=meta["name"], title=meta["title"], difficulty=meta["difficulty"], playbooks=meta["playbooks"], traps=meta.get("traps", ()),
                     world=World(**read.get("world", {})), alert=read["alert"], goals=goals, attack=attack, injects=injects, best=read.get("best", ()),
                     naive=read.get("naive", ()), lasts=lasts, source=source, path=file)  # fmt: skip
 
 
+def _lasts(root: Fields, read: Mapping[str, Any], context: Context) -> float:
+    lasts = float(read.get("lasts", LASTS))
+    if lasts < SOONEST:
+        context.mistakes.at(root.get("lasts") or root, f"a game of {lasts:g} s is over before anybody has typed a command")
+    return lasts
+
+
 def _timed(one: Mapping[str, Any], lasts: float, context: Context) -> Timed:
     if one["at"] > lasts:
         context.mistakes.at(one[""], f"this act is {one['at']:g} s after the alert, and the game lasts {lasts:g} s")
+    every = one.get("every")
+    if every is not None and (lasts - one["at"]) / max(every, 0.001) > MAX_ACTS:
+        context.mistakes.at(one[""].get("every"), f"every {every:g} s for {lasts:g} s is more than {MAX_ACTS} times")
     kind = next(k for k in ACTS if k.kind == one["act"])
-    return Timed(one["at"], _made(kind, one), one.get("every", 0.0))
+    return Timed(one["at"], _made(kind, one), every or 0.0)
 
 
-def _goals(read: Sequence[Mapping[str, Any]], lasts: float, context: Context) -> list[Goal]:
-    found: list[Goal] = []
+def _injects(root: Fields, read: Sequence[Mapping[str, Any]], lasts: float, context: Context) -> Iterator[Inject]:
+    for one in read:
+        if {"at", "from", "says"} <= set(one):
+            if one["at"] > lasts:
+                context.mistakes.at(root.get("injects") or root, f"{one['from']} speaks {one['at']:g} s after the alert, when the game is over")
+            yield Inject(one["at"], one["from"], one["says"])
+
+
+def _goals(read: Sequence[Mapping[str, Any]], lasts: float, context: Context) -> Iterator[Goal]:
+    ids: set[str] = set()
     for one in read:
         if not {"state", "id", "points", "why"} <= set(one):
             continue
-        if one["points"] <= 0:
-            context.mistakes.at(one[""].get("points"), f"{one['id']}: a goal is worth something: 'points' is above 0")
-        if any(goal.id == one["id"] for goal in found):
+        if one["id"] in ids:
             context.mistakes.at(one[""].get("id"), f"duplicate goal id {one['id']!r}")
-        if one.get("within", 0.0) > lasts:
-            context.mistakes.at(one[""].get("within"), f"{one['id']} has {one['within']:g} s, and the game lasts {lasts:g} s: nobody can be late")
-        if one.get("hold") == "always" and "within" in one:
-            context.mistakes.at(one[""].get("within"), f"{one['id']} must hold all the time, so it has no deadline")
+        ids.add(one["id"])
+        if "within" in one and (why := _deadline(one, lasts)):
+            context.mistakes.at(one[""].get("within"), f"{one['id']} {why}")
         kind = next(k for k in GOALS if k.kind == one["state"])
         more = {name: one[name] for name in ("stage", "hold", "within", "runbook", "better") if name in one}
-        found.append(Goal(id=one["id"], state=_made(kind, one), points=one["points"], why=one["why"], **more))
-    return found
+        yield Goal(id=one["id"], state=_made(kind, one), points=one["points"], why=one["why"], **more)
+    if read and all(one.get("hold") == "always" for one in read):
+        context.mistakes.at(read[0][""], "every goal must hold all the time: who does nothing wins; name at least one that is to be reached")
+
+
+def _deadline(goal: Mapping[str, Any], lasts: float) -> str:
+    """Why a goal can't have the deadline that it has; empty: it can."""
+    if goal.get("hold") == "always":
+        return "must hold all the time, so it has no deadline"
+    if goal["within"] > lasts:
+        return f"has {goal['within']:g} s, and the game lasts {lasts:g} s: nobody can be late"
+    if goal["within"] < SOONEST:
+        return f"has {goal['within']:g} s: nobody reads an alert and types a command in less than {SOONEST:g} s"
+    return ""
 
 
 def _made(kind: type[Any], one: Mapping[str, Any]) -> Any:

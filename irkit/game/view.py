@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from irkit.game.cast import Cast
+from irkit.game.history import History
 from irkit.model.kube import PODS, SECRETS, SERVICEACCOUNTS, Obj, ObjectRef, at, ref_of
 from irkit.stage import Stage
 
@@ -53,6 +54,7 @@ class View:
         self._logs: dict[tuple[str, str], set[str]] = {}  # by namespace and name: "current", "previous"
         self._events: set[str] = set()
         self.players: list[Obj] = []  # audit events of those who play
+        self.history = History(stage)
 
     @property
     def now(self) -> datetime:
@@ -67,6 +69,7 @@ class View:
     def look(self) -> None:
         """Take in what was asked and what went since the last look."""
         self._listen()
+        self.history.look(self.stage)
         now = {p["metadata"]["uid"]: p for p in self.stage.objects(PODS)}
         for uid, pod in self._pods.items():
             if uid not in now and uid not in self.gone:

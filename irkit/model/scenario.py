@@ -26,7 +26,7 @@ class World(msgspec.Struct, frozen=True):
     vault: dict[str, dict[str, str]] = {}  # properties by entry, below secret/
     suspect: dict[str, str] = {}
     namespace: str = ""
-    gone: bool = False  # the suspect is gone when the game begins
+    files: dict[str, str] = {}  # what the players are handed, by name, in ${files}
 
 
 class Timed(msgspec.Struct, frozen=True):

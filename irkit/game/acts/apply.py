@@ -20,7 +20,7 @@ class Apply:
     def do(self, view: View) -> str:
         try:
             view.stage.put(self.object)
-        except KeyError:
+        except (KeyError, ValueError):
             return ""
         return printable(self.seen.replace("${suspect}", view.cast.suspect.name), 300) or printable(
             f"{self.object.get('kind')} {at(self.object, ('metadata', 'name'), '')} was applied", 200
