@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from email.utils import format_datetime
 
@@ -13,12 +13,13 @@ import msgspec
 from irkit.sandbox import rbac
 from irkit.sandbox.api.call import Answer, Call, read
 from irkit.sandbox.api.router import Router
-from irkit.sandbox.audit import Audit
+from irkit.sandbox.audit import Audit, Stage
+from irkit.sandbox.clock import micro
 from irkit.sandbox.failures import Failure, unauthorized
 from irkit.sandbox.https import Handler, Loopback, Unreadable
 from irkit.sandbox.rbac import User
 from irkit.sandbox.store import Store
-from irkit.sandbox.turns import Turns
+from irkit.sandbox.tape import Tape, answered
 
 CHUNK = 64 * 1024
 BODY_LIMIT = 3 * 1024 * 1024  # as the API server's
@@ -26,9 +27,9 @@ BODY_LIMIT = 3 * 1024 * 1024  # as the API server's
 
 class Server(Loopback):
     def __init__(self, store: Store, router: Router, audit: Audit, context: ssl.SSLContext, authenticate: Callable[[str], User | None],
-                 turns: Turns | None = None) -> None:  # fmt: skip
+                 tape: Tape | None = None) -> None:  # fmt: skip
         super().__init__(_Handler, context, "sandbox-api")
-        self.store, self.router, self.audit, self.authenticate, self.turns = store, router, audit, authenticate, turns
+        self.store, self.router, self.audit, self.authenticate, self.tape = store, router, audit, authenticate, tape
 
 
 class _Handler(Handler):
@@ -43,24 +44,42 @@ class _Handler(Handler):
         try:
             call = self._call()
             call = self._authenticated(call)
-            with self.server.turns.take() if self.server.turns and call.method != "GET" else nullcontext():
-                answer = self.server.router.answer(call)
+            answer = self._answered(call, received)
         except Failure as failure:
             answer = Answer(failure.status(), failure.code)
+            if call is not None:
+                self._record(call, received, answer.code, "ResponseComplete")
         except Unreadable:
             self.close_connection = True
             return
-        streams = call is not None and call.streams
-        if call is not None:  # before it is sent, so that whoever has the answer finds it in the log
-            self.server.audit.record(call, received, answer.code, "ResponseStarted" if streams else "ResponseComplete")
         try:
             self._send(answer)
         except OSError:
             self.close_connection = True
-        if call is not None and streams:
-            self.server.audit.record(call, received, answer.code, "ResponseComplete")
+        if call is not None and call.streams:
+            self._record(call, received, answer.code, "ResponseComplete")
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+
+    def _answered(self, call: Call, received: str) -> Answer:
+        """In the log before it is sent, so that whoever has the answer finds it there."""
+        server = self.server
+        if server.tape and call.method != "GET":
+            with server.tape.turn(call) as moment:
+                return answered(call, micro(moment), server.router, server.audit)
+        try:
+            answer = server.router.answer(call)
+        except Failure as failure:
+            answer = Answer(failure.status(), failure.code)
+        self._record(call, received, answer.code, "ResponseStarted" if call.streams else "ResponseComplete")
+        return answer
+
+    def _record(self, call: Call, received: str, code: int, stage: Stage) -> None:
+        if self.server.tape is None:
+            self.server.audit.record(call, received, code, stage)
+            return
+        with self.server.tape.aside(call, received, code, stage):
+            self.server.audit.record(call, received, code, stage)
 
     def _call(self) -> Call:
         body = self.body(BODY_LIMIT)
@@ -94,21 +113,27 @@ class _Handler(Handler):
             return
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self._stream(body, eager=answer.content_type == "application/json")
+        self._stream(body, eager=answer.eager)
 
     def _stream(self, parts: Iterator[bytes], *, eager: bool) -> None:
-        """``eager``: each part is an event that somebody waits for; else they are gathered into larger chunks."""
+        """``eager``: each part is one that somebody waits for; else they are gathered into larger chunks."""
         self.wfile.flush()
         gathered = bytearray()
         for part in parts:
             gathered += part
-            if eager or len(gathered) >= CHUNK:
+            if not part and self._gone():
+                raise BrokenPipeError
+            if (eager and gathered) or len(gathered) >= CHUNK:
                 self._chunk(bytes(gathered))
                 gathered.clear()
         if gathered:
             self._chunk(bytes(gathered))
         self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
+
+    def _gone(self) -> bool:
+        """Whether the client has closed the connection, or sends what nobody asked for."""
+        return bool(select.select([self.connection], [], [], 0)[0])
 
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,6 +74,18 @@ class Api:
             for part in answer.stream(65536):
                 *lines, rest = (rest + part).split(b"\n")
                 yield from (json.loads(line) for line in lines if line)
+        finally:
+            answer.close()
+
+    def stream(self, path: str) -> Generator[bytes, None, None]:
+        """The lines of an answer as they come, without their newlines, until the server ends it or the caller is done."""
+        answer = self._pool.request("GET", self._url + path, headers=self._headers, preload_content=False)
+        try:
+            assert answer.status == 200, answer.data.decode(errors="replace")
+            rest = b""
+            for part in answer.stream(65536):
+                *lines, rest = (rest + part).split(b"\n")
+                yield from lines
         finally:
             answer.close()
 

@@ -63,6 +63,16 @@ class Cluster:
                 lines = [Line(1_767_225_600_000_000_000 + n * 1_000_000, text) for n, text in enumerate(texts)]
                 self.box.write_log(self.namespace, pod, container, fixed(lines), previous=before)
 
+    def add_log(self, pod: str, text: bytes) -> None:
+        """Container ``c`` writes one more line."""
+        if self.plane is not None:
+            with (self.plane.home / "logs" / self.namespace / pod / "c.logsFile.log").open("ab") as file:
+                file.write(b"2026-01-01T00:00:01.000000000Z stdout F %b\n" % text)
+            return
+        assert self.box is not None
+        uid = self.admin.get(self.path(kube.PODS, pod))["metadata"]["uid"]
+        self.box.logs.append(uid, "c", Line(1_767_225_601_000_000_000, text))
+
     # what the tests are made of
 
     def pod(self, name: str, labels: Mapping[str, str] | None = None, **spec: object) -> Obj:

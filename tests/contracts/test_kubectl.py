@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from irkit.model import kube
 from irkit.sandbox import Sandbox
+from irkit.sandbox.logs import Line
 from tests.contracts.client import until
 from tests.controlplane import binaries
 
@@ -203,3 +205,16 @@ def test_drain(kubectl: Kubectl) -> None:
     left = kubectl("get", "pods", "-A", f"--field-selector=spec.nodeName={node}", "-o=jsonpath={.items[*].metadata.ownerReferences[0].kind}")
     assert set(left.split()) == {"DaemonSet"}
     kubectl("uncordon", node)
+
+
+def test_logs_are_followed(kubectl: Kubectl) -> None:
+    command = [str(kubectl.program), f"--kubeconfig={kubectl.box.kubeconfig}", "logs", "--follow", "--tail=1", kubectl.suspect]
+    pod = kubectl.box.store.find(kube.PODS, kubectl.suspect, "todo-app")
+    assert pod is not None
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline()
+        kubectl.box.logs.append(pod["metadata"]["uid"], "backend", Line(1, b"one more"))
+        assert following.stdout.readline() == b"one more\n"
+        kubectl("delete", "pod", kubectl.suspect)
+        assert following.wait(10) == 0

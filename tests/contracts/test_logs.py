@@ -93,3 +93,19 @@ def test_a_pod_without_a_node_has_no_log(cluster: Cluster) -> None:
     cluster.pod("p", nodeSelector={"there-is": "none"})
     reply = cluster.admin.send("GET", cluster.path(kube.PODS, "p", "log"))
     assert (reply.status, reply.data) == (204, b"")
+
+
+def test_a_log_is_followed(cluster: Cluster) -> None:
+    cluster.pod("p", nodeName=cluster.nodes[0])
+    cluster.running("p")
+    cluster.set_logs("p", {"c": [b"one", b"two"]})
+    until(lambda: log(cluster, "p").startswith(b"one"), "the node knows the log")
+    lines = cluster.admin.stream(f"{cluster.path(kube.PODS, 'p', 'log')}?follow=true&tailLines=1")
+    assert next(lines) == b"two"
+    for text in (b"three", b"\xff\x00 four", b""):
+        cluster.add_log("p", text)
+        assert next(lines) == text
+    lines.close()
+    since = cluster.admin.stream(f"{cluster.path(kube.PODS, 'p', 'log')}?follow=true&sinceTime=2026-01-01T00:00:01Z&timestamps=true&limitBytes=100")
+    assert [next(since).partition(b" ")[2] for _ in range(2)] == [b"three", b"\xff\x00 four"]
+    assert [line for line in since if line] == []  # the limit ends it

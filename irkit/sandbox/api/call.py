@@ -179,9 +179,13 @@ def _resource(catalog: Catalog, call: Call, group: str, version: str, rest: list
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``body``: a document, bytes as they are, or a stream of bytes of unknown length."""
+    """``body``: a document, bytes as they are, or a stream of bytes of unknown length.
+
+    ``eager``: somebody waits for each part of the stream; an empty one only asks whether he is there still.
+    """
 
     body: Obj | bytes | Iterator[bytes]
     code: int = 200
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    eager: bool = False

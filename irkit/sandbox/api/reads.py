@@ -97,7 +97,7 @@ class Reads:
         since = call.number("resourceVersion")
         call.number("timeoutSeconds")
         matches = _predicate(served, call)
-        return Answer(self._events(served, call, since, matches))
+        return Answer(self._events(served, call, since, matches), eager=True)
 
     def _events(self, served: Served, call: Call, since: int | None, matches: Predicate) -> Iterator[bytes]:
         until = time.monotonic() + (call.number("timeoutSeconds") or _TIMEOUT)

@@ -16,6 +16,7 @@ class Router:
     def __init__(self, store: Store, logs: Logs, accounts: Accounts) -> None:
         self._store, self._logs, self._accounts = store, logs, accounts
         self._reads = reads.Reads(store)
+        self.catalog = store.catalog
 
     def answer(self, call: Call) -> Answer:
         """Raises Failure."""

@@ -79,7 +79,19 @@ def log(store: Store, kept: Logs, call: Call) -> Answer:
         if previous:
             raise bad_request(f'previous terminated container "{container}" in pod "{name}" not found')
         raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: ContainerCreating')
+    if call.flag("follow"):
+        uid = pod["metadata"]["uid"]
+        return Answer(kept.follow(uid, container, run, query, lambda: _ended(store, pod, container)), content_type="text/plain", eager=True)
     return Answer(logs.answer(run, query), content_type="text/plain")
+
+
+def _ended(store: Store, pod: Obj, container: str) -> bool:
+    """Whether the container will write no more."""
+    now = store.get(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
+    if now is None or now["metadata"]["uid"] != pod["metadata"]["uid"] or at(now, ("status", "phase")) in ("Succeeded", "Failed"):
+        return True
+    states = [s for field in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses") for s in at(now, ("status", field), [])]
+    return any(s["name"] == container and at(s, ("state", "terminated")) is not None for s in states)
 
 
 def _container(pod: Obj, asked: str) -> str:
