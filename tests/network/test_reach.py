@@ -328,7 +328,7 @@ def quarantine() -> Obj:
 
 @pytest.mark.parametrize(("source", "target", "port", "allowed"), [
     *SEEN,
-    ("backend", "mcp-server", 8001, False),  # its egress is allowed; the ingress of mcp-server is closed by default-deny-all alone
+    ("backend", "mcp-server", 8001, True),
     ("postgres", "outside", 443, False),  # its own policy is of ingress only, but default-deny-all is of both
 ])  # fmt: skip
 def test_the_app_talks_as_its_policies_say(source, target, port, allowed):

@@ -92,6 +92,7 @@ def test_contain_cuts_both_directions_of_the_suspect_alone_and_lift_brings_them_
     assert lives_on(todo.plane, suspect)
 
     assert todo.connects(sibling, postgres, 5432)
+    assert todo.connects(sibling, mcp, 8001)
     assert todo.connects(sibling, todo.outside, 443)
     assert todo.connects(frontend, sibling, 8000)
     known = {p["metadata"]["uid"] for p in before}
