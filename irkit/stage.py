@@ -5,9 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
-from irkit.model.kube import Obj, ObjectRef, Resource
+from irkit.model.kube import Obj, ObjectRef, Resource, Value
+
+
+class Origin(Value, frozen=True):
+    """What a world began with beside its scenario and seed: enough to make the same one again.
+
+    ``key`` (hex) signs the tokens of this world's ServiceAccounts, ``authority`` is the certificate in Secrets of theirs; no player is
+    let in by either.
+    """
+
+    began: datetime
+    cluster: str
+    key: str
+    authority: str
+
+
+class Asked(Value, frozen=True):
+    """One thing that players did, ``at`` so many milliseconds after the clock started, as it is kept to be done again.
+
+    ``api`` and ``vault`` are requests that write, ``read`` is one that only read (its answer is kept, not asked for again), ``turn`` is
+    time that passed, ``command`` a line that somebody typed. ``who``: the user; of the Vault, how its client came by its token.
+    """
+
+    at: int
+    server: Literal["api", "vault", "read", "turn", "command"]
+    who: str = ""
+    groups: tuple[str, ...] = ()
+    method: str = ""
+    path: str = ""
+    headers: dict[str, str] = {}
+    body: str = ""
+    base64: bool = False  # the body is, as it was no text
+    code: int = 0
+    stage: str = ""
 
 
 class Stage(Protocol):
@@ -83,15 +116,33 @@ class Stage(Protocol):
         """Seal or unseal the Vault."""
 
 
+class Repeatable(Stage, Protocol):
+    """A stage whose world can be made again."""
+
+    @property
+    def origin(self) -> Origin: ...
+
+    def digest(self) -> str:
+        """SHA-256 of the whole world, in hex: objects, the Vault's entries, the database's logins, logs."""
+
+    def again(self, asked: Asked) -> None:
+        """Do it again, at its time. Raises ValueError for what can't have been asked."""
+
+
 class Turns(Protocol):
     """Whose turn it is on a stage: one write after the other, each with all its consequences.
 
-    ``due`` and ``act`` are the game's: when its next act is, and do it; ``look`` is called after each turn.
+    ``due`` and ``act`` are the game's: when its next act is, and do it; ``look`` is called after each turn; ``heard`` gets all that
+    must be done again to make the same world.
     """
 
     due: Callable[[], datetime | None]
     act: Callable[[], None]
     look: Callable[[], None]
+    heard: Callable[[Asked], None]
+
+    def begin(self) -> None:
+        """Until now no time passed. From now on it does."""
 
     def take(self, moment: datetime | None = None) -> AbstractContextManager[datetime]:
         """A turn, now or at ``moment``."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from irkit import settings as _settings
 from irkit.ports import Clock, Cluster, EvidenceStore, Listener, Ports
 from irkit.settings import Settings
 
 if TYPE_CHECKING:
+    from irkit.model.picture import Picture
     from irkit.sandbox import Sandbox
-    from irkit.stage import Stage, Turns
+    from irkit.stage import Origin, Repeatable, Turns
 
 
 def settings(**flags: object) -> Settings:
@@ -38,7 +39,7 @@ def ports(configured: Settings, listen: Listener, *, yes: bool = False, values: 
     from irkit.adapters.terminal import Terminal, Unattended
 
     connected, clock = connect(configured), SystemClock()
-    approver = Unattended() if yes and rehearsal else Terminal(yes=yes, values=values)
+    approver = Unattended(values) if yes and rehearsal else Terminal(yes=yes, values=values)
     notifier = Messenger(configured, clock, rehearsal=rehearsal)
     return Ports(
         cluster=connected, connection=connected, clock=clock, approver=approver, notifier=notifier, settings=configured,
@@ -67,6 +68,13 @@ def clock() -> Clock:
     return SystemClock()
 
 
+def dashboard(picture: Callable[[], Picture], stream: TextIO) -> AbstractContextManager[object]:
+    """A picture that redraws itself at the foot of a terminal, for the time of a block."""
+    from irkit.adapters.console import Dashboard
+
+    return Dashboard(picture, stream)
+
+
 def evidence(configured: Settings) -> Callable[[str], EvidenceStore]:
     """Where an incident's bags are, by its id."""
     from irkit.evidence.store import BagStore
@@ -82,7 +90,7 @@ def inside(box: Sandbox) -> Settings:
     return settings()
 
 
-def stage(box: Sandbox) -> tuple[Stage, Turns]:
+def stage(box: Sandbox) -> tuple[Repeatable, Turns]:
     """The stage of a cluster that `game` made and that runs, and whose turn it is there."""
     from irkit.sandbox.stage import BoxStage
 
@@ -90,14 +98,19 @@ def stage(box: Sandbox) -> tuple[Stage, Turns]:
     return BoxStage(box), box.turns
 
 
-def game(base: str, seed: int, home: Path, speed: float = 1.0) -> Sandbox:
-    """The built-in cluster with the clock of a game, not started yet; another cluster each time, as `rehearsal`'s."""
+def game(base: str, seed: int, home: Path, speed: float = 1.0, origin: Origin | None = None) -> Sandbox:
+    """The built-in cluster with the clock of a game, not started yet; another cluster each time, as `rehearsal`'s.
+
+    ``origin``: what a game began with that is to be seen again, on a clock that goes on with its turns alone.
+    """
     from datetime import UTC, datetime
     from uuid import uuid4
 
     from irkit.sandbox import Sandbox
     from irkit.sandbox.turns import Stepped
 
+    if origin:
+        return Sandbox(scenario=base, seed=seed, home=home, clock=Stepped(origin.began, speed=0), origin=origin)
     return Sandbox(scenario=base, seed=seed, home=home, clock=Stepped(datetime.now(UTC).replace(microsecond=0), speed), cluster=str(uuid4()))
 
 

@@ -13,7 +13,7 @@ from irkit.game.cast import cast
 from irkit.game.view import View
 from irkit.model.kube import Value
 from irkit.model.scenario import Goal, Inject, Scenario
-from irkit.stage import Stage, Turns
+from irkit.stage import Asked, Stage, Turns
 from irkit.text import printable
 
 
@@ -54,6 +54,7 @@ class Course:
         self.say("alert", self.filled(self.scenario.alert))
         self.turns.due, self.turns.act, self.turns.look = self._due, self._act, self.look
         self.look()
+        self.turns.begin()
 
     def end(self) -> None:
         """Nothing more happens; how it stands now is how it ended."""
@@ -87,6 +88,8 @@ class Course:
         moment = Moment(at=self.seconds, kind=kind, text=text)
         self.moments.append(moment)
         self._listen(moment)
+        if kind == "command":  # all else comes by itself when the game is seen again
+            self.turns.heard(Asked(at=round(1000 * moment.at), server="command", body=text))
 
     def look(self) -> None:
         """How every goal stands now."""

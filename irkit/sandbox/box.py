@@ -18,7 +18,7 @@ from irkit.sandbox import scenarios, tls
 from irkit.sandbox.accounts import ISSUER, Accounts, Invalid
 from irkit.sandbox.api.router import Router
 from irkit.sandbox.audit import Audit
-from irkit.sandbox.catalog import PODS, SERVICEACCOUNTS
+from irkit.sandbox.catalog import NAMESPACES, PODS, SERVICEACCOUNTS
 from irkit.sandbox.clock import WallClock
 from irkit.sandbox.controllers import node
 from irkit.sandbox.controllers.external_secrets import ExternalSecrets
@@ -30,9 +30,11 @@ from irkit.sandbox.rbac import MASTERS, User
 from irkit.sandbox.scenarios import Scenario
 from irkit.sandbox.server import Server
 from irkit.sandbox.store import Store
+from irkit.sandbox.tape import Tape
 from irkit.sandbox.turns import Live, Stepped, Turns
 from irkit.sandbox.vault import Logins, Vault
 from irkit.sandbox.vault.server import VaultServer
+from irkit.stage import Origin
 
 ADMIN = User("oncall@example.com", ("oncall", MASTERS, "system:authenticated"))
 LAG = 0.01
@@ -61,20 +63,22 @@ class Sandbox:
         lag: seconds by the clock between a write and what the controllers do about it.
         audit_log: a file that gets the audit events as JSON lines.
         cluster: the uid of namespace kube-system, by which clusters are told apart; without it, by the seed too.
+        origin: what another cluster began with, to make its world again.
 
     Raises UsageError where there is no such scenario.
     """
 
     def __init__(self, scenario: str = "todo-app", seed: int = 0, clock: Clock | None = None, *, home: Path, lag: float = LAG,
-                 audit_log: Path | None = None, cluster: str = "") -> None:  # fmt: skip
+                 audit_log: Path | None = None, cluster: str = "", origin: Origin | None = None) -> None:  # fmt: skip
         self._clock: Clock = clock or WallClock()
         self._home = home
-        self.store = Store(self._clock, seed, cluster)
+        self.store = Store(self._clock, seed, origin.cluster if origin else cluster)
+        self._origin, self._key = origin, bytes.fromhex(origin.key) if origin else secrets.token_bytes(32)
         self.logs = Logs()
         self.database = Logins()
         self.vault = Vault(Names(seed), self.store, self.database)
         operator = ExternalSecrets(self.vault, self._is_vault)
-        self.accounts = Accounts(self.store, secrets.token_bytes(32))
+        self.accounts = Accounts(self.store, self._key)
         self._manager = Manager(self.store, self.logs, self._clock, lag, (operator.reconcile, self.accounts.reconcile))
         self.scenario: Scenario = scenarios.load(scenario, seed, self.store, self.logs, self.vault, self._manager.settle)
         self.turns = Turns(clock, self.store, self._manager.settle) if isinstance(clock, Stepped) else None
@@ -85,17 +89,21 @@ class Sandbox:
 
     def __enter__(self) -> Self:
         self._identity = tls.make()
-        self.accounts.authority = self._identity.ca
+        self.accounts.authority = self._origin.authority.encode() if self._origin else self._identity.ca
         self.recorder = Audit(Live(self.turns.clock) if self.turns else self._clock, self.store.names, self._audit_log)
         context = tls.context(self._identity)
         self.router = Router(self.store, self.logs, self.accounts)
-        self._server = Server(self.store, self.router, self.recorder, context, self.authenticate, self.turns)
-        self._vault_server = VaultServer(self.vault, context, self.turns)
+        self.tape = Tape(self.turns) if self.turns else None
+        self._server = Server(self.store, self.router, self.recorder, context, self.authenticate, self.tape)
+        self._vault_server = VaultServer(self.vault, context, self.tape)
         self._vault_url = self._vault_server.url
+        self.vault.tokens.mint = lambda: secrets.token_urlsafe(18)  # from now on they let in players
         self.kubeconfig = self._admit(ADMIN, "kubeconfig")
         self.vault_ca = self._keep("ca.pem", self._identity.ca)
         self.vault_token = self.vault.tokens.make(["root"], id=f"s.{secrets.token_urlsafe(24)}").id
         self.config = self._keep("config.yaml", _printed(self._settings()))
+        if self.tape:
+            self.tape.keep("root", self.vault_token)
         if self.turns:
             self._manager.settle()
         else:
@@ -118,6 +126,14 @@ class Sandbox:
     def vault_url(self) -> str:
         return self._vault_url
 
+    @property
+    def origin(self) -> Origin:
+        """What another cluster needs to be the same as this one; with a clock that is `Stepped`."""
+        assert self.turns is not None, "its clock began somewhere"
+        cluster = self.store.find(NAMESPACES.resource, "kube-system")
+        return Origin(began=self.turns.clock.began, cluster=cluster["metadata"]["uid"] if cluster else "", key=self._key.hex(),
+                      authority=self.accounts.authority.decode())  # fmt: skip
+
     def _is_vault(self, server: str) -> bool:
         return server == IN_CLUSTER or server == self._vault_url
 
@@ -130,6 +146,8 @@ class Sandbox:
     def _settings(self) -> Obj:
         """irkit's settings for this cluster: its Vault by an AppRole of the responders', and the databases."""
         secret = secrets.token_urlsafe(24)
+        if self.tape:
+            self.tape.keep("secret-id", secret)
         self.vault.write("sys/auth/approle", {"type": "approle"})
         self.vault.write("sys/policies/acl/responder", {"policy": RESPONDER})
         self.vault.write("auth/approle/role/irkit", {"token_policies": ["responder"], "token_ttl": "1h"})

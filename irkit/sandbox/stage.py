@@ -14,19 +14,23 @@ from irkit.sandbox import rbac
 from irkit.sandbox.api.call import Answer, read
 from irkit.sandbox.box import Sandbox
 from irkit.sandbox.catalog import PODS, SERVICEACCOUNTS
-from irkit.sandbox.controllers import node, owners
+from irkit.sandbox.controllers import argocd, flux, node, owners
 from irkit.sandbox.failures import Failure, unauthorized
 from irkit.sandbox.logs import Line, nanoseconds
+from irkit.sandbox.world import digest
+from irkit.stage import Asked, Origin
 
 STRANGER = "kube-probe"
+_ADD_ONS = {(a.resource.api_version, a.resource.kind): serve for a, serve in ((argocd.APPLICATIONS, argocd.serve), (flux.KUSTOMIZATIONS, flux.serve))}
+"""What is installed once a scenario has an object of its kind."""
 
 
 class BoxStage:
     """A running `Sandbox` with turns."""
 
     def __init__(self, box: Sandbox) -> None:
-        assert box.turns is not None, "a game needs turns"
-        self._box, self._suspect = box, box.suspect
+        assert box.tape is not None, "a game needs turns"
+        self._box, self._tape, self._suspect = box, box.tape, box.suspect
 
     @property
     def suspect(self) -> tuple[str, str]:
@@ -54,6 +58,18 @@ class BoxStage:
     def now(self) -> datetime:
         return self._box.store.now()
 
+    # once more
+
+    @property
+    def origin(self) -> Origin:
+        return self._box.origin
+
+    def digest(self) -> str:
+        return digest(self._box.store, self._box.vault, self._box.logs)
+
+    def again(self, asked: Asked) -> None:
+        self._tape.again(asked, self._box.router, self._box.recorder, self._box.vault)
+
     # looking
 
     def objects(self, resource: Resource, namespace: str | None = None) -> Sequence[Obj]:
@@ -76,6 +92,7 @@ class BoxStage:
             return {}
 
     def accepts(self, role: str, password: str) -> bool:
+        self._box.vault.sweep()
         return self._box.database.accepts(role, password)
 
     # doing
@@ -154,6 +171,8 @@ class BoxStage:
         return self._box.store.catalog.of(resource.api_version, resource.kind) is not None
 
     def _resource(self, obj: Obj) -> Resource:
+        if serve := _ADD_ONS.get((obj["apiVersion"], obj["kind"])):
+            serve(self._box.store.catalog)
         served = self._box.store.catalog.of(obj["apiVersion"], obj["kind"])
         if served is None:
             raise KeyError(f"{obj['apiVersion']} {obj['kind']} is not served")

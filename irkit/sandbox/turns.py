@@ -12,22 +12,34 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from irkit.sandbox.store import Store
+from irkit.stage import Asked
+
+_EXACT = 1e-6  # of a millisecond: sums of seconds as floats fall that short of what they are
 
 
 class Stepped:
-    """A `Clock` that stands still between steps. ``speed``: seconds of the game in one second at the table."""
+    """A `Clock` that stands still between steps, and altogether until `start`.
+
+    ``speed``: seconds of the game in one second at the table; with 0, time goes on only by `skip` and `reach`.
+    """
 
     def __init__(self, began: datetime, speed: float = 1.0) -> None:
         self.began, self.speed = began, speed
-        self._now, self._ahead, self._start = began, 0.0, time.monotonic()
+        self._now, self._ahead = began, 0.0
+        self._start: float | None = None
+
+    def start(self) -> None:
+        self._start = time.monotonic()
 
     def now(self) -> datetime:
         return self._now
 
     def live(self) -> datetime:
         """The time that it would be now, were nothing to happen one after the other; in whole milliseconds."""
-        return self.began + timedelta(milliseconds=int(1000 * self.monotonic()))
+        return self.began + timedelta(milliseconds=int(1000 * self.monotonic() + _EXACT))
 
     def step(self, to: datetime) -> None:
         self._now = max(self._now, to)
@@ -37,10 +49,21 @@ class Stepped:
         self._ahead += seconds
 
     def monotonic(self) -> float:
-        return (time.monotonic() - self._start) * self.speed + self._ahead
+        passed = 0.0 if self._start is None else time.monotonic() - self._start
+        return passed * self.speed + self._ahead
+
+    def reach(self, milliseconds: int) -> None:
+        """It is so many milliseconds after the beginning, or later."""
+        behind = self.began + timedelta(milliseconds=milliseconds) - self.live()
+        self._ahead += max(0.0, behind.total_seconds())
+
+    def since(self, moment: datetime) -> int:
+        """Milliseconds from the beginning until then."""
+        return (moment - self.began) // timedelta(milliseconds=1)
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds / self.speed)
+        if self.speed:
+            time.sleep(seconds / self.speed)
 
 
 class Live:
@@ -59,15 +82,38 @@ class Turns:
         self.due: Callable[[], datetime | None] = lambda: None
         self.act: Callable[[], None] = lambda: None
         self.look: Callable[[], None] = lambda: None
+        self.heard: Callable[[Asked], None] = lambda asked: None
+        self._read = False  # whether anybody read since the last turn
+
+    def begin(self) -> None:
+        """Until now no time passed. From now on it does."""
+        self.clock.start()
 
     @contextmanager
-    def take(self, moment: datetime | None = None) -> Iterator[datetime]:
-        """A turn, now or at ``moment``; its consequences are there when it ends."""
+    def take(self, moment: datetime | None = None, *, asked: Asked | None = None) -> Iterator[datetime]:
+        """A turn, now or at ``moment``; its consequences are there when it ends. ``asked``: what it is about, its time left open.
+
+        A turn without anything asked is heard of only where it made a difference: time that passes does not need to be kept.
+        """
         with self._lock:
-            moment = moment or self.clock.live()
+            moment, before = moment or self.clock.live(), self._store.version
             self.until(moment)
-            yield moment
+            at = self.clock.since(self.clock.now())
+            if asked is not None:
+                self.heard(replace(asked, at=at))
+            yield self.clock.now()
             self._after()
+            if asked is None and (self._read or self._store.version != before):
+                self.heard(Asked(at=at, server="turn"))
+            self._read = False
+
+    @contextmanager
+    def between(self, asked: Asked) -> Iterator[None]:
+        """Somebody reads: no turn, but not in the middle of one."""
+        with self._lock:
+            self.heard(asked)
+            self._read = True
+            yield
 
     def wait(self, seconds: float) -> None:
         """Let so many seconds of the game pass without waiting for them, with all that falls due in them."""

@@ -100,6 +100,11 @@ class Vault:
     def read(self, path: str) -> Obj:
         return self.write(path, {}, "GET")
 
+    def sweep(self) -> None:
+        """End what is over by now."""
+        with self._guard:
+            self.leases.sweep()
+
     # requests
 
     def answer(self, asked: Asked) -> Told:

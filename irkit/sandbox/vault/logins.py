@@ -34,6 +34,11 @@ class Logins:
             known = self._passwords.get(role)
         return known is not None and hmac.compare_digest(known.encode(), password.encode())
 
+    def all(self) -> dict[str, str]:
+        """Passwords by role."""
+        with self._guard:
+            return dict(self._passwords)
+
     def roles(self) -> list[str]:
         with self._guard:
             return sorted(self._passwords)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ssl
 import threading
-from contextlib import nullcontext
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
 from irkit.sandbox.https import Handler, Loopback, Unreadable
-from irkit.sandbox.turns import Turns
+from irkit.sandbox.tape import Tape
 from irkit.sandbox.vault.core import Vault
 from irkit.sandbox.vault.messages import Asked, Refused, Told
 
@@ -20,9 +19,9 @@ BODY_LIMIT = 32 * 1024 * 1024  # Vault's default max_request_size
 
 
 class VaultServer(Loopback):
-    def __init__(self, vault: Vault, context: ssl.SSLContext, turns: Turns | None = None) -> None:
+    def __init__(self, vault: Vault, context: ssl.SSLContext, tape: Tape | None = None) -> None:
         super().__init__(_Handler, context, "sandbox-vault")
-        self.vault, self.turns = vault, turns
+        self.vault, self.tape = vault, tape
         self.over = threading.Event()
 
     def stop(self) -> None:
@@ -36,8 +35,7 @@ class _Handler(Handler):
     def _serve(self) -> None:
         try:
             asked = self._asked()
-            with self.server.turns.take() if self.server.turns and asked.method not in _READING else nullcontext():
-                told = self.server.vault.answer(asked)
+            told = self._answered(asked)
         except Refused as refused:
             told = refused.told
         except Unreadable:
@@ -51,6 +49,16 @@ class _Handler(Handler):
             self.close_connection = True
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_LIST = _serve
+
+    def _answered(self, asked: Asked) -> Told:
+        """Reading a login of the database makes one."""
+        tape = self.server.tape
+        if tape is None or (asked.method in _READING and "/creds/" not in asked.path):
+            return self.server.vault.answer(asked)
+        with tape.vault(asked):
+            told = self.server.vault.answer(asked)
+            tape.handed(told.auth)
+            return told
 
     def _asked(self) -> Asked:
         """Raises Refused, Unreadable."""

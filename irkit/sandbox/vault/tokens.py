@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -54,12 +54,13 @@ class Tokens:
     def __init__(self, names: Names, clock: Now) -> None:
         self._names, self._clock = names, clock
         self._known: dict[str, Token] = {}
+        self.mint: Callable[[], str] = lambda: names.suffix("token", length=24)  # of those that a scenario puts into its Secrets
 
     def make(self, policies: Sequence[str], *, id: str = "", ttl: int = 0, display_name: str = "token", path: str = "auth/token/create",
              meta: Obj | None = None, parent: str = "") -> Token:  # fmt: skip
         """A new token; ``default`` is added to its policies, unless it is root's."""
         named = ("root",) if "root" in policies else tuple(sorted({*policies, "default"}))
-        made = Token(id or f"s.{self._names.suffix('token', length=24)}", self._names.suffix("accessor", length=24), named, self._clock.now(), ttl,
+        made = Token(id or f"s.{self.mint()}", self._names.suffix("accessor", length=24), named, self._clock.now(), ttl,
                      display_name, path, meta, parent)  # fmt: skip
         self._known[made.id] = made
         return made

@@ -1,0 +1,155 @@
+"""A game kept in a file: what it began with, then every request of its players in order, then how it ended.
+
+JSON lines, mode 0600: values that players wrote to Secrets and to the Vault are in it. A file without its last line is of a
+game that was broken off; the last line has the SHA-256 of all before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+import irkit
+from irkit.errors import UsageError
+from irkit.game.card import Scorecard
+from irkit.model.kube import Value
+from irkit.model.scenario import Scenario
+from irkit.stage import Asked, Origin, Repeatable, Turns
+from irkit.text import printable
+
+LIMIT = 256 * 1024 * 1024
+"""Bytes of the largest file that is read."""
+KIND = "Game"
+
+
+class Head(Value, frozen=True):
+    """``scenario`` is its source, ``file`` where that was read from; ``began`` the time of the alert; ``version`` irkit's."""
+
+    kind: str
+    scenario: str
+    file: str
+    seed: int
+    player: str
+    began: datetime
+    cluster: str
+    version: str
+    origin: Origin
+
+
+class End(Value, frozen=True):
+    """``at`` in milliseconds after the alert; ``world`` is the digest of all there was then; ``sum`` of the lines before."""
+
+    at: int
+    score: int
+    world: str
+    sum: str
+
+
+class Game(NamedTuple):
+    head: Head
+    asked: tuple[Asked, ...]
+    end: End
+
+
+class Recording:
+    """Writes down a game as it is played. ``finish`` makes it whole."""
+
+    def __init__(self, path: Path, head: Head, stage: Repeatable) -> None:
+        self._path, self._stage, self._sum = path, stage, hashlib.sha256()
+        self.whole = False
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        except FileExistsError:
+            raise UsageError(f"{printable(path, 1000)} is there already; a game is kept in a file of its own") from None
+        except OSError as error:
+            raise UsageError(f"the game can't be kept in {printable(path, 1000)}: {error.strerror}") from None
+        self._write(head)
+
+    def heard(self, asked: Asked) -> None:
+        self._write(asked)
+
+    def finish(self, card: Scorecard) -> None:
+        """The game is over, and this is its card. On disk when it returns."""
+        self._write(End(at=round(1000 * card.lasted), score=card.score, world=self._stage.digest(), sum=self._sum.hexdigest()))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.whole = True
+
+    def close(self) -> None:
+        """What was broken off is not kept."""
+        self._file.close()
+        if not self.whole:
+            self._path.unlink(missing_ok=True)
+
+    def _write(self, line: Value) -> None:
+        data = msgspec.json.encode(line) + b"\n"
+        self._sum.update(data)
+        self._file.write(data)
+
+
+@contextmanager
+def recording(path: Path | None, scenario: Scenario, seed: int, player: str, stage: Repeatable, turns: Turns) -> Iterator[Recording | None]:
+    """Keep the game that is played inside in a new file, if there is a path; begin before its world is made.
+
+    Raises UsageError where the file can't be made or is there.
+    """
+    if path is None:
+        yield None
+        return
+    origin = stage.origin
+    head = Head(kind=KIND, scenario=scenario.source.decode(), file=scenario.path, seed=seed, player=player, began=origin.began,
+                cluster=origin.cluster, version=irkit.__version__, origin=origin)  # fmt: skip
+    made = Recording(path, head, stage)
+    turns.heard = made.heard
+    try:
+        yield made
+    finally:
+        turns.heard = lambda asked: None
+        made.close()
+
+
+def place(home: Path, scenario: Scenario, began: datetime) -> Path:
+    """Where a game is kept when nobody says where: a name that sorts by time."""
+    stem = f"{began:%Y%m%dT%H%M%SZ}-{scenario.name}"
+    found, number = home / "games" / f"{stem}.jsonl", 1
+    while found.exists():
+        number += 1
+        found = found.with_name(f"{stem}-{number}.jsonl")
+    return found
+
+
+def load(path: Path) -> Game:
+    """Raises UsageError, in one sentence, for what is no game, or not all of one, or not as it was written."""
+    shown = printable(path, 1000)
+    try:
+        with path.open("rb") as file:
+            data = file.read(LIMIT + 1)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{shown} can't be read: {error.strerror if isinstance(error, OSError) else printable(error, 200)}") from None
+    if len(data) > LIMIT:
+        raise UsageError(f"{shown} is larger than {LIMIT >> 20} MiB: no game is")
+    lines = data.split(b"\n")
+    try:
+        head = msgspec.json.decode(lines[0], type=Head)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise UsageError(f"{shown} is no game that irkit kept") from None
+    try:
+        end = msgspec.json.decode(lines[-2] if len(lines) > 2 and not lines[-1] else b"", type=End)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise UsageError(f"{shown} was cut short: the end of the game is not in it") from None
+    before = data[: len(data) - len(lines[-2]) - 1]
+    try:
+        asked = tuple(msgspec.json.decode(line, type=Asked) for line in lines[1:-2])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        asked = ()
+    if head.kind != KIND or hashlib.sha256(before).hexdigest() != end.sum or len(asked) != len(lines) - 3:
+        raise UsageError(f"{shown} was changed after the game: its lines are not those that were written")
+    return Game(head, asked, end)
