@@ -55,16 +55,19 @@ def _unschedulable(store: Store, pod: Obj) -> None:
 
 def run(store: Store, logs: Logs) -> None:
     """What all kubelets do: start what is assigned to their nodes, remove what was asked to end."""
-    for pod in store.all(PODS):
+    pods = store.all(PODS)
+    taken = {at(pod, ("status", "podIP")) for pod in pods}
+    for pod in pods:
         meta = pod["metadata"]
         if "deletionTimestamp" in meta:
             if meta.get("deletionGracePeriodSeconds", 0) > 0:
                 store.mutate(PODS, pod, {"metadata": {"deletionGracePeriodSeconds": 0}}, manager=KUBELET)
         elif at(pod, ("spec", "nodeName")) and at(pod, ("status", "phase")) == "Pending" and not at(pod, ("status", "startTime")):
-            _start(store, logs, pod)
+            _start(store, logs, pod, taken)
 
 
-def _start(store: Store, logs: Logs, pod: Obj) -> None:
+def _start(store: Store, logs: Logs, pod: Obj, taken: set[str]) -> None:
+    """``taken``: the addresses that there are already."""
     spec, uid, now = pod["spec"], pod["metadata"]["uid"], stamp(store.now())
     missing = {c["name"] for c in _all(spec) if store.images.state(c["image"]) == "missing"}
     for container in _all(spec):
@@ -73,7 +76,7 @@ def _start(store: Store, logs: Logs, pod: Obj) -> None:
             logs.begin(uid, container["name"], fixed(lines))
     node = store.get(NODES, "", spec["nodeName"]) or {}
     host = next((a["address"] for a in at(node, ("status", "addresses"), []) if a["type"] == "InternalIP"), "127.0.0.1")
-    ip = host if spec.get("hostNetwork") else _address(store, uid)
+    ip = host if spec.get("hostNetwork") else _address(store, uid, taken)
     containers = [_first(store, uid, c, now) for c in spec["containers"]]
     unready = [c["name"] for c in containers if not c["ready"]]
     status = {**pod["status"], "phase": "Pending" if missing else "Running", "hostIP": host, "hostIPs": [{"ip": host}], "podIP": ip,
@@ -126,11 +129,11 @@ def _complain(store: Store, pod: Obj, container: Obj) -> None:
             events.note(store, PODS, pod, "Warning", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503", KUBELET)
 
 
-def _address(store: Store, uid: str) -> str:
-    taken = {at(pod, ("status", "podIP")) for pod in store.all(PODS)}
+def _address(store: Store, uid: str, taken: set[str]) -> str:
     n = store.names.number(60000, "ip", uid)
     while (ip := f"10.244.{n // 250 % 250 + 1}.{n % 250 + 2}") in taken:
         n += 1
+    taken.add(ip)
     return ip
 
 

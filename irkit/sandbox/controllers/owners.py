@@ -56,6 +56,23 @@ def pods_in(store: Store, namespace: str) -> list[Obj]:
     return store.all(PODS, namespace)
 
 
+def by_controller(store: Store) -> dict[str, list[Obj]]:
+    """All pods by the uid of their controller; those without one under the empty text."""
+    found: dict[str, list[Obj]] = {}
+    for pod in store.all(PODS):
+        found.setdefault((controller_of(pod) or {}).get("uid", ""), []).append(pod)
+    return found
+
+
+def candidates(store: Store, owner: Obj, pods: dict[str, list[Obj]]) -> list[Obj]:
+    """The pods that ``owner`` may claim: its own, and those that nobody has by now. ``pods`` is what `by_controller` gave."""
+    meta = owner["metadata"]
+    free = [
+        store.get(PODS, meta["namespace"], pod["metadata"]["name"]) for pod in pods.get("", ()) if pod["metadata"]["namespace"] == meta["namespace"]
+    ]
+    return sorted([*pods.get(meta["uid"], ()), *(pod for pod in free if pod is not None)], key=lambda pod: str(pod["metadata"]["name"]))
+
+
 def delete_pod(store: Store, pod: Obj) -> None:
     """Ask for the pod's graceful end, as a controller does; its kubelet removes it."""
     grace = at(pod, ("spec", "terminationGracePeriodSeconds"), 30)

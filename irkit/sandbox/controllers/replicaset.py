@@ -18,13 +18,14 @@ _COST = "controller.kubernetes.io/pod-deletion-cost"
 
 
 def reconcile(store: Store) -> None:
+    pods = owners.by_controller(store)
     for replicaset in store.all(REPLICASETS):
-        _reconcile(store, replicaset)
+        _reconcile(store, replicaset, pods)
 
 
-def _reconcile(store: Store, replicaset: Obj) -> None:
-    namespace = replicaset["metadata"]["namespace"]
-    live = [pod for pod in owners.pods_in(store, namespace) if owners.active(pod)]
+def _reconcile(store: Store, replicaset: Obj, pods: dict[str, list[Obj]]) -> None:
+    """``pods``: by their controllers, so that not every ReplicaSet looks at all of them."""
+    live = [pod for pod in owners.candidates(store, replicaset, pods) if owners.active(pod)]
     mine = owners.claim(store, REPLICASETS, replicaset, PODS, live)
     if "deletionTimestamp" in replicaset["metadata"]:
         return
@@ -32,7 +33,7 @@ def _reconcile(store: Store, replicaset: Obj) -> None:
     for _ in range(wanted - len(mine)):
         mine.append(_create(store, replicaset))
     if surplus := len(mine) - wanted:
-        for pod in ranked(mine, _related(store, replicaset, live), store.now())[:surplus]:
+        for pod in ranked(mine, _related(store, replicaset), store.now())[:surplus]:
             owners.delete_pod(store, pod)
             mine.remove(pod)
     _report(store, replicaset, mine)
@@ -46,7 +47,7 @@ def _create(store: Store, replicaset: Obj) -> Obj:
     return store.insert(PODS, complete(pod))
 
 
-def _related(store: Store, replicaset: Obj, live: list[Obj]) -> Counter[str]:
+def _related(store: Store, replicaset: Obj) -> Counter[str]:
     """How many pods of this ReplicaSet's Deployment each node runs (getPodsRankedByRelatedPodsOnSameNode)."""
     owner = controller_of(replicaset)
     siblings = {replicaset["metadata"]["uid"]}
@@ -54,6 +55,7 @@ def _related(store: Store, replicaset: Obj, live: list[Obj]) -> Counter[str]:
         for other in store.all(REPLICASETS, replicaset["metadata"]["namespace"]):
             if (controller_of(other) or {}).get("uid") == owner["uid"]:
                 siblings.add(other["metadata"]["uid"])
+    live = [pod for pod in owners.pods_in(store, replicaset["metadata"]["namespace"]) if owners.active(pod)]
     return Counter(at(pod, ("spec", "nodeName"), "") for pod in live if (controller_of(pod) or {}).get("uid") in siblings)
 
 
