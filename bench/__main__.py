@@ -1,6 +1,6 @@
 """The bench: starts a real control plane with simulated nodes, measures, prints one table.
 
-python -m bench [--runs N] [--only startup,contain,logs,memory,verdict,radius,rotation]
+python -m bench [--runs N] [--only startup,contain,logs,memory,verdict,radius,rotation,sandbox]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import radius, rotation, scenes
+from bench import radius, rotation, sandbox, scenes
 from bench.table import Row, render
 from tests.controlplane import binaries
 from tests.controlplane.running import running
@@ -26,6 +26,7 @@ PARTS: dict[str, Callable[[scenes.Stage], list[Row]]] = {
     "verdict": scenes.verdict,
     "radius": radius.radius,
     "rotation": rotation.rotation,
+    "sandbox": sandbox.sandbox,
 }
 
 
