@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -18,16 +18,14 @@ from irkit.cli.rehearse_check import check
 from irkit.cli.sandbox import Seed
 from irkit.text import printable
 
-if TYPE_CHECKING:
-    from irkit.game.course import Moment
-
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)
 Phase = Annotated[str, typer.Option("--phase", help="Only this phase, as in: containment")]
 List = Annotated[bool, typer.Option("--list", help="The scenarios that there are, the easiest first")]
 Watch = Annotated[bool, typer.Option("--watch", help="irkit plays both sides of a scenario")]
+Free = Annotated[bool, typer.Option("--free", help="You respond from another terminal, with irkit or kubectl")]
+Speed = Annotated[float, typer.Option("--speed", metavar="N", help="N seconds of the game in one second", show_default=False)]
 FIRST = "first-contact"
 _CLUSTERS = ("todo-app", "empty")  # the built-in clusters themselves, without a game
-_STYLES = {"alert": "bold", "act": "red", "inject": "yellow", "reached": "green", "lost": "red", "ended": "yellow"}
 Keep = Annotated[bool, typer.Option("--keep-workload", help="Leave the workload running")]
 
 
@@ -39,6 +37,7 @@ def rehearse(
     context: typer.Context,
     scenario: Annotated[str, typer.Option("--scenario", help="What happens: NAME or FILE")] = "todo-app", seed: Seed = 0, yes: options.Yes = False,
     output: options.Output = "text", keep_workload: Keep = False, phase: Phase = "", list_: List = False, watch: Watch = False,
+    free: Free = False, speed: Speed = 0.0,
 ) -> int:  # fmt: skip
     """See an incident from the cut to the post-mortem, or do one: the same prompts, tables and evidence as on a real cluster.
 
@@ -48,8 +47,9 @@ def rehearse(
         return 0
     if list_:
         return _list(output)
-    if watch or scenario not in _CLUSTERS:
-        return _game(scenario if scenario not in _CLUSTERS else FIRST, seed, output)
+    if watch or free or scenario not in _CLUSTERS:
+        mode = "watch" if watch else "free" if free else ""
+        return _game(scenario if scenario not in _CLUSTERS else FIRST, seed, output, speed, mode=mode, yes=yes)
     return _run(scenario, seed, output, phase, yes=yes, keep_workload=keep_workload)
 
 
@@ -69,27 +69,17 @@ def _list(output: str) -> int:
     return 0
 
 
-def _game(name: str, seed: int, output: str) -> int:
-    """irkit plays both sides, and shows the card."""
+def _game(name: str, seed: int, output: str, speed: float, *, mode: str, yes: bool) -> int:
+    """A game with a card at its end; without a mode, the person at the terminal is led through it, and irkit plays it where there is none."""
     from irkit import wiring
-    from irkit.app import gameday
-    from irkit.cli import games
-    from irkit.cli import output as streams
+    from irkit.cli import rehearse_live as modes
     from irkit.game import loader
 
-    found, err = loader.find(name, wiring.scenarios(), _CLUSTERS), streams.stderr()
-    text = output == "text"
-
-    def told(moment: Moment) -> None:
-        if text:
-            err.line(f"{games.clock(moment.at)}  {moment.kind:<8} {printable(moment.text, 400)}", hang=16, style=_STYLES.get(moment.kind, ""))
-
-    card = games.played(found, seed, "irkit", gameday.best(found), told)
-    if text:
-        games.tell(streams.stdout(), card)
-    else:
-        streams.document(card)
-    return 0
+    game = modes.Game(scenario=loader.find(name, wiring.scenarios(), _CLUSTERS), seed=seed, output=output, speed=speed)
+    if mode == "free":
+        return modes.free(game)
+    led = not mode and not yes and output == "text" and sys.stdin.isatty() and sys.stderr.isatty()
+    return modes.guided(game) if led else modes.watch(game)
 
 
 def _run(scenario: str, seed: int, output: str, phase: str, *, yes: bool, keep_workload: bool) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from irkit.game.course import Course, Track
+from irkit.game.cast import owner_of
+from irkit.game.course import Course, Moment, Track
 from irkit.game.view import View, ready
 from irkit.model.kube import NETWORKPOLICIES, PODS, Obj, at, labels_of, selects
 from irkit.model.picture import Picture, PodSeen, PolicySeen, Role, Said, Stake
@@ -20,23 +21,31 @@ def take(course: Course, *, kinds: frozenset[str] = frozenset(), roles: Sequence
     suspect = view.stage.find(view.cast.suspect)
     policies = view.stage.objects(NETWORKPOLICIES, view.cast.suspect.namespace)
     leaks = judge(suspect, policies) if suspect else ()
-    said = [m for m in course.moments if not kinds or m.kind in kinds]
     return Picture(
         title=printable(course.scenario.title, 200), seconds=round(course.seconds, 3), lasts=course.scenario.lasts,
         alert=printable(course.filled(course.scenario.alert), 600), pods=tuple(_pods(view)),
         policies=tuple(_policy(p, {leak.policy for leak in leaks}) for p in policies if suspect and _selects(p, suspect)),
         leaks=tuple(line(leak) for leak in leaks[:_LEAKS]), stakes=tuple(_stake(t, course) for t in course.tracks),
-        said=tuple(Said(at=m.at, kind=m.kind, text=printable(m.text, 400)) for m in said[-_SAID:]), roles=tuple(roles), over=over,
+        said=tuple(_said([m for m in course.moments if not kinds or m.kind in kinds])), roles=tuple(roles), over=over,
     )  # fmt: skip
+
+
+def _said(moments: Sequence[Moment]) -> Sequence[Said]:
+    """What comes again and again is one line, with the time of the last."""
+    found: list[tuple[Moment, int]] = []
+    for moment in moments[-_SAID:]:
+        same = found and (found[-1][0].kind, found[-1][0].text) == (moment.kind, moment.text)
+        count = found.pop()[1] if same else 0
+        found.append((moment, count + 1))
+    return [Said(at=m.at, kind=m.kind, text=printable(m.text, 400) + (f" ({count} times)" if count > 1 else "")) for m, count in found]
 
 
 def _pods(view: View) -> Iterator[PodSeen]:
     """The suspect first, then its siblings, then the others of its namespace."""
-    workload = {p.uid for p in view.cast.siblings}
     found = []
     for pod in view.stage.objects(PODS, view.cast.suspect.namespace):
         uid = pod["metadata"]["uid"]
-        part = 0 if uid == view.cast.suspect.uid else 1 if uid in workload else 2
+        part = 0 if uid == view.cast.suspect.uid else 1 if view.cast.workload and owner_of(pod, view.stage) == view.cast.workload else 2
         found.append((part, str(pod["metadata"]["name"]), pod))
     for part, name, pod in sorted(found, key=lambda each: each[:2])[:_PODS]:
         yield PodSeen(namespace=printable(pod["metadata"]["namespace"]), name=printable(name), part=("suspect", "sibling", "other")[part],

@@ -1,0 +1,36 @@
+"""How a game is shown while it goes on: a picture that redraws itself where there is a terminal, one line a moment elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from irkit import wiring
+from irkit.cli.output import Out
+from irkit.game.course import Moment
+from irkit.model.picture import Picture, minutes
+from irkit.text import printable
+
+STYLES = {"alert": "bold", "act": "red", "inject": "yellow", "reached": "green", "lost": "red", "ended": "yellow"}
+
+
+def line(out: Out, moment: Moment) -> None:
+    out.line(f"{minutes(moment.at)}  {moment.kind:<8} {printable(moment.text, 400)}", hang=16, style=STYLES.get(moment.kind, ""))
+
+
+class Screen:
+    """``show`` is what to draw; until there is a game, its title."""
+
+    def __init__(self, title: str) -> None:
+        self.show: Callable[[], Picture] = lambda: Picture(title=printable(title, 200))
+
+    def picture(self) -> Picture:
+        return self.show()
+
+
+@contextmanager
+def screen(out: Out, title: str) -> Iterator[Screen]:
+    """The picture, for the time of a block. ``out`` redraws."""
+    shown = Screen(title)
+    with wiring.dashboard(shown.picture, out.stream):
+        yield shown

@@ -1,0 +1,202 @@
+"""Games that people play at a terminal, or watch: `irkit rehearse --free`, `--scenario NAME`, `--watch`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+import msgspec
+
+from irkit import wiring
+from irkit.app import gameday, live
+from irkit.cli import dashboard, games
+from irkit.cli import output as streams
+from irkit.cli.output import Out
+from irkit.errors import UsageError
+from irkit.game.card import Scorecard
+from irkit.game.cast import FILES
+from irkit.game.course import Moment
+from irkit.model.scenario import Scenario
+from irkit.text import printable
+
+FASTEST = 100_000.0
+
+
+class Game(msgspec.Struct, frozen=True, kw_only=True):
+    """``speed``: seconds of the game in one second at the table; 0: not said. ``port``: of the board; None: no board."""
+
+    scenario: Scenario
+    seed: int = 0
+    output: str = "text"
+    speed: float = 0.0
+    port: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.speed <= FASTEST:  # nan is neither
+            raise UsageError(f"--speed is a number above 0 and at most {FASTEST:.0f}, not {self.speed:g}", next="irkit rehearse --speed 10")
+
+
+@contextmanager
+def opened(game: Game, listen: Callable[[Moment], None], *, kinds: frozenset[str] = frozenset(), speed: float = 1.0) -> Iterator[live.Live]:
+    """A game that has begun and goes on by itself. ``speed``: of its clock."""
+    with games.staged(game.scenario, game.seed, speed) as (stage, turns):
+        course = gameday.begin(game.scenario, stage, turns, game.seed, listen)
+        with live.Live(course, kinds=kinds) as going:
+            yield going
+
+
+def watch(game: Game) -> int:
+    """irkit plays both sides. Where somebody can look, or with a speed, it takes its time; else none."""
+    err, text = streams.stderr(), game.output == "text"
+    drawn = text and err.redraws
+    told = (lambda moment: dashboard.line(err, moment)) if text and not drawn else _nothing
+    with ExitStack() as stack:
+        shown = stack.enter_context(dashboard.screen(err, game.scenario.title)) if drawn else None
+        going = stack.enter_context(opened(game, told))
+        if shown:
+            shown.show = lambda: going.picture
+        do = stack.enter_context(games.hand())
+        turns = going.course.turns
+        wait = live.paced(turns, wiring.clock().sleep, game.speed) if drawn or game.speed else turns.wait
+        gameday.respond(going.course, gameday.best(game.scenario), do, wait)
+        card = gameday.finish(going.course, game.seed, "irkit", wait)
+        going.end("the time is over")
+    return _tell(card, game)
+
+
+def free(game: Game) -> int:
+    """The player is in another terminal, with whatever tool; what counts is what becomes of the world."""
+    out, err, text = streams.stdout(), streams.stderr(), game.output == "text"
+    drawn = text and err.redraws
+    told = (lambda moment: _seen(err, moment)) if text and not drawn else _nothing
+    with opened(game, told, kinds=live.SEEN, speed=game.speed or 1.0) as going:
+        lines = out if text else err
+        for name, value in exports(going).items():
+            lines.line(f"export {name}={shlex.quote(value)}", whole=True)
+        cast = going.course.view.cast
+        err.line("In another terminal, paste these lines, then use irkit or kubectl there. Ctrl-C here says that you are done.")
+        err.line(f"  alert      {printable(going.picture.alert, 600)}", hang=13)
+        err.line(f"  time       {game.scenario.lasts / 60:.0f} min, {max(1.0, game.speed):g} times as fast as the clock on the wall", hang=13)
+        err.line(f"  next:      kubectl describe pod {cast.suspect.name} -n {cast.suspect.namespace}")
+        with ExitStack() as stack:
+            if drawn:
+                stack.enter_context(dashboard.screen(err, game.scenario.title)).show = lambda: going.picture
+            why = until_over(going)
+            card = gameday.finish(going.course, game.seed, os.environ.get("USER", "player"), going.course.turns.wait)
+        err.line(f"{why}; how it stands now is how it ended")
+    return _tell(card, game)
+
+
+def guided(game: Game) -> int:
+    """The commands of irkit's own response, one by one, with a person who answers what they ask."""
+    err = streams.stderr()
+    waiting: list[Moment] = []
+    busy = [False]  # while a command has the terminal, what happens is kept
+
+    def told(moment: Moment) -> None:
+        if moment.kind not in live.SEEN:
+            return
+        if busy[0]:
+            waiting.append(moment)
+        else:
+            dashboard.line(err, moment)
+
+    def do(words: str) -> None:
+        busy[0] = True
+        try:
+            with interruptible():
+                hand(words)
+        finally:
+            busy[0] = False
+            while waiting:
+                dashboard.line(err, waiting.pop(0))
+
+    err.line(f"{printable(game.scenario.title, 200)}, seed {game.seed}. The clock runs; Ctrl-C ends the game.", style="bold")
+    with opened(game, told, kinds=live.SEEN, speed=game.speed or 1.0) as going, games.hand(shown=True) as hand:
+        with interruptible(), suppress(KeyboardInterrupt, EOFError):
+            for command in gameday.best(game.scenario):
+                words = without_yes(going.course.filled(command))
+                if not going.check() and _wanted(err, words):
+                    gameday.respond(going.course, [words], do, going.course.turns.wait, pace=0.0)
+            while not going.check() and (words := _typed(err)):
+                gameday.respond(going.course, [words], do, going.course.turns.wait, pace=0.0)
+        err.line()
+        going.end("the responder is done")
+        card = gameday.finish(going.course, game.seed, os.environ.get("USER", "player"), going.course.turns.wait)
+    return _tell(card, game)
+
+
+def exports(going: live.Live) -> dict[str, str]:
+    """By which another terminal finds the cluster, its Vault, the incidents of this game and the files that it hands out."""
+    names = ["IRKIT_HOME", *([FILES[1:]] if going.course.scenario.world.files else [])]
+    return {**going.course.view.stage.environment, **{name: os.environ[name] for name in names}}
+
+
+def until_over(going: live.Live) -> str:
+    """Wait for the end; Ctrl-C is one, and a second one breaks off what comes then. Says why."""
+    with interruptible():
+        try:
+            return going.wait()
+        except KeyboardInterrupt:
+            going.end("ended by hand")
+            return going.over
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """After the block, signals do what they did before it: one that was dealt with in it is not the first of two."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def without_yes(words: str) -> str:
+    return " ".join(word for word in words.split(" ") if word not in ("--yes", "-y"))
+
+
+def _wanted(err: Out, words: str) -> bool:
+    """Whether the next command shall run. Raises EOFError where the responder ends the game."""
+    err.line(f"$ {words}")
+    print("Enter runs it, s skips it, q ends the game: ", end="", file=err.stream, flush=True)
+    answer = sys.stdin.readline()
+    if not answer or answer.strip().lower() == "q":
+        raise EOFError
+    return answer.strip().lower() != "s"
+
+
+def _typed(err: Out) -> str:
+    """A command of the responder's own; empty: the game is to end."""
+    while True:
+        print("Another irkit command, or Enter to end the game: ", end="", file=err.stream, flush=True)
+        words = sys.stdin.readline().strip()
+        if not words or words.startswith("irkit "):
+            try:
+                return shlex.join(shlex.split(words))
+            except ValueError as error:
+                err.line(f"that can't be read: {printable(error)}")
+                continue
+        err.line("here only irkit's commands are typed, as in: irkit resume")
+
+
+def _seen(err: Out, moment: Moment) -> None:
+    if moment.kind in live.SEEN and moment.kind != "alert":
+        dashboard.line(err, moment)
+
+
+def _nothing(moment: Moment) -> None:
+    """The picture shows it."""
+
+
+def _tell(card: Scorecard, game: Game) -> int:
+    if game.output == "json":
+        streams.document(card)
+    else:
+        games.tell(streams.stdout(), card)
+    return 0
