@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from irkit.model.kube import PODS, Obj, ObjectRef, Resource, Value, at, controller_of, ref_of, selects
@@ -45,7 +46,20 @@ def cast(stage: Stage) -> Cast:
     restarts = {p["metadata"]["uid"]: sum(s.get("restartCount", 0) for s in at(p, ("status", "containerStatuses"), ())) for p in (suspect, *family)}
     return Cast(suspect=ref_of(suspect, PODS), siblings=tuple(ref_of(p, PODS) for p in family), workload=workload,
                 account=at(suspect, ("spec", "serviceAccountName"), "default"), node=at(suspect, ("spec", "nodeName"), ""),
-                restarts=restarts, image=stage.images.get("patched", ""))  # fmt: skip
+                restarts=restarts, image=_patched(suspect, stage))  # fmt: skip
+
+
+def _patched(pod: Obj, stage: Stage) -> str:
+    """An image without the hole, by digest: the base's, or one of the same repository as the suspect's."""
+    repository, known = _repository(at(pod, ("spec", "containers"), ({},))[0].get("image", "")), stage.images.get("patched", "")
+    if _repository(known) == repository:
+        return known
+    return f"{repository}@sha256:{hashlib.sha256(f'{repository} patched'.encode()).hexdigest()}"
+
+
+def _repository(image: str) -> str:
+    head, slash, last = image.partition("@")[0].rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
 
 
 def owner_of(obj: Obj, stage: Stage) -> ObjectRef | None:

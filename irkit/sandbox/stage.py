@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from irkit.model.kube import Obj, ObjectRef, Resource
+from irkit.model.kube import Obj, ObjectRef, Resource, annotations_of
 from irkit.sandbox import rbac
 from irkit.sandbox.api.call import Answer, read
 from irkit.sandbox.box import Sandbox
@@ -21,6 +21,8 @@ from irkit.sandbox.world import digest
 from irkit.stage import Asked, Origin
 
 STRANGER = "kube-probe"
+AGE = "sandbox.irkit.dev/days"
+"""Annotation of what a scenario adds: how many days ago it was written."""
 _ADD_ONS = {(a.resource.api_version, a.resource.kind): serve for a, serve in ((argocd.APPLICATIONS, argocd.serve), (flux.KUSTOMIZATIONS, flux.serve))}
 """What is installed once a scenario has an object of its kind."""
 
@@ -109,6 +111,14 @@ class BoxStage:
     def _put(self, obj: Obj) -> None:
         resource = self._resource(obj)
         meta = obj["metadata"]
+        days = annotations_of(obj).get(AGE, "")
+        if days.isdecimal() and len(days) < 5:
+            with self._box.store.at(self.now() - timedelta(days=int(days))):
+                self._add(resource, meta, obj)
+        else:
+            self._add(resource, meta, obj)
+
+    def _add(self, resource: Resource, meta: Obj, obj: Obj) -> None:
         if self._box.store.find(resource, meta["name"], meta.get("namespace", "")) is None:
             self._box.store.add(obj)
         else:
