@@ -48,7 +48,7 @@ class Served:
         return ("create",) if self.virtual else READ_WRITE
 
 
-PODS = Served(kube.PODS, ("po",), ("log", "status", "eviction", "ephemeralcontainers"), ("all",))
+PODS = Served(kube.PODS, ("po",), ("log", "status", "eviction", "ephemeralcontainers", "exec"), ("all",))
 NAMESPACES = Served(kube.NAMESPACES, ("ns",), ("status", "finalize"))
 NODES = Served(kube.NODES, ("no",), ("status", "proxy"))
 SECRETS = Served(kube.SECRETS)

@@ -22,6 +22,8 @@ from irkit.sandbox.store import Store
 from irkit.sandbox.tape import Tape, answered
 
 CHUNK = 64 * 1024
+HANG_UP = 5
+"""Seconds that a client has to close a connection after the last word."""
 BODY_LIMIT = 3 * 1024 * 1024  # as the API server's
 
 
@@ -102,7 +104,8 @@ class _Handler(Handler):
         if isinstance(body, dict):
             body = msgspec.json.encode(body)
         self.send_response(answer.code)
-        self.send_header("Content-Type", answer.content_type)
+        if answer.code != 101:
+            self.send_header("Content-Type", answer.content_type)
         for name, value in answer.headers.items():
             self.send_header(name, value)
         if isinstance(body, bytes):
@@ -111,9 +114,23 @@ class _Handler(Handler):
             self.wfile.write(body)
             self.wfile.flush()
             return
+        if answer.code == 101:
+            self._switched(body)
+            return
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self._stream(body, eager=answer.eager)
+
+    def _switched(self, parts: Iterator[bytes]) -> None:
+        """Another protocol from here on: all that there is to say, and then silence until the client hangs up."""
+        self.close_connection = True
+        self.end_headers()
+        for part in parts:
+            self.wfile.write(part)
+        self.wfile.flush()
+        self.connection.settimeout(HANG_UP)
+        while self.rfile.read1(CHUNK):
+            continue
 
     def _stream(self, parts: Iterator[bytes], *, eager: bool) -> None:
         """``eager``: each part is one that somebody waits for; else they are gathered into larger chunks."""

@@ -218,3 +218,31 @@ def test_logs_are_followed(kubectl: Kubectl) -> None:
         assert following.stdout.readline() == b"one more\n"
         kubectl("delete", "pod", kubectl.suspect)
         assert following.wait(10) == 0
+
+
+def test_exec(kubectl: Kubectl) -> None:
+    def inside(*command: str) -> str:
+        return kubectl("exec", kubectl.suspect, "--", *command)
+
+    assert inside("hostname").strip() == kubectl.suspect
+    assert inside("id").startswith("uid=")
+    assert "SECRET_KEY=" in inside("env")
+    assert "etc" in inside("ls", "/").split()
+    assert inside("sh", "-c", "cat /etc/hostname") == inside("cat", "/etc/hostname")
+    assert "LISTEN" in inside("ss", "-tln")
+    assert len(inside("ps").splitlines()) == 2
+    assert inside("echo", "x" * 20000).strip() == "x" * 20000
+    failed = kubectl.run("exec", kubectl.suspect, "--", "cat", "/no/such")
+    assert (failed.returncode, failed.stderr.splitlines()[0]) == (1, b"cat: /no/such: No such file or directory")
+    assert kubectl.run("exec", kubectl.suspect, "--", "sh", "-c", "rm -rf /").returncode == 127
+    assert b"executable file not found" in kubectl.run("exec", kubectl.suspect, "--", "rm").stderr
+    assert b"is not valid for pod" in kubectl.run("exec", kubectl.suspect, "-c", "nope", "--", "id").stderr
+    reader = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "reader", "namespace": "todo-app"}}
+    rules = [{"apiGroups": [""], "resources": ["pods", "pods/exec"], "verbs": ["get"]}]
+    subjects = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "mallory"}]
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"}
+    kubectl.box.store.add({**reader, "kind": "Role", "rules": rules})
+    kubectl.box.store.add({**reader, "kind": "RoleBinding", "roleRef": role, "subjects": subjects})
+    refused = kubectl.run("exec", kubectl.suspect, "--", "id", kubeconfig=kubectl.box.token_for("mallory"))
+    assert b'User "mallory" cannot create resource "pods/exec"' in refused.stderr
+    assert kubectl.box.audit[-1]["objectRef"]["subresource"] == "exec"

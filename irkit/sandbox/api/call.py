@@ -55,7 +55,7 @@ class Call:
     @property
     def streams(self) -> bool:
         """What the API server counts as long-running."""
-        return self.watching or self.subresource in ("log", "proxy")
+        return self.watching or self.subresource in ("log", "proxy", "exec")
 
     @property
     def attributes(self) -> Attributes:

@@ -13,8 +13,8 @@ from irkit.sandbox.failures import Failure, no_such_resource
 VERSION = {"major": "1", "minor": "35", "gitVersion": "v1.35.4+irkit-rehearsal", "gitTreeState": "clean", "platform": "rehearsal"}
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _SUBRESOURCE_KINDS = {"scale": ("autoscaling", "v1", "Scale"), "eviction": ("policy", "v1", "Eviction"),
-                      "token": ("authentication.k8s.io", "v1", "TokenRequest")}  # fmt: skip
-_SUBRESOURCE_VERBS = {"log": ["get"], "eviction": ["create"], "token": ["create"], "finalize": ["update"],
+                      "token": ("authentication.k8s.io", "v1", "TokenRequest"), "exec": ("", "v1", "PodExecOptions")}  # fmt: skip
+_SUBRESOURCE_VERBS = {"log": ["get"], "eviction": ["create"], "token": ["create"], "finalize": ["update"], "exec": ["create", "get"],
                       "proxy": ["create", "delete", "get", "patch", "update"]}  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irkit.sandbox import rbac
 from irkit.sandbox.accounts import Accounts
-from irkit.sandbox.api import discovery, eviction, reads, reviews, subresources, writes
+from irkit.sandbox.api import discovery, eviction, execution, reads, reviews, subresources, writes
 from irkit.sandbox.api.call import Answer, Call
 from irkit.sandbox.catalog import NODES, PODS, Served
 from irkit.sandbox.failures import Failure, bad_request, forbidden, no_such_method, no_such_resource
@@ -75,6 +75,8 @@ class Router:
                 return subresources.proxy(self._store, call)
             case "log", "GET" if served is PODS:
                 return subresources.log(self._store, self._logs, call)
+            case "exec", "GET" | "POST" if served is PODS:
+                return execution.execute(self._store, call)
             case "token", "POST":
                 return subresources.token(self._store, self._accounts, call)
             case "eviction", "POST":

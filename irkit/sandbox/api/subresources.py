@@ -69,7 +69,7 @@ def log(store: Store, kept: Logs, call: Call) -> Answer:
     """A container's log, worded as registry/core/pod and the kubelet (GetKubeletContainerLogs) refuse it."""
     pod = _object(store, PODS, call)
     query = _query(store, call)
-    container = _container(pod, call.query.get("container", ""))
+    container = container_of(pod, call.query.get("container", ""))
     if not at(pod, ("spec", "nodeName")):
         return Answer(b"", 204)
     previous = call.flag("previous")
@@ -94,7 +94,8 @@ def _ended(store: Store, pod: Obj, container: str) -> bool:
     return any(s["name"] == container and at(s, ("state", "terminated")) is not None for s in states)
 
 
-def _container(pod: Obj, asked: str) -> str:
+def container_of(pod: Obj, asked: str) -> str:
+    """The container that is meant. Raises Failure 400."""
     spec, name = pod["spec"], pod["metadata"]["name"]
     names = [c["name"] for field in ("initContainers", "containers", "ephemeralContainers") for c in spec.get(field) or ()]
     if asked:
