@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from irkit import settings as _settings
-from irkit.ports import Clock, Cluster, EvidenceStore, Listener, Ports
+from irkit.ports import Approver, Clock, Cluster, EvidenceStore, Listener, Ports
 from irkit.settings import Settings
 
 if TYPE_CHECKING:
+    from irkit.app.staging.game import Ground
     from irkit.model.picture import Picture
     from irkit.sandbox import Sandbox
     from irkit.stage import Origin, Repeatable, Turns
@@ -96,6 +97,51 @@ def stage(box: Sandbox) -> tuple[Repeatable, Turns]:
 
     assert box.turns is not None, "it has the clock of a game"
     return BoxStage(box), box.turns
+
+
+@contextmanager
+def staging(configured: Settings) -> Iterator[Ground]:
+    """A real cluster to play on. Connects with the first request. Raises KubeconfigError."""
+    from irkit.adapters import staging as real
+    from irkit.adapters.clock import SystemClock
+    from irkit.adapters.kubernetes import connect
+    from irkit.app.staging.game import Ground
+
+    def base(name: str) -> list[dict[str, object]]:
+        from irkit.sandbox.scenarios import todo_app
+
+        return todo_app.written() if name == "todo-app" else []
+
+    clock = SystemClock()
+    with closing(connect(configured)) as connected:
+        about = connected.about
+        names = {"context": about.context, "cluster": about.cluster, "server": about.server, "user": about.user, "namespace": about.namespace}
+        yield Ground(
+            cluster=connected, connection=connected, clock=clock, settings=configured, context=about.context, names=names, base=base,
+            stage=lambda namespace, suspect, images, speed: real.stage(connected, namespace, suspect, images, clock, speed),
+        )  # fmt: skip
+
+
+def asker(*, yes: bool) -> Approver:
+    """Whoever is at the terminal, for questions of yes or no."""
+    from irkit.adapters.terminal import Terminal
+
+    return Terminal(yes=yes)
+
+
+def pointed(configured: Settings, namespace: str, folder: Path) -> str:
+    """What KUBECONFIG must be for a terminal that is to be in ``namespace`` of that context: a file in ``folder`` before those there are."""
+    import json
+
+    from irkit.adapters.kubernetes import connect
+
+    with closing(connect(configured)) as connected:
+        about = connected.about
+    context = {"name": namespace, "context": {"cluster": about.cluster, "user": about.user, "namespace": namespace}}
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": namespace, "contexts": [context]}))
+    files = [p for p in (configured.kubeconfig or str(Path.home() / ".kube" / "config")).split(os.pathsep) if p]
+    return os.pathsep.join([str(path), *(str(Path(p).absolute()) for p in files)])
 
 
 def game(base: str, seed: int, home: Path, speed: float = 1.0, origin: Origin | None = None) -> Sandbox:

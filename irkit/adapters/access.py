@@ -15,6 +15,7 @@ class About(msgspec.Struct, frozen=True):
     namespace: str  # the context's, where no other is given
     user: str  # name of the kubeconfig's user entry; the API server may know another
     warnings: tuple[str, ...] = ()
+    cluster: str = ""  # name of the kubeconfig's cluster entry
 
 
 class Endpoint(msgspec.Struct, frozen=True):

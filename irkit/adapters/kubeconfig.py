@@ -52,7 +52,7 @@ def _resolved(merged: Merged, wanted: str, environ: Mapping[str, str]) -> Access
     if proxy:
         proxies.parsed(proxy, str(cluster))
     warnings = tuple(_warnings(trust, endpoint, user, context))
-    about = About(name, endpoint.url, context.text("namespace") or "default", user.name if user else "", warnings)
+    about = About(name, endpoint.url, context.text("namespace") or "default", user.name if user else "", warnings, cluster.name)
     credentials = _credentials(user, cluster, merged, name, environ) if user else Static(Credential())
     return Access(about, endpoint, trust, credentials, proxy, tuple(_impersonation(user)) if user else ())
 

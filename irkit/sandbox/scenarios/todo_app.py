@@ -62,6 +62,15 @@ def _manifests() -> list[Any]:
     return list(yaml.load_all(_MANIFESTS.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
+def written() -> list[Obj]:
+    """The app as it is written, for a cluster that has neither a Vault nor a database: what syncs a Secret there, the Secret says itself."""
+    added = credentials.manifests()
+    marks = {at(o, ("spec", "target", "name")): o["metadata"]["annotations"] for o in added if o["kind"] == "ExternalSecret"}
+    app = [credentials.marked(obj) for obj in _manifests()] + [o for o in added if o["kind"] == "Secret"]
+    return [{**o, "metadata": {**o["metadata"], "annotations": marks[o["metadata"]["name"]]}}
+            if o["kind"] == "Secret" and o["metadata"]["name"] in marks else o for o in app if o["kind"] != "Ingress"]  # fmt: skip
+
+
 def _varied(obj: Obj, seed: int, store: Store) -> Obj:
     """With a seed, Deployments are of another version, which changes their hash, and the backend is of another size."""
     if obj["kind"] != DEPLOYMENTS.resource.kind or not seed:
