@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from irkit import wiring
 from irkit.cli.output import Out
@@ -29,8 +29,20 @@ class Screen:
 
 
 @contextmanager
-def screen(out: Out, title: str) -> Iterator[Screen]:
-    """The picture, for the time of a block. ``out`` redraws."""
-    shown = Screen(title)
-    with wiring.dashboard(shown.picture, out.stream):
-        yield shown
+def shown(screen: Screen, out: Out, drawn: bool) -> Iterator[None]:
+    """The picture at the foot of the terminal, for the time of a block, where it is to be drawn."""
+    with wiring.dashboard(screen.picture, out.stream) if drawn else nullcontext():
+        yield
+
+
+@contextmanager
+def board(screen: Screen, out: Out, port: int | None) -> Iterator[None]:
+    """The page for the audience, for the time of a block, where one is wished for. Raises UsageError where its port can't be had."""
+    if port is None:
+        yield
+        return
+    from irkit.game.board import Board
+
+    with Board(screen.picture, port) as served:
+        out.line(f"  board      {served.url}", whole=True)
+        yield

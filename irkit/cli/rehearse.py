@@ -23,6 +23,8 @@ Phase = Annotated[str, typer.Option("--phase", help="Only this phase, as in: con
 List = Annotated[bool, typer.Option("--list", help="The scenarios that there are, the easiest first")]
 Watch = Annotated[bool, typer.Option("--watch", help="irkit plays both sides of a scenario")]
 Free = Annotated[bool, typer.Option("--free", help="You respond from another terminal, with irkit or kubectl")]
+Board = Annotated[bool, typer.Option("--board", help="A page on 127.0.0.1 for the audience")]
+Port = Annotated[int, typer.Option("--port", help="Of the board, instead of a free one", show_default=False)]
 Speed = Annotated[float, typer.Option("--speed", metavar="N", help="N seconds of the game in one second", show_default=False)]
 FIRST = "first-contact"
 _CLUSTERS = ("todo-app", "empty")  # the built-in clusters themselves, without a game
@@ -37,7 +39,7 @@ def rehearse(
     context: typer.Context,
     scenario: Annotated[str, typer.Option("--scenario", help="What happens: NAME or FILE")] = "todo-app", seed: Seed = 0, yes: options.Yes = False,
     output: options.Output = "text", keep_workload: Keep = False, phase: Phase = "", list_: List = False, watch: Watch = False,
-    free: Free = False, speed: Speed = 0.0,
+    free: Free = False, speed: Speed = 0.0, board: Board = False, port: Port = 0,
 ) -> int:  # fmt: skip
     """See an incident from the cut to the post-mortem, or do one: the same prompts, tables and evidence as on a real cluster.
 
@@ -49,7 +51,8 @@ def rehearse(
         return _list(output)
     if watch or free or scenario not in _CLUSTERS:
         mode = "watch" if watch else "free" if free else ""
-        return _game(scenario if scenario not in _CLUSTERS else FIRST, seed, output, speed, mode=mode, yes=yes)
+        seen = port if board or port else None
+        return _game(scenario if scenario not in _CLUSTERS else FIRST, seed, output, speed, seen, mode=mode, yes=yes)
     return _run(scenario, seed, output, phase, yes=yes, keep_workload=keep_workload)
 
 
@@ -69,13 +72,13 @@ def _list(output: str) -> int:
     return 0
 
 
-def _game(name: str, seed: int, output: str, speed: float, *, mode: str, yes: bool) -> int:
+def _game(name: str, seed: int, output: str, speed: float, port: int | None, *, mode: str, yes: bool) -> int:
     """A game with a card at its end; without a mode, the person at the terminal is led through it, and irkit plays it where there is none."""
     from irkit import wiring
     from irkit.cli import rehearse_live as modes
     from irkit.game import loader
 
-    game = modes.Game(scenario=loader.find(name, wiring.scenarios(), _CLUSTERS), seed=seed, output=output, speed=speed)
+    game = modes.Game(scenario=loader.find(name, wiring.scenarios(), _CLUSTERS), seed=seed, output=output, speed=speed, port=port)
     if mode == "free":
         return modes.free(game)
     led = not mode and not yes and output == "text" and sys.stdin.isatty() and sys.stderr.isatty()

@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 
 import msgspec
 
@@ -41,11 +41,13 @@ class Game(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def opened(game: Game, listen: Callable[[Moment], None], *, kinds: frozenset[str] = frozenset(), speed: float = 1.0) -> Iterator[live.Live]:
+def opened(game: Game, screen: dashboard.Screen, listen: Callable[[Moment], None], *, kinds: frozenset[str] = frozenset(), speed: float = 1.0
+) -> Iterator[live.Live]:  # fmt: skip
     """A game that has begun and goes on by itself. ``speed``: of its clock."""
     with games.staged(game.scenario, game.seed, speed) as (stage, turns):
         course = gameday.begin(game.scenario, stage, turns, game.seed, listen)
         with live.Live(course, kinds=kinds) as going:
+            screen.show = lambda: going.picture
             yield going
 
 
@@ -54,18 +56,21 @@ def watch(game: Game) -> int:
     err, text = streams.stderr(), game.output == "text"
     drawn = text and err.redraws
     told = (lambda moment: dashboard.line(err, moment)) if text and not drawn else _nothing
-    with ExitStack() as stack:
-        shown = stack.enter_context(dashboard.screen(err, game.scenario.title)) if drawn else None
-        going = stack.enter_context(opened(game, told))
-        if shown:
-            shown.show = lambda: going.picture
-        do = stack.enter_context(games.hand())
-        turns = going.course.turns
-        wait = live.paced(turns, wiring.clock().sleep, game.speed) if drawn or game.speed else turns.wait
-        gameday.respond(going.course, gameday.best(game.scenario), do, wait)
-        card = gameday.finish(going.course, game.seed, "irkit", wait)
-        going.end("the time is over")
-    return _tell(card, game)
+    screen = dashboard.Screen(game.scenario.title)
+    with dashboard.board(screen, err, game.port):
+        seen = drawn and game.port is not None and sys.stdin.isatty()
+        if seen:
+            _pause(err, "Open the board, then press Enter to begin: ")
+        with dashboard.shown(screen, err, drawn), opened(game, screen, told) as going, games.hand() as do:
+            turns = going.course.turns
+            wait = live.paced(turns, wiring.clock().sleep, game.speed) if drawn or game.speed else turns.wait
+            gameday.respond(going.course, gameday.best(game.scenario), do, wait)
+            card = gameday.finish(going.course, game.seed, "irkit", wait)
+            going.end("the time is over")
+        _tell(card, game)
+        if seen:
+            _pause(err, "The board stays until you press Enter: ")
+    return 0
 
 
 def free(game: Game) -> int:
@@ -73,22 +78,25 @@ def free(game: Game) -> int:
     out, err, text = streams.stdout(), streams.stderr(), game.output == "text"
     drawn = text and err.redraws
     told = (lambda moment: _seen(err, moment)) if text and not drawn else _nothing
-    with opened(game, told, kinds=live.SEEN, speed=game.speed or 1.0) as going:
-        lines = out if text else err
-        for name, value in exports(going).items():
-            lines.line(f"export {name}={shlex.quote(value)}", whole=True)
-        cast = going.course.view.cast
-        err.line("In another terminal, paste these lines, then use irkit or kubectl there. Ctrl-C here says that you are done.")
-        err.line(f"  alert      {printable(going.picture.alert, 600)}", hang=13)
-        err.line(f"  time       {game.scenario.lasts / 60:.0f} min, {max(1.0, game.speed):g} times as fast as the clock on the wall", hang=13)
-        err.line(f"  next:      kubectl describe pod {cast.suspect.name} -n {cast.suspect.namespace}")
-        with ExitStack() as stack:
-            if drawn:
-                stack.enter_context(dashboard.screen(err, game.scenario.title)).show = lambda: going.picture
+    screen = dashboard.Screen(game.scenario.title)
+    with dashboard.board(screen, err, game.port), opened(game, screen, told, kinds=live.SEEN, speed=game.speed or 1.0) as going:
+        _invite(out if text else err, err, going, game)
+        with dashboard.shown(screen, err, drawn):
             why = until_over(going)
-            card = gameday.finish(going.course, game.seed, os.environ.get("USER", "player"), going.course.turns.wait)
+            card = gameday.finish(going.course, game.seed, _player(), going.course.turns.wait)
         err.line(f"{why}; how it stands now is how it ended")
     return _tell(card, game)
+
+
+def _invite(lines: Out, err: Out, going: live.Live, game: Game) -> None:
+    """What another terminal needs, on ``lines``; what has happened and what to do, on ``err``."""
+    cast = going.course.view.cast
+    for name, value in exports(going).items():
+        lines.line(f"export {name}={shlex.quote(value)}", whole=True)
+    err.line("In another terminal, paste these lines, then use irkit or kubectl there. Ctrl-C here says that you are done.")
+    err.line(f"  alert      {printable(going.picture.alert, 600)}", hang=13)
+    err.line(f"  time       {game.scenario.lasts / 60:.0f} min, {game.speed or 1.0:g} times as fast as the clock on the wall", hang=13)
+    err.line(f"  next:      kubectl describe pod {printable(cast.suspect.name)} -n {printable(cast.suspect.namespace)}")
 
 
 def guided(game: Game) -> int:
@@ -116,7 +124,12 @@ def guided(game: Game) -> int:
                 dashboard.line(err, waiting.pop(0))
 
     err.line(f"{printable(game.scenario.title, 200)}, seed {game.seed}. The clock runs; Ctrl-C ends the game.", style="bold")
-    with opened(game, told, kinds=live.SEEN, speed=game.speed or 1.0) as going, games.hand(shown=True) as hand:
+    screen = dashboard.Screen(game.scenario.title)
+    with (
+        dashboard.board(screen, err, game.port),
+        opened(game, screen, told, kinds=live.SEEN, speed=game.speed or 1.0) as going,
+        games.hand(shown=True) as hand,
+    ):
         with interruptible(), suppress(KeyboardInterrupt, EOFError):
             for command in gameday.best(game.scenario):
                 words = without_yes(going.course.filled(command))
@@ -126,7 +139,7 @@ def guided(game: Game) -> int:
                 gameday.respond(going.course, [words], do, going.course.turns.wait, pace=0.0)
         err.line()
         going.end("the responder is done")
-        card = gameday.finish(going.course, game.seed, os.environ.get("USER", "player"), going.course.turns.wait)
+        card = gameday.finish(going.course, game.seed, _player(), going.course.turns.wait)
     return _tell(card, game)
 
 
@@ -169,6 +182,15 @@ def _wanted(err: Out, words: str) -> bool:
     if not answer or answer.strip().lower() == "q":
         raise EOFError
     return answer.strip().lower() != "s"
+
+
+def _pause(err: Out, prompt: str) -> None:
+    print(prompt, end="", file=err.stream, flush=True)
+    sys.stdin.readline()
+
+
+def _player() -> str:
+    return printable(os.environ.get("USER") or "player", 60)
 
 
 def _typed(err: Out) -> str:
