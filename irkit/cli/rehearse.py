@@ -15,6 +15,7 @@ from irkit.cli import options
 from irkit.cli.main import SETTINGS
 from irkit.cli.output import Out
 from irkit.cli.rehearse_check import check
+from irkit.cli.rehearse_clean import clean
 from irkit.cli.sandbox import Seed
 from irkit.text import printable
 
@@ -26,12 +27,18 @@ Free = Annotated[bool, typer.Option("--free", help="You respond from another ter
 Board = Annotated[bool, typer.Option("--board", help="A page on 127.0.0.1 for the audience")]
 Port = Annotated[int, typer.Option("--port", help="Of the board, instead of a free one", show_default=False)]
 Speed = Annotated[float, typer.Option("--speed", metavar="N", help="N seconds of the game in one second", show_default=False)]
+Staging = Annotated[str, typer.Option("--staging", metavar="CONTEXT", help="Play on a real cluster that is not production", show_default=False)]
+Confirm = Annotated[str, typer.Option("--confirm", metavar="CONTEXT", help="With --staging: instead of typing its name", show_default=False)]
+Really = Annotated[bool, typer.Option("--really", help="With --staging: though it is large, or can't be looked at whole")]
+Image = Annotated[str, typer.Option("--image", metavar="IMAGE", help="With --staging: what its pods run, instead of pause", show_default=False)]
+Patched = Annotated[str, typer.Option("--patched", metavar="IMAGE", help="With --image: its patched image, by digest", show_default=False)]
 FIRST = "first-contact"
 _CLUSTERS = ("todo-app", "empty")  # the built-in clusters themselves, without a game
 Keep = Annotated[bool, typer.Option("--keep-workload", help="Leave the workload running")]
 
 
 app.command()(check)
+app.command()(clean)
 
 
 @app.callback(invoke_without_command=True)
@@ -40,6 +47,7 @@ def rehearse(
     scenario: Annotated[str, typer.Option("--scenario", help="What happens: NAME or FILE")] = "todo-app", seed: Seed = 0, yes: options.Yes = False,
     output: options.Output = "text", keep_workload: Keep = False, phase: Phase = "", list_: List = False, watch: Watch = False,
     free: Free = False, speed: Speed = 0.0, board: Board = False, port: Port = 0,
+    staging: Staging = "", confirm: Confirm = "", really: Really = False, image: Image = "", patched: Patched = "",
 ) -> int:  # fmt: skip
     """See an incident from the cut to the post-mortem, or do one: the same prompts, tables and evidence as on a real cluster.
 
@@ -49,6 +57,12 @@ def rehearse(
         return 0
     if list_:
         return _list(output)
+    if staging:
+        from irkit.cli import rehearse_staging as real
+
+        name = FIRST if scenario in _CLUSTERS else scenario
+        return real.play(real.Wanted(context=staging, scenario=name, confirm=confirm, image=image, patched=patched, seed=seed, speed=speed,
+                                     output=output, really=really, watch=watch))  # fmt: skip
     if watch or free or scenario not in _CLUSTERS:
         mode = "watch" if watch else "free" if free else ""
         seen = port if board or port else None

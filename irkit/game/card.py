@@ -36,6 +36,7 @@ class Scorecard(msgspec.Struct, kw_only=True, rename="camel"):
     lost: list[str] = []
     findings: list[Finding] = []
     lasted: float = 0.0
+    unjudged: dict[str, str] = {}  # by goal: why it was left out of the points, as on a real cluster
 
 
 def card(course: Course, seed: int, player: str) -> Scorecard:
