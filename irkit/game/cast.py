@@ -19,6 +19,7 @@ class Cast(Value, frozen=True):
 
     suspect: ObjectRef
     siblings: tuple[ObjectRef, ...]
+    neighbours: tuple[ObjectRef, ...]  # the other pods of its node
     workload: ObjectRef | None
     account: str
     node: str
@@ -32,8 +33,9 @@ class Cast(Value, frozen=True):
                 "account": self.account, "node": self.node, "files": FILES}  # fmt: skip
 
     def pods(self, who: str) -> tuple[ObjectRef, ...]:
-        """``suspect``, ``siblings`` (without the suspect), ``all`` of both."""
-        return {"suspect": (self.suspect,), "siblings": self.siblings, "all": (self.suspect, *self.siblings)}[who]
+        """``suspect``, ``siblings`` (without the suspect), ``all`` of both; ``node``: the suspect and all other pods of its node."""
+        return {"suspect": (self.suspect,), "siblings": self.siblings, "all": (self.suspect, *self.siblings),
+                "node": (self.suspect, *self.neighbours)}[who]  # fmt: skip
 
 
 def cast(stage: Stage) -> Cast:
@@ -43,9 +45,12 @@ def cast(stage: Stage) -> Cast:
     suspect = pods[name]
     workload = owner_of(suspect, stage)
     family = [p for p in pods.values() if p is not suspect and workload is not None and owner_of(p, stage) == workload]
-    restarts = {p["metadata"]["uid"]: sum(s.get("restartCount", 0) for s in at(p, ("status", "containerStatuses"), ())) for p in (suspect, *family)}
-    return Cast(suspect=ref_of(suspect, PODS), siblings=tuple(ref_of(p, PODS) for p in family), workload=workload,
-                account=at(suspect, ("spec", "serviceAccountName"), "default"), node=at(suspect, ("spec", "nodeName"), ""),
+    node = at(suspect, ("spec", "nodeName"), "")
+    near = [p for p in stage.objects(PODS) if p["metadata"]["uid"] != suspect["metadata"]["uid"] and at(p, ("spec", "nodeName"), "") == node]
+    restarts = {p["metadata"]["uid"]: sum(s.get("restartCount", 0) for s in at(p, ("status", "containerStatuses"), ())) for p in (suspect, *family, *near)}
+    return Cast(suspect=ref_of(suspect, PODS), siblings=tuple(ref_of(p, PODS) for p in family),
+                neighbours=tuple(ref_of(p, PODS) for p in near), workload=workload,
+                account=at(suspect, ("spec", "serviceAccountName"), "default"), node=node,
                 restarts=restarts, image=_patched(suspect, stage))  # fmt: skip
 
 

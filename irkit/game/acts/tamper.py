@@ -3,18 +3,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from irkit.game.view import View
+from irkit.game.cast import shown
+from irkit.game.view import Attempt, View
+from irkit.text import printable
 
 
 @dataclass(frozen=True, slots=True)
 class Tamper:
-    """Somebody with the suspect's rights puts labels back on it, so that another policy selects it; without a value, one goes."""
+    """Labels are put back on the suspect, so that another policy selects it; without a value, one goes.
+
+    ``account`` (namespace/name): by its stolen token, as long as that is good and may patch pods; without one, by somebody who can't be stopped.
+    """
 
     kind: ClassVar[str] = "tamper"
 
     labels: dict[str, str]
+    account: str = ""
 
     def do(self, view: View) -> str:
-        labels = {key: value or None for key, value in self.labels.items()}
-        view.stage.change(view.cast.suspect, {"metadata": {"labels": labels}})
-        return ""
+        suspect = view.cast.suspect
+        body = {"metadata": {"labels": {key: value or None for key, value in self.labels.items()}}}
+        if not self.account:
+            view.stage.change(suspect, body)
+            return ""
+        code = view.stage.use(view.tokens.get(self.account, ""), "PATCH", f"/api/v1/namespaces/{suspect.namespace}/pods/{suspect.name}", body)
+        view.attempts.append(Attempt(view.now, f"labels of {shown(suspect)} as {self.account}", code < 300, f"the API server answers {code}"))
+        return printable(f"the API server's audit log: {self.account} from an address outside patched {shown(suspect)}: {code}", 300)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from irkit.game.goals.absent import Absent
+from irkit.game.goals.accepted import Accepted
 from irkit.game.goals.alive import Alive
 from irkit.game.goals.collected import Collected
 from irkit.game.goals.cordoned import Cordoned
@@ -24,6 +25,6 @@ from irkit.game.goals.unharmed import Unharmed
 from irkit.game.goals.untouched import Untouched
 
 GOALS: tuple[type[Any], ...] = (
-    Absent, Alive, Collected, Cordoned, Dead, Field, Isolated, Issued, Policies, Quiet, Recovered, Restarted, Rotated, Serving, Steady, Stopped,
+    Absent, Accepted, Alive, Collected, Cordoned, Dead, Field, Isolated, Issued, Policies, Quiet, Recovered, Restarted, Rotated, Serving, Steady, Stopped,
     Unharmed, Untouched,
 )  # fmt: skip

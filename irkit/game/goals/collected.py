@@ -14,7 +14,7 @@ class Collected:
 
     kind: ClassVar[str] = "collected"
 
-    pods: Literal["suspect", "siblings", "all"] = "all"
+    pods: Literal["suspect", "siblings", "all", "node"] = "all"
 
     def look(self, view: View) -> Seen:
         missing = []

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import ClassVar
+
+from irkit.game.goals.base import Seen
+from irkit.game.view import View
+from irkit.model.kube import SECRETS, ObjectRef, at
+from irkit.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The database lets a ``role`` in with the ``password`` that is now in namespace/secret/key: nobody has locked the application out."""
+
+    kind: ClassVar[str] = "accepted"
+
+    role: str
+    password: str
+
+    def look(self, view: View) -> Seen:
+        namespace, _, rest = self.password.partition("/")
+        name, _, key = rest.partition("/")
+        secret = view.stage.find(ObjectRef(resource=SECRETS, name=name, namespace=namespace)) or {}
+        now = base64.b64decode(at(secret, ("data", key), "")).decode("utf-8", "replace")
+        if view.stage.accepts(self.role, now):
+            return Seen(True, printable(f"the database takes what {self.password} says"))
+        return Seen(False, printable(f"the database does not take what {self.password} says: {self.role} is locked out"))
