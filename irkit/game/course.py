@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from irkit.game.acts.tamper import Tamper
 from irkit.game.acts.use_token import UseToken
 from irkit.game.cast import cast
 from irkit.game.view import View
@@ -47,7 +48,7 @@ class Course:
     def begin(self) -> None:
         """The alert. From now on things happen at their times."""
         view = self.view
-        for account in {a.act.account for a in self.scenario.attack if isinstance(a.act, UseToken)}:
+        for account in {a.act.account for a in self.scenario.attack if isinstance(a.act, (Tamper, UseToken)) and a.act.account}:
             namespace, _, name = account.partition("/")
             bound = view.cast.suspect.name if (namespace, name) == (view.cast.suspect.namespace, view.cast.account) else ""
             view.tokens[account] = view.stage.steal(namespace, name, bound)
