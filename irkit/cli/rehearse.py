@@ -32,6 +32,8 @@ Confirm = Annotated[str, typer.Option("--confirm", metavar="CONTEXT", help="With
 Really = Annotated[bool, typer.Option("--really", help="With --staging: though it is large, or can't be looked at whole")]
 Image = Annotated[str, typer.Option("--image", metavar="IMAGE", help="With --staging: what its pods run, instead of pause", show_default=False)]
 Patched = Annotated[str, typer.Option("--patched", metavar="IMAGE", help="With --image: its patched image, by digest", show_default=False)]
+Ci = Annotated[bool, typer.Option("--ci", help="Your playbooks in all scenarios that fit; without own ones, the built-in ones")]
+Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="With --ci: write JUnit XML")]
 FIRST = "first-contact"
 _CLUSTERS = ("todo-app", "empty")  # the built-in clusters themselves, without a game
 Keep = Annotated[bool, typer.Option("--keep-workload", help="Leave the workload running")]
@@ -48,6 +50,7 @@ def rehearse(
     output: options.Output = "text", keep_workload: Keep = False, phase: Phase = "", list_: List = False, watch: Watch = False,
     free: Free = False, speed: Speed = 0.0, board: Board = False, port: Port = 0,
     staging: Staging = "", confirm: Confirm = "", really: Really = False, image: Image = "", patched: Patched = "",
+    ci: Ci = False, playbooks: options.Playbooks = None, junit: Junit = None,
 ) -> int:  # fmt: skip
     """See an incident from the cut to the post-mortem, or do one: the same prompts, tables and evidence as on a real cluster.
 
@@ -57,6 +60,10 @@ def rehearse(
         return 0
     if list_:
         return _list(output)
+    if ci:
+        from irkit.cli import rehearse_ci
+
+        return rehearse_ci.rehearse(playbooks, junit, "" if scenario in _CLUSTERS else scenario, seed, output)
     if staging:
         from irkit.cli import rehearse_staging as real
 
