@@ -12,7 +12,7 @@ from pathlib import Path
 from irkit import wiring
 from irkit.app import gameday
 from irkit.cli import gamedir, main, running
-from irkit.cli.output import Out
+from irkit.cli.scorecard import clock, tell
 from irkit.errors import InterruptedRun
 from irkit.game.card import Scorecard
 from irkit.game.cast import FILES
@@ -21,7 +21,8 @@ from irkit.game.kubectl import Kubectl
 from irkit.game.record import recording
 from irkit.model.scenario import Scenario
 from irkit.stage import Origin, Repeatable, Turns
-from irkit.text import printable
+
+__all__ = ["clock", "hand", "played", "staged", "tell"]
 
 
 @contextmanager
@@ -79,26 +80,3 @@ def played(scenario: Scenario, seed: int, player: str, commands: Sequence[str], 
         if tape:
             tape.finish(card)
         return card
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds since the alert."""
-    return f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"
-
-
-def tell(out: Out, card: Scorecard) -> None:
-    """The card as text."""
-    out.line(f"{card.title}, seed {card.seed}: {card.score} of 100 points", style="bold")
-    reached = ", ".join(f"{name} {clock(t) if t is not None else 'never'}" for name, t in card.times.items())
-    out.line(f"  times      {reached}", hang=13)
-    for leak in card.leaks:
-        out.line(f"  got out    {printable(leak['what'])}, {clock(float(leak['from']))} to {clock(float(leak['to']))}", hang=13)
-    for pod in card.lost:
-        out.line(f"  lost       {printable(pod)} ended before anybody had read its logs and events", hang=13)
-    for finding in card.findings:
-        out.line(f"  {clock(finding.when) if finding.when is not None else 'never'}      {printable(finding.what, 300)}", hang=13)
-        out.line(f"             {printable(finding.why, 400)}", hang=13)
-        if finding.runbook:
-            out.line(f"             runbook: {finding.runbook}", hang=13)
-        if finding.better:
-            out.line(f"  next:      {printable(finding.better, 300)}")

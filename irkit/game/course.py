@@ -11,6 +11,7 @@ import msgspec
 from irkit.game.acts.tamper import Tamper
 from irkit.game.acts.use_token import UseToken
 from irkit.game.cast import cast
+from irkit.game.harm import Cause, Harm
 from irkit.game.view import View
 from irkit.model.kube import Value
 from irkit.model.scenario import Goal, Inject, Scenario
@@ -33,17 +34,19 @@ class Track(msgspec.Struct):
     since: float | None = None
     broken: float | None = None
     why: str = ""
+    by: Cause | None = None  # what broke it, if that was asked for
 
 
 class Course:
     def __init__(self, scenario: Scenario, stage: Stage, turns: Turns, listen: Callable[[Moment], None] = lambda moment: None) -> None:
         self.scenario, self.turns = scenario, turns
         self.view = View(stage, cast(stage))
+        self.harm = Harm(self.view)
         self.tracks = [Track(goal) for goal in scenario.goals]
         self.moments: list[Moment] = []
         self._listen, self._told = listen, 0
         self._plan = sorted(_plan(scenario), key=lambda each: each[0])
-        self._version = -1
+        self._attacked = False
 
     def begin(self) -> None:
         """The alert. From now on things happen at their times."""
@@ -95,6 +98,8 @@ class Course:
     def look(self) -> None:
         """How every goal stands now."""
         self.view.look()
+        self.harm.look(attacked=self._attacked)
+        self._attacked = False
         for gone in list(self.view.gone.values())[self._told :]:
             self.say("ended", f"{printable(str(gone.pod))} ended{'' if gone.read else ', and nobody had read its logs and events'}")
         self._told = len(self.view.gone)
@@ -109,7 +114,9 @@ class Course:
             if track.goal.hold == "end":
                 self.say("reached", f"{track.goal.id}: {seen.why}")
         elif not seen.holds and track.since is not None:
-            track.since, track.broken = None, self.seconds if track.broken is None else track.broken
+            if track.broken is None:
+                track.broken, track.by = self.seconds, self.harm.cause
+            track.since = None
             self.say("lost", f"{track.goal.id}: {seen.why}")
 
     def _due(self) -> datetime | None:
@@ -117,6 +124,7 @@ class Course:
 
     def _act(self) -> None:
         _, what = self._plan.pop(0)
+        self._attacked = not isinstance(what, Inject)
         if isinstance(what, Inject):
             self.say("inject", printable(f"{what.sender}: {self.filled(what.says)}", 500))
         elif text := what.do(self.view):

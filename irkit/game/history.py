@@ -20,6 +20,7 @@ class History:
         self._serving = serving(stage)
         self._down: dict[Key, datetime] = {}
         self._outage: dict[Key, timedelta] = {}
+        self._outages: list[tuple[Key, datetime, datetime | None]] = []
         self._secrets = _data(stage)
         self._changed: dict[Key, datetime] = {}
         self._version = stage.version
@@ -32,6 +33,7 @@ class History:
         for service in self._serving - up - self._down.keys():
             self._down[service] = now
         for service in self._down.keys() & up:
+            self._outages.append((service, self._down[service], now))
             self._outage[service] = self._outage.get(service, timedelta()) + now - self._down.pop(service)
         data = _data(stage)
         self._changed |= {key: now for key in data if data[key] != self._secrets.get(key)}
@@ -41,6 +43,11 @@ class History:
         """Seconds for which a Service that had ready endpoints when the game began had none, until now."""
         closed = self._outage.get(service, timedelta())
         return (closed + (now - self._down[service] if service in self._down else timedelta())).total_seconds()
+
+    def down(self) -> list[tuple[Key, datetime, datetime | None]]:
+        """Every outage so far, in order: of which Service, from when, to when, which is None while it lasts."""
+        lasting = [(service, began, None) for service, began in self._down.items()]
+        return sorted([*self._outages, *lasting], key=lambda each: (each[1], each[0]))
 
     def served(self, service: Key) -> bool:
         """Whether it had ready endpoints when the game began."""

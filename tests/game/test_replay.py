@@ -1,0 +1,127 @@
+"""The same scenario, seed and acts make the same world, byte for byte; a game comes out of its file as it was played."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from irkit.app import gameday
+from irkit.cli import games
+from irkit.errors import UsageError
+from irkit.game import loader, record
+from irkit.game.card import Scorecard
+from irkit.game.course import Moment
+from irkit.game.replay import replay, scenario_of
+
+FIRST = loader.find("first-contact")
+
+
+@pytest.fixture(scope="module", params=["irkit", "naive", "nobody"])
+def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scorecard, list[Moment]]:
+    """A game that was played, its card, and what could be seen of it."""
+    commands = {"irkit": gameday.best(FIRST), "naive": gameday.NAIVE, "nobody": ()}[request.param]
+    moments: list[Moment] = []
+    path = tmp_path_factory.mktemp("games") / "game.jsonl"
+    return path, games.played(FIRST, 3, request.param, commands, moments.append, kept=path), moments
+
+
+def again(path: Path) -> tuple[Scorecard, list[Moment], str]:
+    game = record.load(path)
+    scenario, moments = scenario_of(game), list[Moment]()
+    with games.staged(scenario, game.head.seed, origin=game.head.origin) as (stage, turns):
+        return replay(game, scenario, stage, turns, moments.append), moments, stage.digest()
+
+
+def test_a_game_comes_out_of_its_file_with_the_same_world_card_and_moments(kept):
+    path, card, moments = kept
+    made, seen, world = again(path)
+    assert made == card
+    assert seen == moments
+    assert world == record.load(path).end.world
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "77"])
+def test_it_does_so_in_another_process_too(kept, hash_seed):
+    path, card, _ = kept
+    done = subprocess.run([sys.executable, "-m", "irkit", "rehearse", "replay", str(path), "-o", "json"], capture_output=True,
+                          env={**os.environ, "PYTHONHASHSEED": hash_seed})  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["score"] == card.score
+
+
+def test_it_is_for_its_owner_alone_and_lets_nobody_in(kept, tmp_path):
+    path, _, _ = kept
+    assert path.stat().st_mode & 0o777 == 0o600
+    text = path.read_text()
+    assert "X-Vault-Token" not in text
+    assert "Authorization" not in text
+    if any(a.server == "vault" for a in record.load(path).asked):
+        assert "${irkit secret-id}" in text
+
+
+CHANGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "a letter": (lambda data: data.replace(b'"at":15', b'"at":16', 1) if b'"at":15' in data else data.replace(b'"seed":3', b'"seed":4'), "changed"),
+    "a line less": (lambda data: b"\n".join([data.split(b"\n")[0], *data.split(b"\n")[2:]]), "cut short|changed"),
+    "no end": (lambda data: b"\n".join(data.split(b"\n")[:-2]) + b"\n", "cut short|changed"),
+    "half a line": (lambda data: data[:-20], "cut short"),
+    "nothing": (lambda data: b"", "no game"),
+    "another file": (lambda data: b'{"kind":"Scenario"}\n', "no game"),
+    "bytes": (lambda data: b"\xff\xfe\x00" * 99, "no game"),
+    "deep": (lambda data: b"[" * 100_000, "no game"),
+    "a line in the middle": (lambda data: data.replace(b"\n", b"\n{}\n", 1), "changed"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_file_that_is_not_as_it_was_written_is_refused_in_one_sentence(kept, change, tmp_path):
+    path, _, _ = kept
+    edit, said = CHANGES[change]
+    other = tmp_path / "game.jsonl"
+    other.write_bytes(edit(path.read_bytes()))
+    with pytest.raises(UsageError, match=said) as caught:
+        record.load(other)
+    assert "\n" not in caught.value.message
+
+
+def test_what_is_not_there_and_what_is_there_already_is_said(kept, tmp_path):
+    with pytest.raises(UsageError, match="can't be read"):
+        record.load(tmp_path / "none")
+    with pytest.raises(UsageError, match="can't be read"):
+        record.load(tmp_path)
+    with pytest.raises(UsageError, match="is there already"):
+        games.played(FIRST, 0, "test", (), kept=kept[0])
+
+
+def test_a_game_that_is_broken_off_leaves_no_file(tmp_path):
+    path = tmp_path / "new" / "game.jsonl"
+    with pytest.raises(UsageError, match="know no"):
+        games.played(FIRST, 0, "test", ("kubectl dance",), kept=path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_players_who_act_at_the_same_time_are_played_again_in_the_order_in_which_it_came(tmp_path):
+    path = tmp_path / "game.jsonl"
+    with games.staged(FIRST, 5, speed=50.0) as (stage, turns), record.recording(path, FIRST, 5, "three", stage, turns) as tape, games.hand() as hand:
+        course = gameday.begin(FIRST, stage, turns, 5, lambda moment: None)
+        lines = [[f"kubectl label pod ${{suspect}} -n ${{namespace}} by={n}-{k}" if k % 2 else "kubectl rollout restart ${workload} -n ${namespace}"
+                  for k in range(8)] for n in range(3)]  # fmt: skip
+        threads = [threading.Thread(target=lambda mine=mine: [hand(course.filled(c)) for c in mine]) for mine in lines]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            with turns.take():
+                pass
+        for thread in threads:
+            thread.join()
+        assert tape is not None
+        card = gameday.finish(course, 5, "three", turns.wait)
+        tape.finish(card)
+    assert len([a for a in record.load(path).asked if a.server == "api"]) == 24
+    assert again(path)[0] == card
