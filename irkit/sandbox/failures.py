@@ -90,8 +90,9 @@ def media_type(accepted: str = "application/json, application/yaml") -> Failure:
 
 
 def invalid(served: Served, name: str, causes: Iterable[Cause]) -> Failure:
-    found = list(dict.fromkeys(causes))
-    shown = [f"{cause.field}: {cause.message}" for cause in found]
+    """The same cause counts twice, and is said once (field.ErrorList.ToAggregate)."""
+    found = list(causes)
+    shown = list(dict.fromkeys(f"{cause.field}: {cause.message}" for cause in found))
     listed = shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
     details = _details(served, name, kind=True)
     details["causes"] = [{"reason": c.reason, "message": c.message, "field": c.field} for c in found]

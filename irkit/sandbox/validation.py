@@ -129,8 +129,9 @@ def _key(key: str, field: str) -> Iterator[Cause]:
 
 
 def _immutable_meta(old: Obj, new: Obj) -> Iterator[Cause]:
+    """Twice, as both rest.BeforeUpdate and each kind's own validation look at it."""
     if (found := new["metadata"].get("uid")) != old["metadata"]["uid"]:
-        yield _wrong("metadata.uid", found or "", "field is immutable")
+        yield from 2 * [_wrong("metadata.uid", found or "", "field is immutable")]
 
 
 def _kind(obj: Obj) -> Iterator[Cause]:

@@ -9,7 +9,6 @@ TOLERATED = {
     "schema": "unknown fields are stored, not refused: there are no schemas (kubectl apply with a typing error)",
     "json-error": "the words after `error decoding patch:` come from another JSON parser",
     "immutable-pod": "no diff is appended to the refusal of a change of a pod's spec",
-    "causes": "the same cause is listed once, not twice",
     "defaulted-fields": "managedFields also count fields that defaults filled in (priority, tolerations), and `.` of keyed lists",
     "service-account-volume": "pods get no kube-api-access volume",
     "protobuf": "only the kinds of `kubectl auth can-i`, create secret, configmap and namespace are read as protobuf; others are 415",

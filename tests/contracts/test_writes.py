@@ -172,7 +172,11 @@ def test_another_object_of_the_same_name(cluster: Cluster) -> None:
     reply = cluster.admin.send("PATCH", path, {"metadata": {"uid": "another"}}, type=MERGE)
     assert (reply.status, reply.json["reason"]) == (422, "Invalid")
     assert reply.json["message"] == 'Pod "p" is invalid: metadata.uid: Invalid value: "another": field is immutable'
-    tolerate("causes")
+    cause = {"reason": "FieldValueInvalid", "message": 'Invalid value: "another": field is immutable', "field": "metadata.uid"}
+    assert reply.json["details"]["causes"] == [cause, cause]
+    cluster.workload(kube.DEPLOYMENTS, "other", 0)
+    reply = cluster.admin.send("PATCH", cluster.path(kube.DEPLOYMENTS, "other"), {"metadata": {"uid": "another"}}, type=MERGE)
+    assert reply.json["details"]["causes"] == [cause, cause]
     stale = relabel(pod, uid="another", resourceVersion="1")
     assert cluster.admin.send("PATCH", path, stale, type=MERGE).status == 409
     current = relabel(pod, uid="another", resourceVersion=cluster.admin.get(path)["metadata"]["resourceVersion"])
