@@ -10,10 +10,10 @@ import msgspec
 from irkit.game import manual
 from irkit.game.course import Course, Track
 from irkit.game.goals.collected import Collected
+from irkit.game.goals.isolated import Isolated
 from irkit.game.goals.rotated import Rotated
 from irkit.game.goals.unharmed import Unharmed
 from irkit.game.harm import Cause, Ending, spans
-from irkit.game.history import pair
 from irkit.model.scenario import STAGES
 from irkit.text import plural
 
@@ -121,9 +121,14 @@ def _tried(track: Track, course: Course) -> tuple[float | None, Cause | None]:
     if isinstance(track.goal.state, Collected):
         ended = [course.harm.endings[uid] for uid in _destroyed(course)]
         return (ended[0].when, ended[0].by) if ended else (None, None)
+    if isinstance(track.goal.state, Isolated):
+        suspect = course.view.cast.suspect
+        policies = [f"networkpolicies {suspect.namespace}/", *(a.object for a in course.harm.acts if a.object.startswith("networkpolicies "))]
+        by = course.harm.tried(f"pods {suspect.namespace}/{suspect.name}", *policies)
+        return (by.when if by else None), by
     if isinstance(track.goal.state, Rotated):
-        changed = course.view.history.changed(pair(track.goal.state.secret))
-        return (_since(course, changed) if changed else None), None
+        by = course.harm.tried(f"secrets {track.goal.state.secret}")
+        return (by.when if by else None), by
     return None, None
 
 

@@ -47,7 +47,7 @@ class Harm:
         self.cause: Cause | None = None  # of what changed in this turn
         self.endings: dict[str, Ending] = {}  # by uid of the pod
         self.open: dict[str, list[list[float | None]]] = {}  # by way out or in of the suspect: from when to when
-        self._last: Cause | None = None
+        self.acts: list[Cause] = []  # every request that changed something, in order
         self._heard = len(view.stage.asked)
         self._version = -1
         suspect = labels_of(view.stage.find(view.cast.suspect) or {})
@@ -72,10 +72,13 @@ class Harm:
         asked = self._view.stage.asked
         new = [] if attacked else [self._cause(e) for e in asked[self._heard :] if wrote(e)]
         self._heard = len(asked)
-        if new:
-            self._last = new[-1]
-            return self._last
-        return self._last if not attacked and self._last and self._now - self._last.when <= _SOON else None
+        self.acts += new
+        last = self.acts[-1] if self.acts and not attacked else None
+        return last if last and (new or self._now - last.when <= _SOON) else None
+
+    def tried(self, *objects: str) -> Cause | None:
+        """The last request that changed one of these (``pods todo-app/web-0``), or created one of a kind where it ends with ``/``."""
+        return next((act for act in reversed(self.acts) if act.object in objects or f"{act.object}/" in objects), None)
 
     def _cause(self, event: Obj) -> Cause:
         received = datetime.fromisoformat(event["requestReceivedTimestamp"])
