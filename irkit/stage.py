@@ -117,7 +117,10 @@ class Stage(Protocol):
 
 
 class Repeatable(Stage, Protocol):
-    """A stage whose world can be made again."""
+    """A stage whose world can be made again, and to which others can be let in: it is ours alone."""
+
+    def admit(self, name: str) -> Mapping[str, str]:
+        """Another responder, who may do all that the first one may: the `environment` of his own terminal, in which he is called ``name``."""
 
     @property
     def origin(self) -> Origin: ...

@@ -14,7 +14,7 @@ from irkit.model.picture import Picture, Stake, minutes
 
 PER_SECOND = 4
 _STATES = {"reached": "green", "kept": "green", "late": "red", "broken": "red", "open": ""}
-_KINDS = {"alert": "bold", "act": "red", "inject": "yellow", "reached": "green", "lost": "red", "ended": "yellow", "command": "bold"}
+_KINDS = {"alert": "bold", "act": "red", "inject": "yellow", "reached": "green", "lost": "red", "ended": "yellow", "command": "bold", "role": "bold"}
 _PODS, _POLICIES, _LEAST = 10, 5, 4  # lines, at most; of what was said last, at least
 
 

@@ -18,7 +18,7 @@ from irkit.text import printable
 BEAT = 0.2
 """Seconds between looks at the clock."""
 _SHARE = 0.05  # of a core, at most, that looking may take
-SEEN = frozenset({"alert", "inject", "reached", "lost", "ended"})
+SEEN = frozenset({"alert", "inject", "reached", "lost", "ended", "role"})
 """What players see: what the attacker does is theirs to find."""
 COMPRESSED, SHORTEST, LONGEST = 60.0, 1.5, 6.0
 """A viewer sees so many seconds of the game in one, and no wait is shorter or longer than so many seconds."""

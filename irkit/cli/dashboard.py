@@ -11,7 +11,7 @@ from irkit.game.course import Moment
 from irkit.model.picture import Picture, minutes
 from irkit.text import printable
 
-STYLES = {"alert": "bold", "act": "red", "inject": "yellow", "reached": "green", "lost": "red", "ended": "yellow"}
+STYLES = {"alert": "bold", "act": "red", "inject": "yellow", "reached": "green", "lost": "red", "ended": "yellow", "role": "bold"}
 
 
 def line(out: Out, moment: Moment) -> None:

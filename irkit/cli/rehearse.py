@@ -24,6 +24,10 @@ Phase = Annotated[str, typer.Option("--phase", help="Only this phase, as in: con
 List = Annotated[bool, typer.Option("--list", help="The scenarios that there are, the easiest first")]
 Watch = Annotated[bool, typer.Option("--watch", help="irkit plays both sides of a scenario")]
 Free = Annotated[bool, typer.Option("--free", help="You respond from another terminal, with irkit or kubectl")]
+Team = Annotated[bool, typer.Option("--team", help="Several people, who join from terminals of their own")]
+Join = Annotated[Path | None, typer.Option("--join", metavar="DIR", help="Join the game in that directory: --as NAME, --role ROLE")]
+As = Annotated[str, typer.Option("--as", metavar="NAME", help="With --join: who you are in the audit log", show_default=False)]
+AsRole = Annotated[str, typer.Option("--role", metavar="ROLE", help="commander, operations, communications or scribe", show_default=False)]
 Board = Annotated[bool, typer.Option("--board", help="A page on 127.0.0.1 for the audience")]
 Port = Annotated[int, typer.Option("--port", help="Of the board, instead of a free one", show_default=False)]
 Speed = Annotated[float, typer.Option("--speed", metavar="N", help="N seconds of the game in one second", show_default=False)]
@@ -49,6 +53,7 @@ def rehearse(
     scenario: Annotated[str, typer.Option("--scenario", help="What happens: NAME or FILE")] = "todo-app", seed: Seed = 0, yes: options.Yes = False,
     output: options.Output = "text", keep_workload: Keep = False, phase: Phase = "", list_: List = False, watch: Watch = False,
     free: Free = False, speed: Speed = 0.0, board: Board = False, port: Port = 0,
+    team: Team = False, join: Join = None, as_: As = "", role: AsRole = "",
     staging: Staging = "", confirm: Confirm = "", really: Really = False, image: Image = "", patched: Patched = "",
     ci: Ci = False, playbooks: options.Playbooks = None, junit: Junit = None,
 ) -> int:  # fmt: skip
@@ -70,8 +75,12 @@ def rehearse(
         name = FIRST if scenario in _CLUSTERS else scenario
         return real.play(real.Wanted(context=staging, scenario=name, confirm=confirm, image=image, patched=patched, seed=seed, speed=speed,
                                      output=output, really=really, watch=watch))  # fmt: skip
-    if watch or free or scenario not in _CLUSTERS:
-        mode = "watch" if watch else "free" if free else ""
+    if join:
+        from irkit.cli import rehearse_team
+
+        return rehearse_team.join(join, as_, role)
+    if watch or free or team or scenario not in _CLUSTERS:
+        mode = "watch" if watch else "team" if team else "free" if free else ""
         seen = port if board or port else None
         return _game(scenario if scenario not in _CLUSTERS else FIRST, seed, output, speed, seen, mode=mode, yes=yes)
     return _run(scenario, seed, output, phase, yes=yes, keep_workload=keep_workload)
@@ -100,6 +109,10 @@ def _game(name: str, seed: int, output: str, speed: float, port: int | None, *, 
     from irkit.game import loader
 
     game = modes.Game(scenario=loader.find(name, wiring.scenarios(), _CLUSTERS), seed=seed, output=output, speed=speed, port=port)
+    if mode == "team":
+        from irkit.cli import rehearse_team
+
+        return rehearse_team.host(game)
     if mode == "free":
         return modes.free(game)
     led = not mode and not yes and output == "text" and sys.stdin.isatty() and sys.stderr.isatty()

@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import msgspec
@@ -19,11 +19,14 @@ from irkit.cli.output import Out
 from irkit.errors import UsageError
 from irkit.game.card import Scorecard
 from irkit.game.cast import FILES
-from irkit.game.course import Moment
+from irkit.game.course import Course, Moment
+from irkit.model.picture import Role
 from irkit.model.scenario import Scenario
+from irkit.stage import Repeatable
 from irkit.text import printable
 
 FASTEST = 100_000.0
+Roles = Callable[[], Sequence[Role]]
 
 
 class Game(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,12 +44,12 @@ class Game(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def opened(game: Game, screen: dashboard.Screen, listen: Callable[[Moment], None], *, kinds: frozenset[str] = frozenset(), speed: float = 1.0
-) -> Iterator[live.Live]:  # fmt: skip
-    """A game that has begun and goes on by itself. ``speed``: of its clock."""
+def opened(game: Game, screen: dashboard.Screen, listen: Callable[[Moment], None], *, kinds: frozenset[str] = frozenset(), speed: float = 1.0,
+           seat: Callable[[Repeatable, Course], Roles] = lambda stage, course: tuple) -> Iterator[live.Live]:  # fmt: skip
+    """A game that has begun and goes on by itself. ``speed``: of its clock; ``seat``: those who play together."""
     with games.staged(game.scenario, game.seed, speed) as (stage, turns):
         course = gameday.begin(game.scenario, stage, turns, game.seed, listen)
-        with live.Live(course, kinds=kinds) as going:
+        with live.Live(course, kinds=kinds, roles=seat(stage, course)) as going:
             screen.show = lambda: going.picture
             yield going
 
@@ -55,11 +58,11 @@ def watch(game: Game) -> int:
     """irkit plays both sides. Where somebody can look, or with a speed, it takes its time; else none."""
     err, text = streams.stderr(), game.output == "text"
     drawn = text and err.redraws
-    told = (lambda moment: dashboard.line(err, moment)) if text and not drawn else _nothing
+    told = (lambda moment: dashboard.line(err, moment)) if text and not drawn else nothing
     screen = dashboard.Screen(game.scenario.title)
     with dashboard.board(screen, err, game.port):
-        seen = drawn and game.port is not None and sys.stdin.isatty()
-        if seen:
+        waits = drawn and game.port is not None and sys.stdin.isatty()
+        if waits:
             _pause(err, "Open the board, then press Enter to begin: ")
         with dashboard.shown(screen, err, drawn), opened(game, screen, told) as going, games.hand() as do:
             turns = going.course.turns
@@ -67,8 +70,8 @@ def watch(game: Game) -> int:
             gameday.respond(going.course, gameday.best(game.scenario), do, wait)
             card = gameday.finish(going.course, game.seed, "irkit", wait)
             going.end("the time is over")
-        _tell(card, game)
-        if seen:
+        tell(card, game)
+        if waits:
             _pause(err, "The board stays until you press Enter: ")
     return 0
 
@@ -77,15 +80,15 @@ def free(game: Game) -> int:
     """The player is in another terminal, with whatever tool; what counts is what becomes of the world."""
     out, err, text = streams.stdout(), streams.stderr(), game.output == "text"
     drawn = text and err.redraws
-    told = (lambda moment: _seen(err, moment)) if text and not drawn else _nothing
+    told = (lambda moment: seen(err, moment)) if text and not drawn else nothing
     screen = dashboard.Screen(game.scenario.title)
     with dashboard.board(screen, err, game.port), opened(game, screen, told, kinds=live.SEEN, speed=game.speed or 1.0) as going:
         _invite(out if text else err, err, going, game)
         with dashboard.shown(screen, err, drawn):
             why = until_over(going)
-            card = gameday.finish(going.course, game.seed, _player(), going.course.turns.wait)
+            card = gameday.finish(going.course, game.seed, player(), going.course.turns.wait)
         err.line(f"{why}; how it stands now is how it ended")
-    return _tell(card, game)
+    return tell(card, game)
 
 
 def _invite(lines: Out, err: Out, going: live.Live, game: Game) -> None:
@@ -95,7 +98,7 @@ def _invite(lines: Out, err: Out, going: live.Live, game: Game) -> None:
         lines.line(f"export {name}={shlex.quote(value)}", whole=True)
     err.line("In another terminal, paste these lines, then use irkit or kubectl there. Ctrl-C here says that you are done.")
     err.line(f"  alert      {printable(going.picture.alert, 600)}", hang=13)
-    err.line(f"  time       {game.scenario.lasts / 60:.0f} min, {game.speed or 1.0:g} times as fast as the clock on the wall", hang=13)
+    err.line(f"  time       {pace(game)}", hang=13)
     err.line(f"  next:      kubectl describe pod {printable(cast.suspect.name)} -n {printable(cast.suspect.namespace)}")
 
 
@@ -139,8 +142,12 @@ def guided(game: Game) -> int:
                 gameday.respond(going.course, [words], do, going.course.turns.wait, pace=0.0)
         err.line()
         going.end("the responder is done")
-        card = gameday.finish(going.course, game.seed, _player(), going.course.turns.wait)
-    return _tell(card, game)
+        card = gameday.finish(going.course, game.seed, player(), going.course.turns.wait)
+    return tell(card, game)
+
+
+def pace(game: Game) -> str:
+    return f"{game.scenario.lasts / 60:.0f} min, {game.speed or 1.0:g} times as fast as the clock on the wall"
 
 
 def exports(going: live.Live) -> dict[str, str]:
@@ -189,7 +196,7 @@ def _pause(err: Out, prompt: str) -> None:
     sys.stdin.readline()
 
 
-def _player() -> str:
+def player() -> str:
     return printable(os.environ.get("USER") or "player", 60)
 
 
@@ -207,16 +214,16 @@ def _typed(err: Out) -> str:
         err.line("here only irkit's commands are typed, as in: irkit resume")
 
 
-def _seen(err: Out, moment: Moment) -> None:
+def seen(err: Out, moment: Moment) -> None:
     if moment.kind in live.SEEN and moment.kind != "alert":
         dashboard.line(err, moment)
 
 
-def _nothing(moment: Moment) -> None:
+def nothing(moment: Moment) -> None:
     """The picture shows it."""
 
 
-def _tell(card: Scorecard, game: Game) -> int:
+def tell(card: Scorecard, game: Game) -> int:
     if game.output == "json":
         streams.document(card)
     else:

@@ -14,6 +14,7 @@ from irkit.game.goals.isolated import Isolated
 from irkit.game.goals.rotated import Rotated
 from irkit.game.goals.unharmed import Unharmed
 from irkit.game.harm import Cause, Ending, spans
+from irkit.game.team import Deed, Held
 from irkit.model.scenario import STAGES
 from irkit.text import plural
 
@@ -65,6 +66,8 @@ class Scorecard(msgspec.Struct, kw_only=True, rename="camel"):
     lasted: float = 0.0
     unjudged: dict[str, str] = {}  # by goal: why it was left out of the points, as on a real cluster
     compared: dict[str, Any] | None = None
+    roles: list[Held] = []  # of several players, who had which, from when to when
+    did: list[Deed] = []  # and what each of them asked of the cluster
 
 
 def card(course: Course, seed: int, player: str) -> Scorecard:

@@ -23,7 +23,7 @@ class Moment(Value, frozen=True):
     """Something that anybody could see, ``at`` seconds after the alert."""
 
     at: float
-    kind: Literal["alert", "act", "inject", "reached", "lost", "ended", "command"]
+    kind: Literal["alert", "act", "inject", "reached", "lost", "ended", "command", "role"]
     text: str
 
 
@@ -88,7 +88,7 @@ class Course:
             text = text.replace(f"${{{name}}}", value)
         return text
 
-    def say(self, kind: Literal["alert", "act", "inject", "reached", "lost", "ended", "command"], text: str) -> None:
+    def say(self, kind: Literal["alert", "act", "inject", "reached", "lost", "ended", "command", "role"], text: str) -> None:
         moment = Moment(at=self.seconds, kind=kind, text=text)
         self.moments.append(moment)
         self._listen(moment)

@@ -60,6 +60,9 @@ class BoxStage:
     def now(self) -> datetime:
         return self._box.store.now()
 
+    def admit(self, name: str) -> Mapping[str, str]:
+        return {**self._box.environment, "KUBECONFIG": str(self._box.token_for(name, ("oncall", rbac.MASTERS)))}
+
     # once more
 
     @property
