@@ -27,11 +27,11 @@ class Asked(Value, frozen=True):
     """One thing that players did, ``at`` so many milliseconds after the clock started, as it is kept to be done again.
 
     ``api`` and ``vault`` are requests that write, ``read`` is one that only read (its answer is kept, not asked for again), ``turn`` is
-    time that passed, ``command`` a line that somebody typed. ``who``: the user; of the Vault, how its client came by its token.
+    time that passed, ``command`` a line that somebody typed; ``end`` is the end of the game, with the score as its ``code``. ``who``: the user; of the Vault, how its client came by its token.
     """
 
     at: int
-    server: Literal["api", "vault", "read", "turn", "command"]
+    server: Literal["api", "vault", "read", "turn", "command", "end"]
     who: str = ""
     groups: tuple[str, ...] = ()
     method: str = ""

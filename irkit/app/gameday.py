@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from irkit.engine import parameters
+from irkit.game import card as cards
 from irkit.game.card import API_VERSION, Scorecard, card
 from irkit.game.course import Course, Moment
 from irkit.game.world import prepare
 from irkit.model.scenario import Scenario
-from irkit.stage import Stage, Turns
+from irkit.stage import Asked, Stage, Turns
 
 PACE = 15.0
 """Seconds that a responder is taken to think and type before each command: the same for all who are compared."""
@@ -19,8 +20,7 @@ PACE = 15.0
 Hand = Callable[[str], None]
 """Does one command, as a responder types it."""
 
-SOLVED = 80
-"""The score that says that a scenario can be mastered, and that it is when somebody has it."""
+SOLVED = cards.SOLVED
 APART = 20
 """By how many points the best response must be above doing nothing, and above the naive one."""
 
@@ -75,7 +75,9 @@ def finish(course: Course, seed: int, player: str, wait: Callable[[float], None]
     """Let the rest of the time pass, in which nobody does anything any more; the card of how it stands then."""
     wait(max(0.0, course.scenario.lasts - course.seconds))
     course.end()
-    return card(course, seed, player)
+    made = card(course, seed, player)
+    course.turns.heard(Asked(at=round(1000 * made.lasted), server="end", code=made.score))
+    return made
 
 
 def best(scenario: Scenario) -> Sequence[str]:

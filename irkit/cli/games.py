@@ -75,8 +75,5 @@ def _handed(folder: Path, files: Mapping[str, str]) -> Path:
 def played(scenario: Scenario, seed: int, player: str, commands: Sequence[str], listen: Callable[[Moment], None] = lambda moment: None,
            *, shown: bool = False, kept: Path | None = None) -> Scorecard:  # fmt: skip
     """One whole game without anybody at the terminal, in as little time as it takes. ``kept``: the file that it is kept in."""
-    with staged(scenario, seed) as (stage, turns), recording(kept, scenario, seed, player, stage, turns) as tape, hand(shown=shown) as do:
-        card = gameday.play(scenario, stage, turns, seed, player, commands, do, listen)
-        if tape:
-            tape.finish(card)
-        return card
+    with staged(scenario, seed) as (stage, turns), recording(kept, scenario, seed, player, stage, turns), hand(shown=shown) as do:
+        return gameday.play(scenario, stage, turns, seed, player, commands, do, listen)

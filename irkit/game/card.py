@@ -19,6 +19,8 @@ from irkit.model.scenario import STAGES
 from irkit.text import plural
 
 API_VERSION = "irkit.dev/v1"
+SOLVED = 80
+"""The score that says that a scenario can be mastered, and that it is when somebody has it."""
 _LATE = 0.25  # of its points, at least, for what was reached in the end
 
 

@@ -18,6 +18,9 @@ from irkit.model.scenario import Goal, Inject, Scenario
 from irkit.stage import Asked, Stage, Turns
 from irkit.text import printable
 
+SPOKEN = ("command", "role")
+"""Moments that players make by what they say; all others come by themselves when the game is seen again."""
+
 
 class Moment(Value, frozen=True):
     """Something that anybody could see, ``at`` seconds after the alert."""
@@ -92,8 +95,8 @@ class Course:
         moment = Moment(at=self.seconds, kind=kind, text=text)
         self.moments.append(moment)
         self._listen(moment)
-        if kind == "command":  # all else comes by itself when the game is seen again
-            self.turns.heard(Asked(at=round(1000 * moment.at), server="command", body=text))
+        if kind in SPOKEN:
+            self.turns.heard(Asked(at=round(1000 * moment.at), server="command", path=kind, body=text))
 
     def look(self) -> None:
         """How every goal stands now."""

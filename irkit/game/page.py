@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Any
 
-from irkit.game.card import Finding, Scorecard
+from irkit.game.card import SOLVED, Finding, Scorecard
 from irkit.text import plural, printable
 
 _STYLE = """
@@ -32,7 +32,7 @@ ol { list-style: none; margin: 0; padding: 0; } li { padding: .75rem 0; border-b
 code { font: .9em/1.5 ui-monospace, monospace; } time { font-variant-numeric: tabular-nums; font-weight: 600; }
 blockquote { margin: .25rem 0; padding-left: .75rem; border-left: 3px solid var(--line); color: var(--faint); }
 """
-_SOLVED, _POOR = 80, 50
+_POOR = 50
 
 
 def clock(seconds: float | None) -> str:
@@ -53,7 +53,7 @@ def html(card: Scorecard) -> str:
 
 
 def _body(card: Scorecard) -> Iterator[str]:
-    grade = "good" if card.score >= _SOLVED else "bad" if card.score < _POOR else ""
+    grade = "good" if card.score >= SOLVED else "bad" if card.score < _POOR else ""
     who = f" · {card.player}" if card.player else ""
     team = f" of {card.team}" if card.team else ""
     yield f"<h1>{_(card.title or card.scenario)}</h1>"

@@ -18,7 +18,6 @@ import msgspec
 
 import irkit
 from irkit.errors import UsageError
-from irkit.game.card import Scorecard
 from irkit.model.kube import Value
 from irkit.model.scenario import Scenario
 from irkit.stage import Asked, Origin, Repeatable, Turns
@@ -59,7 +58,7 @@ class Game(NamedTuple):
 
 
 class Recording:
-    """Writes down a game as it is played. ``finish`` makes it whole."""
+    """Writes down a game as it is played."""
 
     def __init__(self, path: Path, head: Head, stage: Repeatable) -> None:
         self._path, self._stage, self._sum = path, stage, hashlib.sha256()
@@ -74,11 +73,13 @@ class Recording:
         self._write(head)
 
     def heard(self, asked: Asked) -> None:
-        self._write(asked)
-
-    def finish(self, card: Scorecard) -> None:
-        """The game is over, and this is its card. On disk when it returns."""
-        self._write(End(at=round(1000 * card.lasted), score=card.score, world=self._stage.digest(), sum=self._sum.hexdigest()))
+        """After the end, the whole game is on disk when it returns, and nothing more is kept."""
+        if self.whole:
+            return
+        if asked.server != "end":
+            self._write(asked)
+            return
+        self._write(End(at=asked.at, score=asked.code, world=self._stage.digest(), sum=self._sum.hexdigest()))
         self._file.flush()
         os.fsync(self._file.fileno())
         self.whole = True
@@ -96,13 +97,13 @@ class Recording:
 
 
 @contextmanager
-def recording(path: Path | None, scenario: Scenario, seed: int, player: str, stage: Repeatable, turns: Turns) -> Iterator[Recording | None]:
-    """Keep the game that is played inside in a new file, if there is a path; begin before its world is made.
+def recording(path: Path | None, scenario: Scenario, seed: int, player: str, stage: Repeatable, turns: Turns) -> Iterator[None]:
+    """Keep the game that is played inside in a new file, if there is a path; begin before its world is made. A game without an end is not kept.
 
     Raises UsageError where the file can't be made or is there.
     """
     if path is None:
-        yield None
+        yield
         return
     origin = stage.origin
     head = Head(kind=KIND, scenario=scenario.source.decode(), file=scenario.path, seed=seed, player=player, began=origin.began,
@@ -110,7 +111,7 @@ def recording(path: Path | None, scenario: Scenario, seed: int, player: str, sta
     made = Recording(path, head, stage)
     turns.heard = made.heard
     try:
-        yield made
+        yield
     finally:
         turns.heard = lambda asked: None
         made.close()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 from irkit.errors import EndStateError, PlaybookError, UsageError
 from irkit.game import loader
 from irkit.game.card import Scorecard, card
-from irkit.game.course import Course, Moment
+from irkit.game.course import SPOKEN, Course, Moment
 from irkit.game.record import Game
 from irkit.game.world import prepare
 from irkit.model.scenario import Scenario
@@ -29,8 +30,8 @@ def replay(game: Game, scenario: Scenario, stage: Repeatable, turns: Turns, list
     course.begin()
     for asked in game.asked:
         _again(asked, stage)
-        if asked.server == "command":
-            course.say("command", asked.body)
+        if asked.server == "command" and asked.path in SPOKEN:
+            course.say(cast("Any", asked.path), asked.body)
     _again(Asked(at=game.end.at, server="turn"), stage)
     course.end()
     made = card(course, game.head.seed, game.head.player)
