@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from irkit.game.cast import shown
@@ -10,19 +10,20 @@ from irkit.text import printable
 
 @dataclass(frozen=True, slots=True)
 class Tamper:
-    """Labels are put back on the suspect, so that another policy selects it; without a value, one goes.
+    """``labels`` are put back on the suspect, so that another policy selects it, and those that ``without`` names go.
 
     ``account`` (namespace/name): by its stolen token, as long as that is good and may patch pods; without one, by somebody who can't be stopped.
     """
 
     kind: ClassVar[str] = "tamper"
 
-    labels: dict[str, str]
+    labels: dict[str, str] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
     account: str = ""
 
     def do(self, view: View) -> str:
         suspect = view.cast.suspect
-        body = {"metadata": {"labels": {key: value or None for key, value in self.labels.items()}}}
+        body = {"metadata": {"labels": {**dict.fromkeys(self.without), **self.labels}}}
         if not self.account:
             view.stage.change(suspect, body)
             return ""

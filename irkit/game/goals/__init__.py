@@ -11,6 +11,7 @@ from irkit.game.goals.collected import Collected
 from irkit.game.goals.cordoned import Cordoned
 from irkit.game.goals.dead import Dead
 from irkit.game.goals.field import Field
+from irkit.game.goals.inert import Inert
 from irkit.game.goals.isolated import Isolated
 from irkit.game.goals.issued import Issued
 from irkit.game.goals.policies import Policies
@@ -25,6 +26,6 @@ from irkit.game.goals.unharmed import Unharmed
 from irkit.game.goals.untouched import Untouched
 
 GOALS: tuple[type[Any], ...] = (
-    Absent, Accepted, Alive, Collected, Cordoned, Dead, Field, Isolated, Issued, Policies, Quiet, Recovered, Restarted, Rotated, Serving, Steady, Stopped,
+    Absent, Accepted, Alive, Collected, Cordoned, Dead, Field, Inert, Isolated, Issued, Policies, Quiet, Recovered, Restarted, Rotated, Serving, Steady, Stopped,
     Unharmed, Untouched,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from irkit.text import printable
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The database lets a ``role`` in with the ``password`` that is now in namespace/secret/key: nobody has locked the application out."""
+    """The database lets a ``role`` in with the new ``password`` that is in namespace/secret/key, so that the application is not locked out."""
 
     kind: ClassVar[str] = "accepted"
 
@@ -24,6 +24,8 @@ class Accepted:
         name, _, key = rest.partition("/")
         secret = view.stage.find(ObjectRef(resource=SECRETS, name=name, namespace=namespace)) or {}
         now = base64.b64decode(at(secret, ("data", key), "")).decode("utf-8", "replace")
+        if now == view.before(self.password):
+            return Seen(False, printable(f"{self.password} holds the old password"))
         if view.stage.accepts(self.role, now):
             return Seen(True, printable(f"the database takes what {self.password} says"))
         return Seen(False, printable(f"the database does not take what {self.password} says: {self.role} is locked out"))
