@@ -7,8 +7,6 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
 
@@ -16,7 +14,7 @@ from irkit import wiring
 from irkit.app import gameday, live
 from irkit.app.staging import game as cases
 from irkit.app.staging.ledger import Ledger
-from irkit.cli import dashboard, games, rehearse_live
+from irkit.cli import dashboard, gamedir, games, rehearse_live
 from irkit.cli import output as streams
 from irkit.cli.output import Out
 from irkit.errors import Declined, InterruptedRun, UsageError
@@ -93,13 +91,24 @@ def _game(ground: cases.Ground, ready: cases.Ready, suspect: str, wanted: Wanted
             if wanted.watch:
                 _watch(course, going)
             else:
-                for name, value in environment.items():
-                    err.line(f"export {name}={shlex.quote(value)}", whole=True)
-                err.line("In another terminal, paste these lines, then use irkit or kubectl there. Ctrl-C here says that you are done.")
-                err.line(f"  next:      kubectl describe pod {suspect} -n {namespace}")
-                err.line(f"{rehearse_live.until_over(going)}; how it stands now is how it ended")
+                _wait(course, going, environment, err)
         course.end()
         return card(course, wanted.seed, "irkit" if wanted.watch else os.environ.get("USER", "player"))
+
+
+def _wait(course: Course, going: live.Live, environment: dict[str, str], err: Out) -> None:
+    """Others play, in another terminal, until it is over."""
+    with rehearse_live.interruptible():
+        try:
+            for name, value in environment.items():
+                err.line(f"export {name}={shlex.quote(value)}", whole=True)
+            err.line("In another terminal, paste these lines, then use irkit or kubectl there. Ctrl-C here says that you are done.")
+            suspect = course.view.cast.suspect
+            err.line(f"  next:      kubectl describe pod {suspect.name} -n {suspect.namespace}")
+            going.wait()
+        except KeyboardInterrupt:
+            going.end("ended by hand")
+    err.line(f"{going.over}; how it stands now is how it ended")
 
 
 def _watch(course: Course, going: live.Live) -> None:
@@ -116,12 +125,12 @@ def _pointed(configured: Settings, ready: cases.Ready) -> Iterator[dict[str, str
     """What another terminal needs; this process's environment has it, too, for the time of the block."""
     before = dict(os.environ)
     try:
-        with TemporaryDirectory(prefix="irkit-staging-") as home:
-            folder = Path(home) / "files"
+        with gamedir.directory() as home:
+            folder = home / "files"
             folder.mkdir()
             for name, text in ready.staged.scenario.world.files.items():
                 (folder / name).write_text(text, "utf-8")
-            found = {"KUBECONFIG": wiring.pointed(configured, ready.made.namespace, Path(home)), "IRKIT_HOME": str(Path(home) / "irkit")}
+            found = {"KUBECONFIG": wiring.pointed(configured, ready.made.namespace, home), "IRKIT_HOME": str(home / "irkit")}
             if ready.staged.scenario.world.files:
                 found[FILES[1:]] = str(folder)
             for name in [name for name in os.environ if name.startswith(("VAULT_", "BAO_"))]:
@@ -138,9 +147,8 @@ def _say(err: Out, ready: cases.Ready) -> None:
     staged, made = ready.staged, ready.made
     err.line(f"A game on a real cluster: {printable(staged.scenario.title, 200)}", style="bold")
     err.line(f"  cluster    {printable(made.context, 120)} ({printable(made.server, 200)})  uid {printable(made.cluster[:13], 40)}", hang=13)
-    err.line(
-        f"  makes      namespace {made.namespace}: {plural(len(staged.objects), 'object')}, {plural(staged.pods, 'pod')} that do nothing", hang=13
-    )
+    made_of = f"{plural(len(staged.objects), 'object')}, {plural(staged.pods, 'pod')} that do nothing"
+    err.line(f"  makes      namespace {made.namespace}: {made_of}", hang=13)
     err.line("             and nothing anywhere else; at the end it is removed with all that is in it", hang=13)
     err.line("  time       the cluster's own; who wrote what is read from managedFields, and reading leaves no trace there", hang=13)
     for name, why in staged.without.items():
