@@ -30,7 +30,8 @@ class Cast(Value, frozen=True):
         """What ``${…}`` stands for in commands."""
         workload = f"{self.workload.kind.lower()}/{self.workload.name}" if self.workload else f"pod/{self.suspect.name}"
         return {"suspect": self.suspect.name, "namespace": self.suspect.namespace, "workload": workload, "image": self.image,
-                "account": self.account, "node": self.node, "files": FILES}  # fmt: skip
+                "account": self.account, "node": self.node, "files": FILES,
+                "replicas": str(len(self.siblings) + 1)}  # fmt: skip
 
     def pods(self, who: str) -> tuple[ObjectRef, ...]:
         """``suspect``, ``siblings`` (without the suspect), ``all`` of both; ``node``: the suspect and all other pods of its node."""

@@ -23,8 +23,8 @@ from irkit.model.scenario import STAGES, Hold
 from irkit.text import printable
 
 KIND = "Scenario"
-NAMES: dict[str, str] = dict.fromkeys(("suspect", "namespace", "workload", "image", "account", "node", "files"), "string")
-"""What ``${…}`` may name in commands: the pod under attack, its namespace, its workload as kind/name, the image without the hole, and so on."""
+NAMES: dict[str, str] = dict.fromkeys(("suspect", "namespace", "workload", "image", "account", "node", "files", "replicas"), "string")
+"""What ``${…}`` may name in commands and sentences; `irkit.game.cast.Cast.names` has the values."""
 BASES = ("todo-app", "empty")
 _ID = Text(playbooks.ID, "lower-case letters, digits and dashes, at most 63")
 _FILE = r"[a-z0-9][a-z0-9.-]{0,62}"

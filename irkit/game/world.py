@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+
 from irkit.errors import UsageError
 from irkit.game.cast import matching, named
-from irkit.model.kube import PODS, Obj, Resource, ref_of
+from irkit.model.kube import PODS, SECRETS, SERVICEACCOUNTS, SERVICES, Obj, ObjectRef, Resource, ref_of
 from irkit.model.scenario import Scenario
 from irkit.stage import Stage, Turns
 from irkit.text import printable
@@ -30,6 +33,34 @@ def prepare(scenario: Scenario, stage: Stage, turns: Turns, seed: int) -> None:
     namespace, name = stage.suspect
     if not any(p["metadata"]["name"] == name for p in stage.objects(PODS, namespace)):
         raise UsageError(f"scenario {scenario.name}: there is no pod {printable(namespace)}/{printable(name)} to be attacked")
+    if lacking := list(dict.fromkeys(_lacking(scenario, stage))):
+        raise UsageError(f"scenario {scenario.name}: {'; '.join(lacking)}", next=f"look at its world: {printable(scenario.path, 300)}")
+
+
+def _lacking(scenario: Scenario, stage: Stage) -> Iterator[str]:
+    """What acts and goals are about, and is not there when the game begins. A field's name says what it names, as in `irkit.game.goals.base`."""
+    named = [(f"goal {goal.id}", goal.state) for goal in scenario.goals] + [(f"act {timed.act.kind}", timed.act) for timed in scenario.attack]
+    for who, thing in named:
+        for field in dataclasses.fields(thing):
+            value = getattr(thing, field.name)
+            if isinstance(value, str) and value and not _there(field.name, value, stage):
+                yield f"{who}: there is no {_NAMED[field.name][0]} {printable(value, 200)}"
+
+
+def _there(field: str, value: str, stage: Stage) -> bool:
+    if field not in _NAMED:
+        return True
+    _, resource = _NAMED[field]
+    namespace, _, rest = value.partition("/")
+    if field == "app":
+        return bool(matching(stage, namespace, {"app": rest}))
+    name, _, key = rest.partition("/")
+    found = stage.find(ObjectRef(resource=resource, name=name, namespace=namespace)) if name else None
+    return found is not None and (field not in ("password", "key") or key in (found.get("data") or {}))
+
+
+_NAMED = {"secret": ("Secret", SECRETS), "after": ("Secret", SECRETS), "password": ("key of a Secret", SECRETS), "key": ("key of a Secret", SECRETS),
+          "account": ("ServiceAccount", SERVICEACCOUNTS), "service": ("Service", SERVICES), "app": ("pod with the label app", PODS)}  # fmt: skip
 
 
 def _put(obj: Obj, stage: Stage, scenario: Scenario) -> None:

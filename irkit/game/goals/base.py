@@ -1,4 +1,8 @@
-"""What a goal is: an end state that can be seen from outside, whoever brought it about and by whatever tool."""
+"""What a goal is: an end state that can be seen from outside, whoever brought it about and by whatever tool.
+
+A field of a goal or an act that is called ``secret``, ``after``, ``account`` or ``service`` names one as namespace/name, ``password`` and
+``key`` a key of a Secret as namespace/name/key, ``app`` the pods with that label as namespace/value. They are there when the game begins.
+"""
 
 from __future__ import annotations
 
