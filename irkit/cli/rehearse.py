@@ -16,6 +16,7 @@ from irkit.cli.main import SETTINGS
 from irkit.cli.output import Out
 from irkit.cli.rehearse_check import check
 from irkit.cli.rehearse_clean import clean
+from irkit.cli.rehearse_schema import schema
 from irkit.cli.sandbox import Seed
 from irkit.text import printable
 
@@ -44,6 +45,7 @@ Keep = Annotated[bool, typer.Option("--keep-workload", help="Leave the workload 
 
 
 app.command()(check)
+app.command()(schema)
 app.command()(clean)
 
 
