@@ -34,7 +34,8 @@ from irkit.text import printable
 _KINDS: Mapping[str, Resource] = {name: resource for resource in (
     PODS, DEPLOYMENTS, STATEFULSETS, DAEMONSETS, REPLICASETS, JOBS, SERVICES, SECRETS, SERVICEACCOUNTS, NETWORKPOLICIES, NODES, NAMESPACES, EVENTS,
     CRONJOBS, HPAS, ROLEBINDINGS, Resource("external-secrets.io", "v1", "externalsecrets", "ExternalSecret"),
-    Resource("argoproj.io", "v1alpha1", "applications", "Application"), Resource("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization"),
+    Resource("argoproj.io", "v1alpha1", "applications", "Application"),
+    Resource("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization"),
 ) for name in (resource.plural, resource.kind.lower())}  # fmt: skip
 _FILES: Mapping[str, Obj] = {
     "quarantine.yaml": {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "quarantine"},

@@ -26,6 +26,6 @@ from irkit.game.goals.unharmed import Unharmed
 from irkit.game.goals.untouched import Untouched
 
 GOALS: tuple[type[Any], ...] = (
-    Absent, Accepted, Alive, Collected, Cordoned, Dead, Field, Inert, Isolated, Issued, Policies, Quiet, Recovered, Restarted, Rotated, Serving, Steady, Stopped,
-    Unharmed, Untouched,
+    Absent, Accepted, Alive, Collected, Cordoned, Dead, Field, Inert, Isolated, Issued, Policies, Quiet, Recovered, Restarted, Rotated, Serving,
+    Steady, Stopped, Unharmed, Untouched,
 )  # fmt: skip
