@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -31,9 +32,13 @@ def opened(scenario: Scenario, wanted: Path | None = None, *, always: bool = Tru
 
 def entered(book: Book, card: Scorecard, scenario: Scenario, mode: str) -> Scorecard:
     """The card beside irkit's own play of the same scenario and seed, once the game is in the history. Raises UsageError."""
+    if mode == "team":
+        card = msgspec.structs.replace(card, team=", ".join(sorted(card.player.split(", "))))
     kept = book.record if book.record and book.record.exists() else None
     ledger.append(book.home, ledger.entry(card, wiring.clock().now(), scenario.digest, mode, kept))
-    return beside(card, scenario)
+    with suppress(KeyboardInterrupt):  # who does not want to wait for it sees the card alone
+        return beside(card, scenario)
+    return card
 
 
 def beside(card: Scorecard, scenario: Scenario) -> Scorecard:

@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -16,9 +16,20 @@ from irkit.cli.main import SETTINGS
 from irkit.cli.output import Out
 from irkit.cli.rehearse_check import check
 from irkit.cli.rehearse_clean import clean
+from irkit.cli.rehearse_history import history
+from irkit.cli.rehearse_replay import replay
 from irkit.cli.rehearse_schema import schema
 from irkit.cli.sandbox import Seed
 from irkit.text import printable
+
+
+class Kept(NamedTuple):
+    """Whose game it is, and what is kept of it where."""
+
+    player: str
+    record: Path | None
+    html: Path | None
+
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)
 Phase = Annotated[str, typer.Option("--phase", help="Only this phase, as in: containment")]
@@ -32,13 +43,16 @@ AsRole = Annotated[str, typer.Option("--role", metavar="ROLE", help="commander, 
 Board = Annotated[bool, typer.Option("--board", help="A page on 127.0.0.1 for the audience")]
 Port = Annotated[int, typer.Option("--port", help="Of the board, instead of a free one", show_default=False)]
 Speed = Annotated[float, typer.Option("--speed", metavar="N", help="N seconds of the game in one second", show_default=False)]
+Player = Annotated[str, typer.Option("--player", metavar="NAME", help="Who plays, in the card and the history", show_default=False)]
+Record = Annotated[Path | None, typer.Option("--record", metavar="FILE", help="Keep the game there, for `rehearse replay`", show_default=False)]
+Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the card as one HTML page", show_default=False)]
+Ci = Annotated[bool, typer.Option("--ci", help="Your playbooks in all scenarios that fit; without own ones, the built-in ones")]
+Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="With --ci: write JUnit XML")]
 Staging = Annotated[str, typer.Option("--staging", metavar="CONTEXT", help="Play on a real cluster that is not production", show_default=False)]
 Confirm = Annotated[str, typer.Option("--confirm", metavar="CONTEXT", help="With --staging: instead of typing its name", show_default=False)]
 Really = Annotated[bool, typer.Option("--really", help="With --staging: though it is large, or can't be looked at whole")]
 Image = Annotated[str, typer.Option("--image", metavar="IMAGE", help="With --staging: what its pods run, instead of pause", show_default=False)]
 Patched = Annotated[str, typer.Option("--patched", metavar="IMAGE", help="With --image: its patched image, by digest", show_default=False)]
-Ci = Annotated[bool, typer.Option("--ci", help="Your playbooks in all scenarios that fit; without own ones, the built-in ones")]
-Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="With --ci: write JUnit XML")]
 FIRST = "first-contact"
 _CLUSTERS = ("todo-app", "empty")  # the built-in clusters themselves, without a game
 Keep = Annotated[bool, typer.Option("--keep-workload", help="Leave the workload running")]
@@ -47,6 +61,8 @@ Keep = Annotated[bool, typer.Option("--keep-workload", help="Leave the workload 
 app.command()(check)
 app.command()(schema)
 app.command()(clean)
+app.command()(history)
+app.command()(replay)
 
 
 @app.callback(invoke_without_command=True)
@@ -57,6 +73,7 @@ def rehearse(
     free: Free = False, speed: Speed = 0.0, board: Board = False, port: Port = 0,
     team: Team = False, join: Join = None, as_: As = "", role: AsRole = "",
     staging: Staging = "", confirm: Confirm = "", really: Really = False, image: Image = "", patched: Patched = "",
+    player: Player = "", record: Record = None, html: Html = None,
     ci: Ci = False, playbooks: options.Playbooks = None, junit: Junit = None,
 ) -> int:  # fmt: skip
     """See an incident from the cut to the post-mortem, or do one: the same prompts, tables and evidence as on a real cluster.
@@ -67,16 +84,16 @@ def rehearse(
         return 0
     if list_:
         return _list(output)
-    if ci:
-        from irkit.cli import rehearse_ci
-
-        return rehearse_ci.rehearse(playbooks, junit, "" if scenario in _CLUSTERS else scenario, seed, output)
     if staging:
         from irkit.cli import rehearse_staging as real
 
         name = FIRST if scenario in _CLUSTERS else scenario
         return real.play(real.Wanted(context=staging, scenario=name, confirm=confirm, image=image, patched=patched, seed=seed, speed=speed,
                                      output=output, really=really, watch=watch))  # fmt: skip
+    if ci:
+        from irkit.cli import rehearse_ci
+
+        return rehearse_ci.rehearse(playbooks, junit, "" if scenario in _CLUSTERS else scenario, seed, output)
     if join:
         from irkit.cli import rehearse_team
 
@@ -84,7 +101,8 @@ def rehearse(
     if watch or free or team or scenario not in _CLUSTERS:
         mode = "watch" if watch else "team" if team else "free" if free else ""
         seen = port if board or port else None
-        return _game(scenario if scenario not in _CLUSTERS else FIRST, seed, output, speed, seen, mode=mode, yes=yes)
+        kept = Kept(player, record, html)
+        return _game(scenario if scenario not in _CLUSTERS else FIRST, seed, output, speed, seen, mode=mode, yes=yes, kept=kept)
     return _run(scenario, seed, output, phase, yes=yes, keep_workload=keep_workload)
 
 
@@ -104,20 +122,24 @@ def _list(output: str) -> int:
     return 0
 
 
-def _game(name: str, seed: int, output: str, speed: float, port: int | None, *, mode: str, yes: bool) -> int:
+def _game(name: str, seed: int, output: str, speed: float, port: int | None, *, mode: str, yes: bool, kept: Kept) -> int:
     """A game with a card at its end; without a mode, the person at the terminal is led through it, and irkit plays it where there is none."""
     from irkit import wiring
+    from irkit.cli import gamebook
     from irkit.cli import rehearse_live as modes
     from irkit.game import loader
 
-    game = modes.Game(scenario=loader.find(name, wiring.scenarios(), _CLUSTERS), seed=seed, output=output, speed=speed, port=port)
+    found = loader.find(name, wiring.scenarios(), _CLUSTERS)
+    led = not mode and not yes and output == "text" and sys.stdin.isatty() and sys.stderr.isatty()
+    played = led or mode in ("free", "team")
+    game = modes.Game(scenario=found, seed=seed, output=output, speed=speed, port=port, name=kept.player, mode=mode, html=kept.html,
+                      book=gamebook.opened(found, kept.record, always=played))  # fmt: skip
     if mode == "team":
         from irkit.cli import rehearse_team
 
         return rehearse_team.host(game)
     if mode == "free":
         return modes.free(game)
-    led = not mode and not yes and output == "text" and sys.stdin.isatty() and sys.stderr.isatty()
     return modes.guided(game) if led else modes.watch(game)
 
 

@@ -30,7 +30,8 @@ def history(player: Player = "", output: options.Output = "text") -> int:
     games, damaged = ledger.read(home)
     by: dict[tuple[str, str], list[Played]] = {}
     for game in games:
-        by.setdefault(("player", game.player), []).append(game)
+        for name in game.players:
+            by.setdefault(("player", name), []).append(game)
         if game.team:
             by.setdefault(("team", game.team), []).append(game)
     if player and not any(name == player for _, name in by):

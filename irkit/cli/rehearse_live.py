@@ -8,18 +8,20 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import msgspec
 
 from irkit import wiring
 from irkit.app import gameday, live
-from irkit.cli import dashboard, games
+from irkit.cli import dashboard, gamebook, games, scorecard
 from irkit.cli import output as streams
 from irkit.cli.output import Out
 from irkit.errors import UsageError
 from irkit.game.card import Scorecard
 from irkit.game.cast import FILES
 from irkit.game.course import Course, Moment
+from irkit.game.record import recording
 from irkit.model.picture import Role
 from irkit.model.scenario import Scenario
 from irkit.stage import Repeatable
@@ -30,13 +32,24 @@ Roles = Callable[[], Sequence[Role]]
 
 
 class Game(msgspec.Struct, frozen=True, kw_only=True):
-    """``speed``: seconds of the game in one second at the table; 0: not said. ``port``: of the board; None: no board."""
+    """``speed``: seconds of the game in one second at the table; 0: not said. ``port``: of the board; None: no board.
+
+    ``name``: the player's; empty: the user's. ``book``: what is kept of it; ``html``: a file for its card.
+    """
 
     scenario: Scenario
     seed: int = 0
     output: str = "text"
     speed: float = 0.0
     port: int | None = None
+    name: str = ""
+    mode: str = ""
+    book: gamebook.Book | None = None
+    html: Path | None = None
+
+    @property
+    def player(self) -> str:
+        return printable(self.name or os.environ.get("USER") or "player", 60)
 
     def __post_init__(self) -> None:
         if not 0 <= self.speed <= FASTEST:  # nan is neither
@@ -47,7 +60,8 @@ class Game(msgspec.Struct, frozen=True, kw_only=True):
 def opened(game: Game, screen: dashboard.Screen, listen: Callable[[Moment], None], *, kinds: frozenset[str] = frozenset(), speed: float = 1.0,
            seat: Callable[[Repeatable, Course], Roles] = lambda stage, course: tuple) -> Iterator[live.Live]:  # fmt: skip
     """A game that has begun and goes on by itself. ``speed``: of its clock; ``seat``: those who play together."""
-    with games.staged(game.scenario, game.seed, speed) as (stage, turns):
+    kept = game.book.record if game.book else None
+    with games.staged(game.scenario, game.seed, speed) as (stage, turns), recording(kept, game.scenario, game.seed, game.player, stage, turns):
         course = gameday.begin(game.scenario, stage, turns, game.seed, listen)
         with live.Live(course, kinds=kinds, roles=seat(stage, course)) as going:
             screen.show = lambda: going.picture
@@ -56,6 +70,7 @@ def opened(game: Game, screen: dashboard.Screen, listen: Callable[[Moment], None
 
 def watch(game: Game) -> int:
     """irkit plays both sides. Where somebody can look, or with a speed, it takes its time; else none."""
+    game = msgspec.structs.replace(game, name=gamebook.IRKIT)
     err, text = streams.stderr(), game.output == "text"
     drawn = text and err.redraws
     told = (lambda moment: dashboard.line(err, moment)) if text and not drawn else nothing
@@ -64,10 +79,11 @@ def watch(game: Game) -> int:
         waits = drawn and game.port is not None and sys.stdin.isatty()
         if waits:
             _pause(err, "Open the board, then press Enter to begin: ")
-        with dashboard.shown(screen, err, drawn), opened(game, screen, told) as going, games.hand() as do:
+        with dashboard.shown(screen, err, drawn), opened(game, screen, told) as going:
             turns = going.course.turns
             wait = live.paced(turns, wiring.clock().sleep, game.speed) if drawn or game.speed else turns.wait
-            gameday.respond(going.course, gameday.best(game.scenario), do, wait)
+            with games.hand(wait) as do:
+                gameday.respond(going.course, gameday.best(game.scenario), do, wait)
             card = gameday.finish(going.course, game.seed, "irkit", wait)
             going.end("the time is over")
         tell(card, game)
@@ -86,7 +102,7 @@ def free(game: Game) -> int:
         _invite(out if text else err, err, going, game)
         with dashboard.shown(screen, err, drawn):
             why = until_over(going)
-            card = gameday.finish(going.course, game.seed, player(), going.course.turns.wait)
+            card = gameday.finish(going.course, game.seed, game.player, going.course.turns.wait)
         err.line(f"{why}; how it stands now is how it ended")
     return tell(card, game)
 
@@ -142,7 +158,7 @@ def guided(game: Game) -> int:
                 gameday.respond(going.course, [words], do, going.course.turns.wait, pace=0.0)
         err.line()
         going.end("the responder is done")
-        card = gameday.finish(going.course, game.seed, player(), going.course.turns.wait)
+        card = gameday.finish(going.course, game.seed, game.player, going.course.turns.wait)
     return tell(card, game)
 
 
@@ -196,10 +212,6 @@ def _pause(err: Out, prompt: str) -> None:
     sys.stdin.readline()
 
 
-def player() -> str:
-    return printable(os.environ.get("USER") or "player", 60)
-
-
 def _typed(err: Out) -> str:
     """A command of the responder's own; empty: the game is to end."""
     while True:
@@ -224,8 +236,11 @@ def nothing(moment: Moment) -> None:
 
 
 def tell(card: Scorecard, game: Game) -> int:
-    if game.output == "json":
-        streams.document(card)
-    else:
-        games.tell(streams.stdout(), card)
+    """The card, once the game is in the history; what irkit plays alone is in none."""
+    book = game.book
+    if book and card.player != gamebook.IRKIT:
+        card = gamebook.entered(book, card, game.scenario, game.mode)
+    scorecard.show(card, game.output, game.html)
+    if book and book.record and game.output == "text":
+        streams.stderr().line(f"  kept       irkit rehearse replay {shlex.quote(str(book.record))}", hang=13)
     return 0

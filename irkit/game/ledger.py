@@ -41,6 +41,11 @@ class Played(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mode: str = ""
     file: str = ""
 
+    @property
+    def players(self) -> tuple[str, ...]:
+        """All of a team; a player alone."""
+        return tuple(self.player.split(", ")) if self.team else (self.player,)
+
 
 class Damaged(NamedTuple):
     """A line of the history that is none."""
@@ -113,7 +118,7 @@ def read(home: Path) -> tuple[list[Played], list[Damaged]]:
 
 def mastered(home: Path, player: str) -> set[str]:
     """The scenarios that a player has once played with `SOLVED` points or more. Raises UsageError where the file can't be read."""
-    return set(solved([each for each in read(home)[0] if each.player == player]))
+    return set(solved([each for each in read(home)[0] if player in each.players]))
 
 
 def solved(games: Iterable[Played]) -> list[str]:

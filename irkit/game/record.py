@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -118,13 +119,8 @@ def recording(path: Path | None, scenario: Scenario, seed: int, player: str, sta
 
 
 def place(home: Path, scenario: Scenario, began: datetime) -> Path:
-    """Where a game is kept when nobody says where: a name that sorts by time."""
-    stem = f"{began:%Y%m%dT%H%M%SZ}-{scenario.name}"
-    found, number = home / "games" / f"{stem}.jsonl", 1
-    while found.exists():
-        number += 1
-        found = found.with_name(f"{stem}-{number}.jsonl")
-    return found
+    """Where a game is kept when nobody says where: a name that sorts by time, another one for each."""
+    return home / "games" / f"{began:%Y%m%dT%H%M%SZ}-{scenario.name}-{secrets.token_hex(3)}.jsonl"
 
 
 def load(path: Path) -> Game:

@@ -303,6 +303,19 @@ def test_what_is_no_game_is_not_joined_and_rubbish_at_the_door_harms_nobody(room
         assert exported(joined(room, home, "--as", "ana"))
 
 
+def test_however_much_there_is_to_wait_for_a_viewer_does_not_wait_longer_than_half_a_minute():
+    slept: list[float] = []
+    with games.staged(FIRST, 0) as (_, turns):
+        wait = live.paced(turns, slept.append)
+        for seconds in (15.0, 120.0, 1785.0) * 20:
+            wait(seconds)
+        assert 15 < sum(slept) < 25
+        assert max(slept) <= 6
+        slept.clear()
+        live.paced(turns, slept.append, speed=10.0)(600.0)
+        assert sum(slept) == pytest.approx(60.0)
+
+
 def test_the_next_scenario_is_the_easiest_that_is_not_mastered():
     import msgspec
 
@@ -338,7 +351,7 @@ class Terminal:
     def __init__(self, room: Path, *words: str) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
-        environ = {**os.environ, "TMPDIR": str(room), "TERM": "xterm-256color", "KUBECONFIG": "/nowhere"}
+        environ = {**os.environ, "TMPDIR": str(room), "TERM": "xterm-256color", "KUBECONFIG": "/nowhere", "IRKIT_HOME": str(room / "none")}
         command = [sys.executable, "-m", "irkit", *words]
         self.process = subprocess.Popen(command, env=environ, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=_owns)  # noqa: PLW1509
         os.close(slave)
