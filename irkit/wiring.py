@@ -25,21 +25,21 @@ def settings(**flags: object) -> Settings:
     return _settings.load(os.environ, **flags)
 
 
-def ports(configured: Settings, listen: Listener, *, yes: bool = False, values: Mapping[str, Path] | None = None, rehearsal: bool = False
-) -> Ports:  # fmt: skip
+def ports(configured: Settings, listen: Listener, *, yes: bool = False, values: Mapping[str, Path] | None = None, rehearsal: bool = False,
+          wait: Callable[[float], None] | None = None) -> Ports:  # fmt: skip
     """A real cluster, the machine's clock and disk, and whoever sits at the terminal. Connects with the first request.
 
     ``yes``: every confirmation is given. ``values``: files that hold what only an issuer can make, by credential.
-    ``rehearsal``: nobody outside is told anything, and what ``yes`` can't answer answers itself.
+    ``rehearsal``: nobody outside is told anything, and what ``yes`` can't answer answers itself; ``wait``: how time passes there.
     """
-    from irkit.adapters.clock import SystemClock
+    from irkit.adapters.clock import Ahead, SystemClock
     from irkit.adapters.kubernetes import connect
     from irkit.adapters.notifier import Messenger
     from irkit.adapters.outside import Outside
     from irkit.adapters.outward import Lookout
     from irkit.adapters.terminal import Terminal, Unattended
 
-    connected, clock = connect(configured), SystemClock()
+    connected, clock = connect(configured), SystemClock() if wait is None else Ahead(wait)
     approver = Unattended(values) if yes and rehearsal else Terminal(yes=yes, values=values)
     notifier = Messenger(configured, clock, rehearsal=rehearsal)
     return Ports(

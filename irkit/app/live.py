@@ -20,8 +20,8 @@ BEAT = 0.2
 _SHARE = 0.05  # of a core, at most, that looking may take
 SEEN = frozenset({"alert", "inject", "reached", "lost", "ended", "role"})
 """What players see: what the attacker does is theirs to find."""
-COMPRESSED, SHORTEST, LONGEST = 60.0, 1.5, 6.0
-"""A viewer sees so many seconds of the game in one, and no wait is shorter or longer than so many seconds."""
+COMPRESSED, SHORTEST, LONGEST, TOGETHER = 60.0, 1.5, 6.0, 24.0
+"""A viewer sees so many seconds of the game in one, and no wait is shorter or longer than so many seconds; nor are all of them together."""
 
 
 class Live:
@@ -108,9 +108,13 @@ def reached(course: Course) -> bool:
 
 def paced(turns: Turns, sleep: Callable[[float], None], speed: float = 0.0) -> Callable[[float], None]:
     """Waits of a game that somebody watches: its time passes ``speed`` times as fast as the viewer's; 0: so that one can follow."""
+    spent = 0.0
 
     def wait(seconds: float) -> None:
-        real = min(seconds, seconds / speed if speed else min(LONGEST, max(SHORTEST, seconds / COMPRESSED)))
+        nonlocal spent
+        most = min(LONGEST, (TOGETHER - spent) / 3)
+        real = min(seconds, seconds / speed if speed else min(most, max(SHORTEST, seconds / COMPRESSED)))
+        spent += real
         frames = max(1, int(real / BEAT))
         for _ in range(frames):
             sleep(real / frames)

@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 PREFIX = "irkit-game-"
 _LOCK = "playing"
+_MAKING = 600.0  # seconds; it takes milliseconds
 
 
 @contextmanager
@@ -28,10 +30,13 @@ def directory() -> Iterator[Path]:
 
 
 def _sweep() -> None:
-    """Remove what belongs to no process any more. A directory without a lock file is just being made, or somebody else's."""
+    """Remove what belongs to no process any more. A directory without a lock file is just being made, if it is not old."""
     for home in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         try:
             if home.is_symlink() or home.stat().st_uid != os.getuid():
+                continue
+            if not (home / _LOCK).exists() and time.time() - home.stat().st_mtime > _MAKING:
+                shutil.rmtree(home, ignore_errors=True)
                 continue
             with (home / _LOCK).open("r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

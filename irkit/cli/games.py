@@ -44,15 +44,15 @@ def staged(scenario: Scenario, seed: int, speed: float = 1.0, origin: Origin | N
 
 
 @contextmanager
-def hand(*, shown: bool = False) -> Iterator[gameday.Hand]:
-    """Types commands of irkit and kubectl, in this process. ``shown``: with all that they print."""
+def hand(wait: Callable[[float], None] | None = None, *, shown: bool = False) -> Iterator[gameday.Hand]:
+    """Types commands of irkit and kubectl, in this process. ``wait``: how what they wait for passes; ``shown``: with all that they print."""
 
     def do(words: str) -> None:
         words = words.replace(FILES, os.environ.get(FILES[1:], ""))
         if words.startswith("kubectl "):
             Kubectl(cluster).run(words)
             return
-        with running.rehearsed():
+        with running.rehearsed(wait):
             if shown:
                 main.run(shlex.split(words)[1:])
                 return
@@ -75,5 +75,5 @@ def _handed(folder: Path, files: Mapping[str, str]) -> Path:
 def played(scenario: Scenario, seed: int, player: str, commands: Sequence[str], listen: Callable[[Moment], None] = lambda moment: None,
            *, shown: bool = False, kept: Path | None = None) -> Scorecard:  # fmt: skip
     """One whole game without anybody at the terminal, in as little time as it takes. ``kept``: the file that it is kept in."""
-    with staged(scenario, seed) as (stage, turns), recording(kept, scenario, seed, player, stage, turns), hand(shown=shown) as do:
+    with staged(scenario, seed) as (stage, turns), recording(kept, scenario, seed, player, stage, turns), hand(turns.wait, shown=shown) as do:
         return gameday.play(scenario, stage, turns, seed, player, commands, do, listen)

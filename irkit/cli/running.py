@@ -17,13 +17,17 @@ from irkit.errors import InterruptedRun
 from irkit.ports import Ports
 from irkit.settings import Settings
 
-_rehearsed: ContextVar[bool] = ContextVar("rehearsed", default=False)
+Wait = Callable[[float], None]
+_rehearsed: ContextVar[tuple[bool, Wait | None]] = ContextVar("rehearsed", default=(False, None))
 
 
 @contextmanager
-def rehearsed() -> Iterator[None]:
-    """Commands that this process runs meanwhile are a rehearsal's own: nobody outside is told, and what needs a person answers itself."""
-    token = _rehearsed.set(True)
+def rehearsed(wait: Wait | None = None) -> Iterator[None]:
+    """Commands that this process runs meanwhile are a rehearsal's own: nobody outside is told, and what needs a person answers itself.
+
+    ``wait``: how so many seconds pass there; without it, as everywhere.
+    """
+    token = _rehearsed.set((True, wait))
     try:
         yield
     finally:
@@ -40,7 +44,8 @@ def run(
 ) -> int:
     """Run one use case at a terminal; its document or its outcome goes to stdout, what happens on the way to stderr."""
     progress = Progress(output.stderr(), quiet=form == "json")
-    ports = wiring.ports(configured, progress, yes=yes, values=values, rehearsal=_rehearsed.get())
+    rehearsal, wait = _rehearsed.get()
+    ports = wiring.ports(configured, progress, yes=yes, values=values, rehearsal=rehearsal, wait=wait)
     result = use_case(ports)
     try:
         return tell(result, form, configured)
