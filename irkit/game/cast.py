@@ -48,7 +48,8 @@ def cast(stage: Stage) -> Cast:
     family = [p for p in pods.values() if p is not suspect and workload is not None and owner_of(p, stage) == workload]
     node = at(suspect, ("spec", "nodeName"), "")
     near = [p for p in stage.objects(PODS) if ref_of(p, PODS) != ref_of(suspect, PODS) and at(p, ("spec", "nodeName"), "") == node]
-    restarts = {p["metadata"]["uid"]: sum(s.get("restartCount", 0) for s in at(p, ("status", "containerStatuses"), ())) for p in (suspect, *family, *near)}
+    known = (suspect, *family, *near)
+    restarts = {p["metadata"]["uid"]: sum(s.get("restartCount", 0) for s in at(p, ("status", "containerStatuses"), ())) for p in known}
     return Cast(suspect=ref_of(suspect, PODS), siblings=tuple(ref_of(p, PODS) for p in family),
                 neighbours=tuple(ref_of(p, PODS) for p in near), workload=workload,
                 account=at(suspect, ("spec", "serviceAccountName"), "default"), node=node,
