@@ -20,6 +20,8 @@ BEAT = 0.2
 _SHARE = 0.05  # of a core, at most, that looking may take
 SEEN = frozenset({"alert", "inject", "reached", "lost", "ended", "role"})
 """What players see: what the attacker does is theirs to find."""
+FIRST = "first-contact"
+"""Where everybody begins."""
 COMPRESSED, SHORTEST, LONGEST, TOGETHER = 60.0, 1.5, 6.0, 24.0
 """A viewer sees so many seconds of the game in one, and no wait is shorter or longer than so many seconds; nor are all of them together."""
 
@@ -123,6 +125,7 @@ def paced(turns: Turns, sleep: Callable[[float], None], speed: float = 0.0) -> C
     return wait
 
 
-def next_scenario(known: Iterable[Scenario], mastered: Collection[str]) -> Scenario | None:
-    """The easiest of those that are not mastered yet; None: all are."""
-    return min((s for s in known if s.name not in mastered), key=lambda s: (s.difficulty, s.name), default=None)
+def next_scenario(known: Iterable[Scenario], mastered: Collection[str], *, hard: bool = False) -> Scenario | None:
+    """The easiest of those that are not mastered yet, or the hardest; None: all are. Everybody begins with `FIRST`."""
+    sign = -1 if hard else 1
+    return min((s for s in known if s.name not in mastered), key=lambda s: (sign * s.difficulty, s.name != FIRST, s.name), default=None)

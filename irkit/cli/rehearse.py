@@ -40,6 +40,7 @@ Team = Annotated[bool, typer.Option("--team", help="Several people, who join fro
 Join = Annotated[Path | None, typer.Option("--join", metavar="DIR", help="Join the game in that directory: --as NAME, --role ROLE")]
 As = Annotated[str, typer.Option("--as", metavar="NAME", help="With --join: who you are in the audit log", show_default=False)]
 AsRole = Annotated[str, typer.Option("--role", metavar="ROLE", help="commander, operations, communications or scribe", show_default=False)]
+Hard = Annotated[bool, typer.Option("--hard", help="The hardest scenario that you have not mastered")]
 Board = Annotated[bool, typer.Option("--board", help="A page on 127.0.0.1 for the audience")]
 Port = Annotated[int, typer.Option("--port", help="Of the board, instead of a free one", show_default=False)]
 Speed = Annotated[float, typer.Option("--speed", metavar="N", help="N seconds of the game in one second", show_default=False)]
@@ -71,7 +72,7 @@ def rehearse(
     scenario: Annotated[str, typer.Option("--scenario", help="What happens: NAME or FILE")] = "todo-app", seed: Seed = 0, yes: options.Yes = False,
     output: options.Output = "text", keep_workload: Keep = False, phase: Phase = "", list_: List = False, watch: Watch = False,
     free: Free = False, speed: Speed = 0.0, board: Board = False, port: Port = 0,
-    team: Team = False, join: Join = None, as_: As = "", role: AsRole = "",
+    hard: Hard = False, team: Team = False, join: Join = None, as_: As = "", role: AsRole = "",
     staging: Staging = "", confirm: Confirm = "", really: Really = False, image: Image = "", patched: Patched = "",
     player: Player = "", record: Record = None, html: Html = None,
     ci: Ci = False, playbooks: options.Playbooks = None, junit: Junit = None,
@@ -98,11 +99,12 @@ def rehearse(
         from irkit.cli import rehearse_team
 
         return rehearse_team.join(join, as_, role)
-    if watch or free or team or scenario not in _CLUSTERS:
+    if watch or free or team or hard or scenario not in _CLUSTERS:
         mode = "watch" if watch else "team" if team else "free" if free else ""
         seen = port if board or port else None
         kept = Kept(player, record, html)
-        return _game(scenario if scenario not in _CLUSTERS else FIRST, seed, output, speed, seen, mode=mode, yes=yes, kept=kept)
+        name = scenario if scenario not in _CLUSTERS else FIRST if watch and not hard else _next(kept, hard)
+        return _game(name, seed, output, speed, seen, mode=mode, yes=yes, kept=kept)
     return _run(scenario, seed, output, phase, yes=yes, keep_workload=keep_workload)
 
 
@@ -120,6 +122,16 @@ def _list(output: str) -> int:
     for one in found:
         out.line(f"{'*' * one.difficulty:<5}  {one.name:<{width}}  {printable(one.title, 200)}", hang=width + 9)
     return 0
+
+
+def _next(kept: Kept, hard: bool) -> str:
+    """The scenario that a player has not mastered yet, or the first one, once all are."""
+    from irkit import wiring
+    from irkit.cli import rehearse_next as following
+    from irkit.cli.rehearse_live import named
+
+    found = following.choose(wiring.settings().home, named(kept.player), hard=hard)
+    return found.name if found else FIRST
 
 
 def _game(name: str, seed: int, output: str, speed: float, port: int | None, *, mode: str, yes: bool, kept: Kept) -> int:
@@ -166,15 +178,20 @@ def _run(scenario: str, seed: int, output: str, phase: str, *, yes: bool, keep_w
         played = cases.play(ports, request)
         code = tell(played.result, output, configured)
     if output == "text":
-        _after(err, request.playbook, played.report)
+        _after(err, request.playbook, played.report, configured.home)
     return code
 
 
-def _after(err: Out, playbook: str, report: str) -> None:
+def _after(err: Out, playbook: str, report: str, home: Path) -> None:
     if report:
         err.line(f"The post-mortem's draft: {report}")
     err.line("Then try:  irkit sandbox                 this cluster and its Vault, to play with from another terminal")
     err.line("           irkit rehearse --seed 7       other names, other siblings, and something planted")
     err.line(f"           irkit playbook show {playbook} --runbook")
+    if err.terminal:
+        from irkit.cli import rehearse_next as following
+        from irkit.cli.rehearse_live import named
+
+        following.hint(err, home, named(""))
     if shutil.which("irkit") is None:
         err.line(f"irkit is not on your PATH: export PATH={shlex.quote(str(Path(sys.argv[0]).absolute().parent))}:$PATH")

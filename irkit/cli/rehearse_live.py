@@ -49,11 +49,16 @@ class Game(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def player(self) -> str:
-        return printable(self.name or os.environ.get("USER") or "player", 60)
+        return named(self.name)
 
     def __post_init__(self) -> None:
         if not 0 <= self.speed <= FASTEST:  # nan is neither
             raise UsageError(f"--speed is a number above 0 and at most {FASTEST:.0f}, not {self.speed:g}", next="irkit rehearse --speed 10")
+
+
+def named(name: str) -> str:
+    """A player's name: the user's where he gave none."""
+    return printable(name or os.environ.get("USER") or "player", 60)
 
 
 @contextmanager

@@ -323,6 +323,9 @@ def test_the_next_scenario_is_the_easiest_that_is_not_mastered():
     assert live.next_scenario([harder, FIRST], set()) is FIRST
     assert live.next_scenario([harder, FIRST], {"first-contact"}) is harder
     assert live.next_scenario([harder, FIRST], {"first-contact", "another"}) is None
+    assert live.next_scenario([harder, FIRST], set(), hard=True) is harder
+    as_easy = msgspec.structs.replace(FIRST, name="a")
+    assert live.next_scenario([as_easy, FIRST], set()) is FIRST  # everybody begins there
 
 
 def test_a_picture_is_safe_to_show_whatever_the_cluster_is_called():
@@ -449,6 +452,13 @@ def test_a_person_is_led_through_the_commands_and_answers_what_they_ask(terminal
     assert "app-keys:" in card
     assert playing.process.wait() == 0
     assert left(room) == []
+
+
+def test_a_rehearsal_at_a_terminal_ends_with_the_first_game_that_is_not_mastered(terminal, room):
+    playing = terminal("rehearse", "--yes")
+    assert "irkit rehearse --scenario first-contact" in playing.until("")
+    done = terminal("rehearse", "--free", "--speed", "2000")
+    assert "A shell in the backend" in done.until("")
 
 
 def test_ctrl_c_at_the_question_which_command_to_run_ends_the_game_with_a_card(terminal, room):
