@@ -27,6 +27,7 @@ NAMES: dict[str, str] = dict.fromkeys(("suspect", "namespace", "workload", "imag
 """What ``${…}`` may name in commands and sentences; `irkit.game.cast.Cast.names` has the values."""
 BASES = ("todo-app", "empty")
 _ID = Text(playbooks.ID, "lower-case letters, digits and dashes, at most 63")
+_NAME = r"[a-z0-9](?:[a-z0-9.:-]{0,251}[a-z0-9])?"
 _FILE = r"[a-z0-9][a-z0-9.-]{0,62}"
 _SENTENCE = Text(fills=True, limit=400)
 _COMMANDS = ("contain", "collect", "rotate", "redeploy", "respond", "resume", "lift", "verify", "blast-radius", "incident")
@@ -91,14 +92,23 @@ class Manifest(msgspec.Struct, frozen=True):
         if not isinstance(node, Fields) or not isinstance(found, dict):
             return refuse(node, context, f"{what!r} takes Kubernetes objects, not {shown(node)}")
         meta = found.get("metadata")
-        for name, value in (("apiVersion", found.get("apiVersion")), ("kind", found.get("kind")),
-                            ("metadata.name", meta.get("name") if isinstance(meta, dict) else None)):  # fmt: skip
+        named = meta if isinstance(meta, dict) else {}
+        for name, value in (("apiVersion", found.get("apiVersion")), ("kind", found.get("kind")), ("metadata.name", named.get("name"))):
             if not isinstance(value, str) or not value:
                 return refuse(node, context, f"an object needs {name!r}")
+        for word in ("name", "namespace"):
+            if not re.fullmatch(_NAME, str(named.get(word, "x"))) or not isinstance(named.get(word, ""), str):
+                return refuse(node, context, f"'metadata.{word}' takes lower-case letters, digits, dashes, dots and colons, at most 253")
+        for word in ("labels", "annotations"):
+            values = named.get(word, {})
+            if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+                return refuse(node, context, f"'metadata.{word}' takes a mapping from names to text")
         return found
 
     def schema(self) -> dict[str, Any]:
-        named = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string", "minLength": 1}}}
+        name = {"type": "string", "pattern": f"^(?:{_NAME})$"}
+        texts = {"type": "object", "additionalProperties": {"type": "string"}}
+        named = {"type": "object", "required": ["name"], "properties": {"name": name, "namespace": name, "labels": texts, "annotations": texts}}
         text = {"type": "string", "minLength": 1}
         return {"type": "object", "required": ["apiVersion", "kind", "metadata"], "properties": {"apiVersion": text, "kind": text, "metadata": named}}
 

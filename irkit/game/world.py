@@ -20,7 +20,10 @@ def prepare(scenario: Scenario, stage: Stage, turns: Turns, seed: int) -> None:
         for obj in world.manifests:
             _put(obj, stage, scenario)
         for entry, properties in world.vault.items():
-            stage.fill(entry, properties)
+            try:
+                stage.fill(entry, properties)
+            except ValueError:
+                raise UsageError(f"scenario {scenario.name}: the Vault takes no entry {printable(entry, 200)!r}") from None
         for text in world.without:
             _take(text, stage, scenario)
     if world.suspect:

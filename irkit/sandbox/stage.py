@@ -110,6 +110,8 @@ class BoxStage:
             self._put(obj)
         except Failure as failure:
             raise ValueError(failure.message) from None
+        except (AttributeError, IndexError, TypeError):  # there are no schemas
+            raise ValueError(f"it has not the shape of a {obj['kind']}") from None
 
     def _put(self, obj: Obj) -> None:
         resource = self._resource(obj)

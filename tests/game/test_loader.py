@@ -1,0 +1,293 @@
+"""A scenario file: all mistakes at once, each with its place; whatever the bytes, a scenario or its mistakes."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from irkit.app import gameday
+from irkit.cli import games
+from irkit.engine.positions import Mistakes, compose, plain
+from irkit.errors import PlaybookError, UsageError
+from irkit.game import grammar, loader
+from irkit.game.acts import ACTS
+from irkit.game.cast import Cast
+from irkit.game.goals import GOALS
+from irkit.game.schema import scenario_schema
+from irkit.model.kube import PODS, ObjectRef
+from irkit.model.scenario import Scenario
+
+SCHEMA = scenario_schema()
+VALIDATOR = jsonschema_rs.Draft202012Validator(SCHEMA)
+SOURCES = [path.read_bytes() for path in sorted(loader.BUILTIN.glob("*.yaml"))]
+SECONDS = 2.0  # for one file; a usual one takes a few milliseconds
+SOUND = """\
+apiVersion: irkit.dev/v1
+kind: Scenario
+metadata: {name: mine, title: Mine, difficulty: 1, playbooks: [isolate-only]}
+alert: Look at ${suspect}
+lasts: 10m
+attack:
+  - {at: 5s, act: connect, with: {to: 198.51.100.1}}
+injects:
+  - {at: 1m, from: somebody, says: Why}
+goals:
+  - {id: cut-off, state: isolated, points: 10, why: Because., within: 2m}
+best:
+  - irkit contain ${suspect} -n ${namespace} --yes
+  - wait 30s
+"""
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(PlaybookError) as raised:
+        loader.loads(text.encode(), "mine.yaml")
+    return [str(mistake) for mistake in raised.value.mistakes]
+
+
+def one(text: str) -> str:
+    found = mistakes(text)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_a_sound_one_is_read():
+    found = loader.loads(SOUND.encode(), "mine.yaml")
+    assert (found.name, found.lasts, found.goals[0].within) == ("mine", 600.0, 120.0)
+
+
+def test_all_mistakes_are_said_at_once_in_the_order_of_the_file():
+    text = SOUND.replace("difficulty: 1", "difficulty: 9").replace("act: connect", "act: conect").replace("at: 1m", "at: 11m").replace("2m}", "20m}")
+    found = mistakes(text.replace("irkit contain", "irkit colect"))
+    assert [re.sub(r"^mine\.yaml:(\d+):\d+: ", r"\1 ", line) for line in found] == [
+        "3 'difficulty' takes a whole number from 1 to 5, not 9",
+        "7 no kind of act 'conect'; did you mean 'connect'?",
+        "9 somebody speaks 660 s after the alert, when the game is over",
+        "11 cut-off has 1200 s, and the game lasts 600 s: nobody can be late",
+        "13 no scenario types 'irkit colect'; did you mean 'collect'?",
+    ]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ("within: 2m", "within: 5s", "nobody reads an alert and types a command in less than 15 s"),
+    ("within: 2m", "within: 2m, hold: always", "cut-off must hold all the time, so it has no deadline"),
+    (", within: 2m", ", hold: always", "who does nothing wins"),
+    ("lasts: 10m", "lasts: 3s", "a game of 3 s is over before anybody has typed a command"),
+    ("at: 5s", "at: 5s, every: 1s", ""),
+    ("lasts: 10m", "lasts: 10h", ""),
+    ("points: 10", "points: 0", "'points' takes a whole number from 1 to 1000, not 0"),
+    ("Look at ${suspect}", "Look at ${suspekt}", "nothing is bound to ${suspekt}; did you mean ${suspect}?"),
+    ("irkit contain ${suspect}", "irkit contain ${pod}", "nothing is bound to ${pod}"),
+    ("with: {to: 198.51.100.1}", "with: {too: 198.51.100.1}", "no field 'too' in 'with' of connect; did you mean 'to'?"),
+    ("state: isolated", "state: rotated, with: {keys: [A]}", "'with' of rotated needs 'secret'"),
+    ("state: isolated", "state: rotated", "an end state needs 'with'"),
+    ("name: mine", "name: ../../etc/passwd", "'name' takes lower-case letters, digits and dashes, at most 63, not '../../etc/passwd'"),
+])  # fmt: skip
+def test_each_mistake_is_one_clear_sentence(old: str, new: str, said: str):
+    text = SOUND.replace(old, new)
+    assert text != SOUND
+    if not said:
+        loader.loads(text.encode(), "mine.yaml")
+        return
+    assert said in " ".join(mistakes(text))
+
+
+def test_an_act_comes_again_no_more_often_than_a_game_can_bear():
+    assert "every 1 s for 36000 s is more than 2000 times" in one(SOUND.replace("lasts: 10m", "lasts: 10h").replace("at: 5s", "at: 5s, every: 1s"))
+
+
+@pytest.mark.parametrize("command", [
+    "irkit contain ${suspect} --kubeconfig /home/me/.kube/config --yes",
+    "irkit contain ${suspect} --context=production --yes",
+    "irkit respond compromised-pod ${suspect} --playbooks /tmp/theirs", "irkit respond ./theirs.yaml ${suspect}", "irkit respond theirs.yml ${suspect}",
+    "kubectl delete pod x --kubeconfig=/home/me/.kube/config", "irkit bundle push x", "irkit serve", "irkit slack", "irkit rehearse --staging prod",
+    "rm -rf /", "bash -c 'irkit contain x'", "wait", "wait forever", "wait 0s", "irkit", "kubectl", "'unclosed", "/usr/bin/irkit contain x",
+])  # fmt: skip
+def test_a_scenario_types_only_what_stays_in_its_game(command: str):
+    """It comes from strangers, and is typed in the terminal of whoever plays it."""
+    text = SOUND.replace("irkit contain ${suspect} -n ${namespace} --yes", json.dumps(command))
+    assert one(text).startswith("mine.yaml:13:5: ")
+
+
+@pytest.mark.parametrize("name", ["../first-contact", "/etc/passwd", "\x00.yaml", "/dev/null/x.yaml", "no-such.yaml", "./", "a" * 5000 + ".yaml"])
+def test_a_path_that_is_none_is_one_mistake(name: str):
+    with pytest.raises(PlaybookError, match=r":1:1: "):
+        loader.find(name)
+
+
+@pytest.mark.parametrize("name", ["first-contct", "", "\x1b[31mred", "*", "first\ncontact"])
+def test_a_name_that_is_none_is_said_with_the_nearest(name: str):
+    with pytest.raises(UsageError) as raised:
+        loader.find(name)
+    assert str(raised.value).isprintable()
+    assert name != "first-contct" or "did you mean first-contact?" in str(raised.value)
+
+
+def test_own_ones_hide_built_in_ones_of_the_same_name(tmp_path: Path):
+    (tmp_path / "first-contact.yaml").write_text(SOUND.replace("name: mine", "name: first-contact"))
+    assert loader.find("first-contact", [tmp_path]).title == "Mine"
+    assert set(loader.listed([tmp_path / "missing"])) == {path.stem for path in loader.BUILTIN.glob("*.yaml")}
+
+
+def test_the_time_to_type_is_the_same_everywhere():
+    assert loader.SOONEST == gameday.PACE
+
+
+def test_every_name_that_may_be_filled_in_is():
+    pod = ObjectRef(resource=PODS, name="a", namespace="b", uid="c")
+    cast = Cast(suspect=pod, siblings=(), neighbours=(), workload=None, account="x", node="n", restarts={})
+    assert set(cast.names()) == set(grammar.NAMES)
+
+
+# what the world does not have
+
+
+@pytest.mark.parametrize(("goal", "said"), [
+    ("{id: a, state: rotated, with: {secret: todo-app/backend-secre}, points: 1, why: W.}", "goal a: there is no Secret todo-app/backend-secre"),
+    ("{id: a, state: dead, with: {role: app, password: todo-app/postgres-secret/PASS}, points: 1, why: W.}",
+     "goal a: there is no key of a Secret todo-app/postgres-secret/PASS"),
+    ("{id: a, state: dead, with: {account: backend-sa}, points: 1, why: W.}", "goal a: there is no ServiceAccount backend-sa"),
+    ("{id: a, state: serving, with: {service: todo-app/none}, points: 1, why: W.}", "goal a: there is no Service todo-app/none"),
+    ("{id: a, state: restarted, with: {app: todo-app/none, after: todo-app/backend-secret}, points: 1, why: W.}",
+     "goal a: there is no pod with the label app todo-app/none"),
+])  # fmt: skip
+def test_a_goal_about_what_is_not_there_is_said_before_the_game(goal: str, said: str):
+    scenario = loader.loads(SOUND.replace("best:", f"  - {goal}\nbest:").encode(), "mine.yaml")
+    with pytest.raises(UsageError, match=re.escape(said)):
+        games.played(scenario, 0, "test", ())
+
+
+@pytest.mark.parametrize("world", [
+    "{suspect: {app: nobody}}", "{without: [Pod todo-app/none]}", "{without: [Nonsense x]}", "{base: empty}",
+    "{namespace: nowhere, suspect: {app: backend}}",
+    "{manifests: [{apiVersion: v9, kind: Nonsense, metadata: {name: a}}]}",
+    "{manifests: [{apiVersion: v1, kind: Secret, metadata: {name: a, namespace: todo-app}, data: {A: '***'}}]}",
+    "{manifests: [{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: todo-app}, spec: 7}]}",
+    "{manifests: [{apiVersion: apps/v1, kind: Deployment, metadata: {name: a, namespace: todo-app}, spec: {template: [], replicas: many}}]}",
+    "{manifests: [{apiVersion: v1, kind: Service, metadata: {name: ../../a, namespace: todo-app}, spec: {ports: x}}]}",
+    "{manifests: [{apiVersion: v1, kind: Secret, metadata: {name: a, namespace: 3}}]}",
+    "{manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: todo-app, labels: [x]}}]}",
+    "{vault: {'../x': {A: b}}}", "{vault: {'': {A: b}}}",
+])  # fmt: skip
+def test_a_world_that_can_t_be_made_is_one_sentence_or_is_played(world: str):
+    said = "scenario mine: played"
+    try:
+        games.played(loader.loads((SOUND + f"world: {world}\n").encode(), "mine.yaml"), 0, "test", ())
+    except PlaybookError as error:
+        (mistake,) = error.mistakes
+        said = f"scenario mine: {mistake}"
+    except UsageError as error:
+        said = str(error)
+    assert said.startswith("scenario mine: ")
+    assert said.isprintable()
+
+
+# whatever the bytes
+
+PIECES = [
+    "&a", "*a", "<<:", "!!python/object:x", "---", "[", "]", "{", "}", ":", "- ", "? ", "|", "'", '"', "on", "~", "010", "1e999", ".inf", "0x1f",
+    "${", "${suspect}", "${x.y}", "\t", "\n", "\r", "\u2028", "\x00", "\x85", "#", "%YAML 1.2\n", "true", "3", "-1", "99999999999", "9" * 5000,
+    "act: apply", "state: dead",
+    "with: {}", "with: 3", "object: {}", "hold: always", "within: 1s", "every: 0s", "at: 999h", "lasts: 0s", "goals: []", "attack:", "best: [irkit]",
+]  # fmt: skip
+
+
+def outcome(source: bytes) -> Scenario | PlaybookError:
+    began = time.perf_counter()
+    try:
+        result: Scenario | PlaybookError = loader.loads(source, "fuzzed.yaml")
+    except PlaybookError as error:
+        result = error
+    assert time.perf_counter() - began < SECONDS
+    if isinstance(result, PlaybookError):
+        assert result.mistakes
+        for line in map(str, result.mistakes):
+            assert re.fullmatch(r"fuzzed\.yaml:[1-9][0-9]*:[1-9][0-9]*: [^\x00-\x1f\x7f-\x9f\u202a-\u202e]+", line), ascii(line)
+    return result
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """A built-in scenario with a few words or lines taken out, doubled, moved or replaced."""
+    words = re.split(r"(\s+|(?<=[{\[(,:])|(?=[}\]),:]))", draw(st.sampled_from(SOURCES)).decode())
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(words) - 1))
+        match draw(st.sampled_from(("drop", "double", "swap", "piece", "text"))):
+            case "drop":
+                words[at] = ""
+            case "double":
+                words[at] *= 2
+            case "swap":
+                other = draw(st.integers(0, len(words) - 1))
+                words[at], words[other] = words[other], words[at]
+            case "piece":
+                words[at] = draw(st.sampled_from(PIECES))
+            case "text":
+                words[at] = draw(st.text(max_size=12))
+    return "".join(words).encode(errors="surrogatepass")
+
+
+@settings(deadline=None)  # `outcome` has its own
+@given(st.binary(max_size=400))
+def test_any_bytes(source: bytes):
+    outcome(source)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=60))
+@example(["{" * 100_000])
+@example(["- " * 100_000])
+@example(["a: " * 100_000])
+@example(["world: {manifests: [" + "{a: " * 40])
+@example(["x" * (1 << 20) + "x"])
+def test_any_words(pieces: list[str]):
+    outcome(" ".join(pieces).encode(errors="surrogatepass"))
+
+
+@settings(deadline=None, max_examples=150)
+@given(mutated())
+def test_what_the_schema_refuses_the_loader_refuses(source: bytes):
+    result = outcome(source)
+    if isinstance(result, Scenario):
+        VALIDATOR.validate(plain(compose(source, Mistakes("fuzzed.yaml"))))
+
+
+# the schema
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=[path.stem for path in sorted(loader.BUILTIN.glob("*.yaml"))])
+def test_every_scenario_is_accepted_by_the_schema(source: bytes):
+    VALIDATOR.validate(plain(compose(source, Mistakes("x"))))
+
+
+def test_it_is_a_schema_that_offers_every_act_and_end_state():
+    assert jsonschema_rs.meta.is_valid(SCHEMA)
+    assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    for section, word, kinds in (("attack", "act", ACTS), ("goals", "state", GOALS)):
+        offered = SCHEMA["properties"][section]["items"]["properties"][word]["oneOf"]
+        assert [choice["const"] for choice in offered] == [kind.kind for kind in kinds]
+        assert all(choice["description"] for choice in offered)
+
+
+def document(**changed: Any) -> dict[str, Any]:
+    return {**dict(plain(compose(SOUND.encode(), Mistakes("x")))), **changed}
+
+
+@pytest.mark.parametrize("changed", [
+    {"kind": "Playbook"}, {"goals": []}, {"goals": [{"id": "a"}]}, {"lasts": "soon"}, {"attack": [{"at": "5s", "act": "conect"}]},
+    {"attack": [{"at": "5s", "act": "log"}]}, {"attack": [{"at": "5s", "act": "log", "with": {"lines": "x"}}]}, {"world": {"base": "prod"}},
+    {"world": {"files": {"../x": "y"}}}, {"world": {"manifests": [{"kind": "Pod"}]}}, {"best": ["rm -rf /"]}, {"metadata": {"name": "A"}},
+])  # fmt: skip
+def test_editors_see_the_usual_mistakes_and_so_does_the_loader(changed: dict[str, Any]):
+    assert VALIDATOR.is_valid(document())
+    assert not VALIDATOR.is_valid(document(**changed))
+    with pytest.raises(PlaybookError):
+        loader.loads(json.dumps(document(**changed)).encode(), "mine.yaml")
