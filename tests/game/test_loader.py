@@ -107,7 +107,8 @@ def test_an_act_comes_again_no_more_often_than_a_game_can_bear():
 @pytest.mark.parametrize("command", [
     "irkit contain ${suspect} --kubeconfig /home/me/.kube/config --yes",
     "irkit contain ${suspect} --context=production --yes",
-    "irkit respond compromised-pod ${suspect} --playbooks /tmp/theirs", "irkit respond ./theirs.yaml ${suspect}", "irkit respond theirs.yml ${suspect}",
+    "irkit respond compromised-pod ${suspect} --playbooks /tmp/theirs", "irkit respond ./theirs.yaml ${suspect}",
+    "irkit respond theirs.yml ${suspect}",
     "kubectl delete pod x --kubeconfig=/home/me/.kube/config", "irkit bundle push x", "irkit serve", "irkit slack", "irkit rehearse --staging prod",
     "rm -rf /", "bash -c 'irkit contain x'", "wait", "wait forever", "wait 0s", "irkit", "kubectl", "'unclosed", "/usr/bin/irkit contain x",
 ])  # fmt: skip
