@@ -20,6 +20,7 @@ from irkit.cli.rehearse_history import history
 from irkit.cli.rehearse_replay import replay
 from irkit.cli.rehearse_schema import schema
 from irkit.cli.sandbox import Seed
+from irkit.errors import UsageError
 from irkit.text import printable
 
 
@@ -83,6 +84,7 @@ def rehearse(
     """
     if context.invoked_subcommand:
         return 0
+    _alone({"--watch": watch, "--free": free, "--team": team, "--join": bool(join)}, {"--as": as_, "--role": role})
     if list_:
         return _list(output)
     if staging:
@@ -106,6 +108,16 @@ def rehearse(
         name = scenario if scenario not in _CLUSTERS else FIRST if watch and not hard else _next(kept, hard)
         return _game(name, seed, output, speed, seen, mode=mode, yes=yes, kept=kept)
     return _run(scenario, seed, output, phase, yes=yes, keep_workload=keep_workload)
+
+
+def _alone(modes: dict[str, bool], joining: dict[str, str]) -> None:
+    """Raises UsageError where two ways to play are asked for, or who one is and nothing to join."""
+    asked = [name for name, given in modes.items() if given]
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(asked)} are two ways to play; choose one", next="irkit rehearse --help")
+    lonely = [name for name, given in joining.items() if given and not modes["--join"]]
+    if lonely:
+        raise UsageError(f"{lonely[0]} goes with --join DIR, which the terminal of the game shows", next="irkit rehearse --team")
 
 
 def _list(output: str) -> int:

@@ -220,6 +220,22 @@ def test_a_speed_that_none_can_have_is_one_sentence(room, speed):
         assert "2: --speed is a number" in playing.said("--speed")
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--free", "--watch"), "--watch and --free are two ways to play"),
+        (("--as", "ana"), "--as goes with --join DIR"),
+        (("--free", "--board", "--port", "70000"), "--port is a number from 0 to 65535"),
+        (("--watch", "--scenario", "first-contakt"), "did you mean first-contact?"),
+    ],
+)
+def test_options_that_can_t_be_are_one_sentence(room, words, why):
+    with table(room, *words) as playing:
+        playing.ended(2)
+        assert why in playing.said("next:")
+    assert left(room) == []
+
+
 def test_a_headless_game_at_speed_1000_takes_seconds(room):
     began = time.monotonic()
     with table(room, "--watch", "--speed", "1000", "-o", "json") as playing:
@@ -410,6 +426,26 @@ def test_at_a_terminal_the_first_frame_comes_within_a_second_and_the_watch_ends_
     assert "reached 00:15" in end
     assert "100 of 100 points" in end
     assert left(room) == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (40, 16)])
+def test_the_picture_fits_its_terminal(width, height):
+    from rich.console import Console
+
+    from irkit.adapters import console
+
+    with games.staged(FIRST, 0) as (stage, turns):
+        course = gameday.begin(FIRST, stage, turns, 0, lambda moment: None)
+        for number in range(30):
+            course.say("inject", f"somebody {number}: " + "well? " * 60)
+        with live.Live(course) as going:
+            shown = going.picture
+    drawn = Console(width=width, height=height, markup=False).render_lines(console.drawn(shown, height - 1), pad=False)
+    lines = ["".join(segment.text for segment in line) for line in drawn]
+    assert len(lines) < height or height == 16  # the smallest is cropped, and begins with what matters
+    assert all(len(line) <= width for line in lines)
+    assert lines[0].startswith("A shell in the backend")
+    assert any("somebody 29" in line for line in lines)
 
 
 def test_the_picture_costs_little(terminal):
