@@ -50,6 +50,8 @@ def play(wanted: Wanted) -> int:
         raise UsageError(f"--speed is a number above 0 and at most {rehearse_live.FASTEST:.0f}, not {wanted.speed:g}")
     if bool(wanted.image) != bool(wanted.patched) or _repository(wanted.image) != _repository(wanted.patched):
         raise UsageError("--image and --patched go together, and are of one repository: what the pods run, and what they run when it is patched")
+    if wanted.patched and "@sha256:" not in wanted.patched:
+        raise UsageError("--patched is pinned by its digest, as in registry.example/pause@sha256:…: a redeployment takes nothing else")
     configured, err = wiring.settings(context=wanted.context), streams.stderr()
     scenario = loader.find(wanted.scenario, wiring.scenarios())
     with wiring.staging(configured) as ground:
@@ -72,9 +74,10 @@ def play(wanted: Wanted) -> int:
     if wanted.output == "json":
         streams.document(found)
     else:
-        games.tell(streams.stdout(), found)
+        out = streams.stdout()
         for name, why in found.unjudged.items():
-            streams.stdout().line(f"  not judged {name}: {why}", hang=13)
+            out.line(f"not judged on a real cluster: {name}: {why}", hang=4)
+        games.tell(out, found)
     return 0
 
 

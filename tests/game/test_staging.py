@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import yaml
 
 from irkit import wiring
 from irkit.app.staging import guard, world
@@ -31,8 +32,10 @@ from tests.e2e.running import PROGRAM, Irkit, manager, writes
 
 Obj = dict[str, Any]
 FIRST = loader.find("first-contact")
+DOCS = Path(__file__).parents[2] / "docs" / "reference" / "staging.md"
 NOW = datetime(2026, 11, 22, 3, 15, tzinfo=UTC)
 NAMESPACE = "irkit-game-abcdef"
+IMAGES = ("registry.k8s.io/pause:3.9", "registry.k8s.io/pause:3.10")
 
 # what may be played on
 
@@ -109,7 +112,7 @@ def test_a_large_cluster_and_one_that_cannot_be_looked_at_need_a_word_more(objec
 
 def staged(*manifests: Obj, **changes: Any) -> world.Staged:
     scenario = msgspec.structs.replace(FIRST, world=msgspec.structs.replace(FIRST.world, manifests=manifests, **changes))
-    return world.staged(scenario, todo_app.written(), "20261122t031500z-abcdef", NAMESPACE, "registry.k8s.io/pause:3.9")
+    return world.staged(scenario, todo_app.written(), "20261122t031500z-abcdef", NAMESPACE, IMAGES)
 
 
 def pod(**spec: Any) -> Obj:
@@ -135,7 +138,8 @@ def test_all_of_it_is_in_one_namespace_and_does_nothing():
     ):
         assert left_out not in text
     images = re.findall(r'"image": "([^"]*)"', text)
-    assert set(images) == {"registry.k8s.io/pause:3.9"}
+    assert set(images) == set(IMAGES)
+    assert images.count(IMAGES[0]) == 1, "only what is under attack has the hole"
     assert "todo-app" not in json.dumps(msgspec.to_builtins([goal.better for goal in made.scenario.goals]))
     assert {"evidence", "app-keys", "database-login"} <= set(made.without)
     assert {"cut-off", "no-more-of-it", "token", "back-again", "kept-alive", "nobody-else"} == {goal.id for goal in made.scenario.goals}
@@ -174,6 +178,25 @@ def test_what_is_not_there_is_said(changes: dict[str, Any], word: str):
         staged(**changes)
 
 
+def test_what_only_the_built_in_cluster_can_make_is_said():
+    aged = pod()
+    aged["metadata"]["annotations"] = {"sandbox.irkit.dev/days": "200"}
+    with pytest.raises(UsageError, match="Pod miner is as only the built-in cluster can make it"):
+        staged(aged)
+
+
+def test_what_others_have_in_another_namespace_is_not_made_beside_it():
+    meta = {"name": "queue", "namespace": "orders"}
+    template = {"metadata": {"labels": {"app": "queue"}}, "spec": {"containers": [{"name": "queue", "image": "registry.example/queue:1"}]}}
+    queue: Obj = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {"replicas": 2, "template": template}}
+    there = msgspec.structs.replace(FIRST.world, manifests=(queue,), namespace="orders", suspect={"app": "queue"})
+    goals = tuple(goal for goal in FIRST.goals if goal.id in ("cut-off", "nobody-else"))
+    alone = world.staged(msgspec.structs.replace(FIRST, world=there, goals=goals), todo_app.written(), "20261122t031500z-abcdef", NAMESPACE, IMAGES)
+    assert (alone.pods, [o["metadata"]["name"] for o in alone.objects]) == (2, ["queue"])
+    assert alone.objects[0]["spec"]["template"]["spec"]["containers"][0]["image"] == IMAGES[0]
+    assert alone.without["nobody-else"] == "what it is about is in another namespace, and is left out"
+
+
 def test_too_many_pods_are_refused():
     meta = {"name": "many", "namespace": "todo-app"}
     with pytest.raises(UsageError, match="41 pods"):
@@ -187,7 +210,7 @@ def test_every_built_in_scenario_can_be_played_there_or_says_why_not():
         base = todo_app.written() if scenario.world.base == "todo-app" else []
         why = ""
         try:
-            found = world.staged(scenario, base, "20261122t031500z-abcdef", NAMESPACE, "registry.k8s.io/pause:3.9")
+            found = world.staged(scenario, base, "20261122t031500z-abcdef", NAMESPACE, IMAGES)
         except (UsageError, RefusedError) as error:
             why = error.message
         assert not why or why.startswith(f"scenario {scenario.name} can't be played on a real cluster: ")
@@ -499,6 +522,7 @@ def test_a_cluster_whose_labels_say_so_is_refused(control_plane: Running, irkit:
     (("--yes",), 3, "--yes does not do"),
     (("--confirm", "tset"), 3, "--confirm says tset, and the context is test"),
     (("--confirm", "test", "--image", "registry.example/pause:1"), 2, "--image and --patched go together"),
+    (("--confirm", "test", "--image", "registry.example/pause:1", "--patched", "registry.example/pause:2"), 2, "pinned by its digest"),
     (("--confirm", "test", "--speed", "nan"), 2, "--speed"),
     (("--confirm", "test", "--scenario", "first-contakt"), 2, "did you mean first-contact"),
 ])  # fmt: skip
@@ -551,21 +575,20 @@ def test_a_person_types_the_name_of_the_context(irkit: Irkit):
 @pytest.mark.controlplane
 @pytest.mark.slow
 @pytest.mark.usefixtures("left_alone")
-def test_missing_rights_are_named_and_with_them_it_is_played(control_plane: Running, irkit: Irkit):
-    def role(name: str, *without: str) -> Obj:
-        groups = ["", "apps", "networking.k8s.io", "rbac.authorization.k8s.io", "discovery.k8s.io"]
-        verbs = [verb for verb in ("create", "get", "list", "patch", "delete", "bind", "escalate") if verb not in without]
-        rules = [{"apiGroups": groups, "resources": ["*"], "verbs": verbs}]
-        return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}
+def test_missing_rights_are_named_and_with_the_documented_ones_it_is_played(control_plane: Running, irkit: Irkit):
+    role = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)[0])
+
+    def without(verb: str) -> Obj:
+        rules = [{**rule, "verbs": [v for v in rule["verbs"] if v != verb]} for rule in role["rules"]]
+        return {**role, "metadata": {"name": f"staging-without-{verb}"}, "rules": [rule for rule in rules if rule["verbs"]]}
 
     stranger = irkit.using(control_plane.user().kubeconfig)
     answer = stranger.run(*COMMAND).ended(4)
     for right in ("create namespaces cluster-wide", "delete namespaces cluster-wide", "create deployments.apps", "list secrets", "nothing was made"):
         assert right in answer.stderr
-    without = irkit.using(control_plane.user("", role("staging-without", "delete")).kubeconfig)
-    answer = without.run(*COMMAND).ended(4)
+    answer = irkit.using(control_plane.user("", without("delete")).kubeconfig).run(*COMMAND).ended(4)
     assert "a game needs rights that you don't have on this cluster: delete namespaces cluster-wide, delete pods; nothing was made" in answer.stderr
-    player = irkit.using(control_plane.user("", role("staging-player")).kubeconfig)
+    player = irkit.using(control_plane.user("", role).kubeconfig)
     assert Game(player).end()[0] == 0
 
 

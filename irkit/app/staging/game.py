@@ -13,7 +13,7 @@ from irkit.app.staging import guard, removal, safe
 from irkit.app.staging.ledger import LABEL, Ledger, Made, namespace_of, new_id
 from irkit.app.staging.removal import Cleaner, Left
 from irkit.app.staging.world import Staged, staged
-from irkit.errors import ConflictError, ForbiddenError, RefusedError, UnreachableError, UsageError
+from irkit.errors import ConflictError, ForbiddenError, IrkitError, RefusedError, UnreachableError, UsageError
 from irkit.model.incident import ClusterIdentity
 from irkit.model.kube import (
     ENDPOINTSLICES,
@@ -45,6 +45,7 @@ LIMITS = Resource("", "v1", "limitranges", "LimitRange")
 _QUOTA = {"pods": "60", "requests.cpu": "1", "requests.memory": "2Gi", "limits.memory": "4Gi", "persistentvolumeclaims": "0",
           "services.loadbalancers": "0", "services.nodeports": "0"}  # fmt: skip
 _LIMIT = {"type": "Container", "default": {"cpu": "50m", "memory": "32Mi"}, "defaultRequest": {"cpu": "1m", "memory": "8Mi"}}
+_BOUND = 5.0  # seconds for the quota to be in force
 _READY = 180.0  # seconds for all pods to run
 _SPARE = timedelta(minutes=30)  # after the end of a game, before others may take its namespace for left behind
 
@@ -77,22 +78,21 @@ def survey(ground: Ground, scenario: Scenario, images: tuple[str, str], speed: f
 
     Raises RefusedError, UsageError, ForbiddenError, UnreachableError.
     """
-    image, patched = images
     guard.check_names(ground.names)
-    if image == patched:
+    if images[0] == images[1]:
         raise UsageError("--image and --patched name one image, and a redeployment could not be told from none")
     identifier = new_id(ground.clock.now())
     namespace = namespace_of(identifier)
     if namespace in ground.settings.protected_namespaces:
         raise RefusedError(f"{namespace} is a protected namespace; nothing was made", next="the same command again")
-    found = staged(scenario, ground.base(scenario.world.base), identifier, namespace, image)
+    found = staged(scenario, ground.base(scenario.world.base), identifier, namespace, images)
     identity = ground.connection.identify()
     _check_rights(ground.cluster, found, namespace)
     guard.check_cluster(ground.cluster, really=really)
     made = Made(id=identifier, namespace=namespace, context=ground.context, server=identity.server, cluster=identity.uid,
                 kubeconfig=ground.settings.kubeconfig, began=ground.clock.now().isoformat(timespec="seconds"))  # fmt: skip
     until = ground.clock.now() + timedelta(seconds=scenario.lasts / speed) + _SPARE
-    return Ready(made=made, staged=found, identity=identity, images={"patched": patched}, until=until.isoformat(timespec="seconds"))
+    return Ready(made=made, staged=found, identity=identity, images={"patched": images[1]}, until=until.isoformat(timespec="seconds"))
 
 
 def rights(found: Staged, namespace: str) -> tuple[Permission, ...]:
@@ -137,8 +137,9 @@ def world(ground: Ground, ready: Ready, ledger: Ledger, seed: int, tell: Callabl
             yield _suspect(ground, ready, seed)
         finally:
             _take_away(ground, made, ledger, tell)
-    except UnreachableError as error:
-        error.next = f"irkit rehearse clean --staging {printable(ground.context, 120)}" if made in ledger.open() else error.next
+    except IrkitError as error:
+        if any(one.id == made.id for one in ledger.open()):
+            error.next = "irkit rehearse clean"
         raise
     finally:
         lock.release()
@@ -174,8 +175,8 @@ def _fill(ground: Ground, ready: Ready) -> None:
         ground.cluster.create(resource, {"apiVersion": "v1", "kind": resource.kind, "metadata": meta, "spec": spec})
     quota = ObjectRef(resource=QUOTAS, name="irkit-game", namespace=namespace)
     account = ObjectRef(resource=SERVICEACCOUNTS, name="default", namespace=namespace)
-    _until(ground, lambda: at(ground.cluster.get(quota), ("status", "hard")) and exists(ground.cluster, account), 30.0,
-           lambda: f"namespace {namespace} got no quota and no ServiceAccount in 30 s: its controllers do not run")  # fmt: skip
+    # without either, pods are refused; their controllers try again, so that a cluster that is slow with it is no reason to stop
+    _holds(ground, lambda: at(ground.cluster.get(quota), ("status", "hard")) and exists(ground.cluster, account), _BOUND)
     for obj in ready.staged.objects:
         ground.cluster.create(safe.resource_of(obj), obj)
 
@@ -190,19 +191,22 @@ def _suspect(ground: Ground, ready: Ready, seed: int) -> str:
     def up() -> bool:
         return sum(_ready(pod) for pod in pods()) >= wanted
 
-    _until(ground, up, _READY, lambda: f"of {plural(wanted, 'pod')} not all run after {_READY:.0f} s: {_why(pods())}")
+    if not _holds(ground, up, _READY):
+        raise UnreachableError(f"of {plural(wanted, 'pod')} not all run after {_READY:.0f} s: {_why(pods())}", next="irkit doctor")
     found = sorted(p["metadata"]["name"] for p in pods() if selects({"matchLabels": ready.staged.selector}, at(p, ("metadata", "labels"), {})))
     if not found:
         raise UsageError(f"scenario {ready.staged.scenario.name}: no pod has the labels of the one under attack")
     return str(found[seed % len(found)])
 
 
-def _until(ground: Ground, holds: Callable[[], object], seconds: float, why: Callable[[], str]) -> None:
+def _holds(ground: Ground, what: Callable[[], object], seconds: float) -> bool:
+    """Whether it does within so many seconds."""
     until = ground.clock.monotonic() + seconds
-    while not holds():
+    while not what():
         if ground.clock.monotonic() >= until:
-            raise UnreachableError(why(), next="irkit doctor")
+            return False
         ground.clock.sleep(0.2)
+    return True
 
 
 def _ready(pod: Obj) -> bool:

@@ -6,7 +6,7 @@ finalizers, where pods must run. What would reach further than the namespace is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from irkit.app.staging.ledger import LABEL
@@ -30,6 +30,7 @@ from irkit.model.kube import (
     Resource,
     at,
     known,
+    selects,
 )
 from irkit.text import plural, printable
 
@@ -42,32 +43,48 @@ PODS_AT_MOST = 30
 _TEMPLATED = (DEPLOYMENTS, STATEFULSETS, REPLICASETS, JOBS)
 _VOLUMES = frozenset({"name", "emptyDir", "configMap", "secret", "projected", "downwardAPI"})
 _SHARED = ("hostNetwork", "hostPID", "hostIPC")
-_POD = frozenset({"containers", "initContainers", "volumes", "serviceAccountName", "securityContext", "restartPolicy"})
+_POD = frozenset({"volumes", "serviceAccountName", "securityContext", "restartPolicy"})
 _CONTAINER = frozenset({"name", "ports", "env", "envFrom", "volumeMounts"})
 _LIMITS = {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"cpu": "50m", "memory": "32Mi"}}
 _TIGHT = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+
+
+Images = Callable[[str], str]
+
+
+def holes(objects: Collection[Obj], selector: Mapping[str, str]) -> frozenset[str]:
+    """The images of the pods that the selector selects, as a scenario has them."""
+    found: set[str] = set()
+    for obj in objects:
+        template = obj if obj.get("kind") == PODS.kind else at(obj, ("spec", "template"), {})
+        if selects({"matchLabels": selector}, at(template, ("metadata", "labels"), {})):
+            found |= {str(c.get("image", "")) for c in at(template, ("spec", "containers"), ())}
+    return frozenset(found)
 
 
 def resource_of(obj: Obj) -> Resource:
     """Raises RefusedError for a kind that reaches further than a namespace, or is not known."""
     found = known(str(obj.get("apiVersion")), str(obj.get("kind")))
     if found not in ORDER or found is None:
-        raise RefusedError(
-            f"{_name(obj)} can't be made on a real cluster: a game makes {', '.join(r.kind for r in ORDER)}, and those in one namespace"
-        )
+        raise RefusedError(f"{_name(obj)} can't be made there: a game makes what Kubernetes itself has in a namespace, and what runs nowhere else")
     return found
 
 
-def safe(obj: Obj, game: str, namespace: str, image: str, moved: Collection[str]) -> Obj:
-    """The object as it is made. ``moved``: the scenario's namespaces, which are all ``namespace`` now. Raises RefusedError."""
+def safe(obj: Obj, game: str, namespace: str, images: Images, moved: Collection[str]) -> Obj:
+    """The object as it is made. Raises RefusedError.
+
+    ``images``: what runs in place of an image; ``moved``: the scenario's namespaces, which are all ``namespace`` now.
+    """
     resource = resource_of(obj)
     meta = obj["metadata"]
+    if simulated := next((k for k in meta.get("annotations") or {} if k.startswith("sandbox.irkit.dev/")), ""):
+        raise UsageError(f"{_name(obj)} is as only the built-in cluster can make it ({printable(simulated, 80)})")
     kept = {k: v for k, v in (meta.get("annotations") or {}).items() if k.startswith("irkit.dev/") and k != "irkit.dev/database"}
     if "irkit.dev/database" in (meta.get("annotations") or {}):
         kept["irkit.dev/rotation"] = "manual"  # there is no database to tell
     body = {k: v for k, v in obj.items() if k not in ("metadata", "status")}
     if resource in (*_TEMPLATED, PODS):
-        body["spec"] = _workload(obj, resource, image)
+        body["spec"] = _workload(obj, resource, images)
     elif resource == ROLEBINDINGS:
         body["subjects"] = _bound(obj, namespace, moved)
     elif resource == SERVICES:
@@ -95,18 +112,18 @@ def _pods(obj: Obj) -> int:
     return int(at(obj, ("spec", "replicas"), 1)) if resource in _TEMPLATED else int(resource == PODS)
 
 
-def _workload(obj: Obj, resource: Resource, image: str) -> Obj:
+def _workload(obj: Obj, resource: Resource, images: Images) -> Obj:
     spec = obj.get("spec") or {}
     if resource == PODS:
-        return _pod(spec, _name(obj), image)
+        return _pod(spec, _name(obj), images)
     template = spec.get("template") or {}
     labels = at(template, ("metadata", "labels"), {})
     if at(spec, ("volumeClaimTemplates",)):
         raise RefusedError(f"{_name(obj)} takes storage of the cluster: on a real one a game takes none")
-    return {**spec, "template": {"metadata": {"labels": labels}, "spec": _pod(template.get("spec") or {}, _name(obj), image)}}
+    return {**spec, "template": {"metadata": {"labels": labels}, "spec": _pod(template.get("spec") or {}, _name(obj), images)}}
 
 
-def _pod(spec: Obj, name: str, image: str) -> Obj:
+def _pod(spec: Obj, name: str, images: Images) -> Obj:
     reaches = [field for field in _SHARED if spec.get(field)]
     reaches += [f"volume {printable(v.get('name'), 60)}" for v in spec.get("volumes") or () if set(v) - _VOLUMES]
     for container in _containers(spec):
@@ -114,12 +131,14 @@ def _pod(spec: Obj, name: str, image: str) -> Obj:
     if reaches:
         raise RefusedError(f"{name} reaches further than its pod ({', '.join(reaches)}): such a scenario is played on the built-in cluster alone")
     made: Obj = {k: v for k, v in spec.items() if k in _POD}
-    for field in ("containers", "initContainers"):
-        if field in made:
-            made[field] = [{**{k: v for k, v in c.items() if k in _CONTAINER}, "image": image, "resources": _LIMITS, "securityContext": _TIGHT}
-                           for c in made[field]]  # fmt: skip
-    made.pop("initContainers", None)  # a pause container never ends, so that what comes after it never starts
+    # without init containers: a pause container never ends, so that what comes after it would never start
+    made["containers"] = [_container(c, images) for c in spec.get("containers") or ()]
     return {**made, "terminationGracePeriodSeconds": 1}
+
+
+def _container(container: Obj, images: Images) -> Obj:
+    kept = {k: v for k, v in container.items() if k in _CONTAINER}
+    return {**kept, "image": images(str(container.get("image", ""))), "resources": _LIMITS, "securityContext": _TIGHT}
 
 
 def _containers(spec: Obj) -> Iterator[Obj]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from irkit.game.acts.evict import Evict
 from irkit.game.acts.tamper import Tamper
 from irkit.game.goals.absent import Absent
 from irkit.game.goals.alive import Alive
+from irkit.game.goals.collected import Collected
 from irkit.game.goals.dead import Dead
 from irkit.game.goals.field import Field
 from irkit.game.goals.isolated import Isolated
@@ -27,9 +28,10 @@ from irkit.game.goals.serving import Serving
 from irkit.game.goals.steady import Steady
 from irkit.game.goals.stopped import Stopped
 from irkit.game.goals.unharmed import Unharmed
+from irkit.game.goals.untouched import Untouched
 from irkit.model.kube import Obj, at
 from irkit.model.scenario import Goal, Scenario, Timed, World
-from irkit.text import printable
+from irkit.text import printable, texts
 
 _ACTS = (Apply, Connect, Evict, Tamper)
 _GOALS = (Absent, Alive, Dead, Field, Isolated, Policies, Quiet, Recovered, Rotated, Serving, Steady, Stopped, Unharmed)
@@ -47,35 +49,47 @@ class Staged(msgspec.Struct, frozen=True, kw_only=True):
     pods: int
 
 
-def staged(scenario: Scenario, base: Sequence[Obj], game: str, namespace: str, image: str) -> Staged:
-    """Raises UsageError, RefusedError with the one sentence why it can't be played there."""
+def staged(scenario: Scenario, base: Sequence[Obj], game: str, namespace: str, images: tuple[str, str]) -> Staged:
+    """``images``: with the hole and without: what the workload under attack runs, and what all others run.
+
+    Raises UsageError, RefusedError with the one sentence why it can't be played there.
+    """
     try:
-        return _staged(scenario, base, game, namespace, image)
+        return _staged(scenario, base, game, namespace, images)
     except (UsageError, RefusedError) as error:
         message = f"scenario {scenario.name} can't be played on a real cluster: {error.message}"
         raise type(error)(message, next=f"irkit rehearse --scenario {printable(scenario.name, 80)}, on the built-in cluster") from None
 
 
-def _staged(scenario: Scenario, base: Sequence[Obj], game: str, namespace: str, image: str) -> Staged:
+def _staged(scenario: Scenario, base: Sequence[Obj], game: str, namespace: str, images: tuple[str, str]) -> Staged:
     world = scenario.world
     if world.vault:
         raise UsageError("its world has a Vault")
     found = _merged(world, base)
-    moved = {at(obj, ("metadata", "namespace"), "") for obj in found} - {""}
-    if world.namespace:
-        moved.add(world.namespace)
-    objects = [safe.safe(obj, game, namespace, image, moved) for obj in found]
+    here = {at(obj, ("metadata", "namespace"), "") for obj in world.manifests} | {world.namespace or "todo-app"}
+    away = {at(obj, ("metadata", "namespace"), "") for obj in found} - here  # of the base, and nobody's business in this scenario
+    found = [obj for obj in found if at(obj, ("metadata", "namespace"), "") not in away]
+    moved = here - {""}
+    selector = world.suspect or {"app": "backend"}
+    holes = safe.holes(found, selector)
+
+    def make(obj: Obj) -> Obj:
+        return safe.safe(obj, game, namespace, lambda image: images[image not in holes], moved)
+
+    objects = [make(obj) for obj in found]
     if len({(obj["kind"], obj["metadata"]["name"]) for obj in objects}) < len(objects):
         raise UsageError("two of its objects have one name, in namespaces that are one here")
     pods = safe.counted(objects)
-    return _played(scenario, sorted(objects, key=lambda o: safe.ORDER.index(safe.resource_of(o))), moved, namespace, game, image, pods)
+    objects.sort(key=lambda o: safe.ORDER.index(safe.resource_of(o)))
+    return _played(Staged(scenario=scenario, objects=objects, selector=selector, without={}, pods=pods), moved, away, namespace, make)
 
 
-def _played(scenario: Scenario, objects: list[Obj], moved: Collection[str], namespace: str, game: str, image: str, pods: int) -> Staged:
-    without: dict[str, str] = {}
+def _played(found: Staged, moved: Collection[str], away: Collection[str], namespace: str, make: Callable[[Obj], Obj]) -> Staged:
+    """The same with what can be judged and done there, in the words of that namespace."""
+    scenario, without = found.scenario, dict[str, str]()
     goals = []
     for goal in scenario.goals:
-        why = _unjudged(goal)
+        why = _unjudged(goal, scenario, moved, away)
         if why:
             without[goal.id] = why
         else:
@@ -83,7 +97,7 @@ def _played(scenario: Scenario, objects: list[Obj], moved: Collection[str], name
     attack = []
     for timed in scenario.attack:
         if isinstance(timed.act, _ACTS):
-            attack.append(_act(timed, moved, namespace, game, image))
+            attack.append(_act(timed, moved, namespace, make))
         else:
             without[f"the attack's {timed.act.kind}"] = "it needs what only the built-in cluster has"
     points = sum(g.points for g in goals if g.hold == "end")
@@ -91,27 +105,34 @@ def _played(scenario: Scenario, objects: list[Obj], moved: Collection[str], name
         raise UsageError(f"too little of it can be judged there (not {', '.join(k for k in without if not k.startswith('the '))})")
     moved_words = {name: tuple(_words(line, moved, namespace) for line in getattr(scenario, name)) for name in ("best", "naive")}
     played = msgspec.structs.replace(scenario, goals=tuple(goals), attack=tuple(attack), world=World(base=scenario.world.base), **moved_words)
-    return Staged(scenario=played, objects=objects, selector=scenario.world.suspect or {"app": "backend"}, without=without, pods=pods)
+    return msgspec.structs.replace(found, scenario=played, without=without)
 
 
-def _unjudged(goal: Goal) -> str:
+def _unjudged(goal: Goal, scenario: Scenario, moved: Collection[str], away: Collection[str]) -> str:
     """Why a goal can't be judged there; empty: it can."""
     state = goal.state
     if isinstance(state, Rotated) and state.entry:
         return "there is no Vault beside it"
     if isinstance(state, Dead) and state.role:
         return "there is no database beside it"
+    named = {text.rpartition(" ")[2].partition("/")[0] for text in texts(dataclasses.asdict(state))}
+    if named & {*away} and not named & {*moved}:
+        return "what it is about is in another namespace, and is left out"
     if isinstance(state, Absent) and state.of not in _KINDS:
         return "it is about more than one namespace"
+    if isinstance(state, Quiet) and not any(isinstance(timed.act, Connect) for timed in scenario.attack):
+        return "what the attacker tries is left out"
+    if isinstance(state, Collected | Untouched):
+        return "who read or wrote what shows in an audit log alone"
     if not isinstance(state, _GOALS):
         return "only the built-in cluster shows it"
     return ""
 
 
-def _act(timed: Timed, moved: Collection[str], namespace: str, game: str, image: str) -> Timed:
+def _act(timed: Timed, moved: Collection[str], namespace: str, make: Callable[[Obj], Obj]) -> Timed:
     act = timed.act
     if isinstance(act, Apply):
-        act = dataclasses.replace(act, object=safe.safe(act.object, game, namespace, image, moved))
+        act = dataclasses.replace(act, object=make(act.object))
     return msgspec.structs.replace(timed, act=_here(act, moved, namespace))
 
 
@@ -131,8 +152,10 @@ def _words(line: str, moved: Collection[str], namespace: str) -> str:
 
 
 def _word(word: str, moved: Collection[str], namespace: str) -> str:
-    first, slash, rest = word.partition("/")
-    return f"{namespace}{slash}{rest}" if first in moved else word
+    """``NAMESPACE``, ``NAMESPACE/…``, ``namespace/NAMESPACE``, ``--namespace=NAMESPACE``."""
+    before = next((start for start in ("namespace/", "--namespace=", "-n=") if word.startswith(start)), "")
+    first, slash, rest = word.removeprefix(before).partition("/")
+    return f"{before}{namespace}{slash}{rest}" if first in moved else word
 
 
 def _merged(world: World, base: Sequence[Obj]) -> list[Obj]:
