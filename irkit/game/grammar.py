@@ -168,14 +168,14 @@ def _kinded(word: str, kinds: tuple[type[Any], ...], fields: dict[str, Field], n
     def record(kind: type[Any] | None) -> Record:
         if kind is None:
             return Record({**known, "with": Field(playbooks.Anything())}, f"an {noun}")
-        own = _fields(kind)
+        own = taken(kind)
         needed = any(f.required for f in own.values())
         return Record({**known, "with": Field(Record(own, f"'with' of {kind.kind}"), required=needed)}, f"an {noun}")
 
     return Kinded(word, {kind.kind: record(kind) for kind in kinds}, record(None))
 
 
-def _fields(kind: type[Any]) -> dict[str, Field]:
+def taken(kind: type[Any]) -> dict[str, Field]:
     hints = typing.get_type_hints(kind, include_extras=True)
     return {f.name.replace("_", "-"): Field(_shape(hints[f.name], f"{kind.__name__}.{f.name}"), required=f.default is dataclasses.MISSING
             and f.default_factory is dataclasses.MISSING) for f in dataclasses.fields(kind)}  # fmt: skip
@@ -201,7 +201,7 @@ def scenario() -> Record:
         "every": Field(Duration(), help="Again each time so long after."),
     }, "act")  # fmt: skip
     goal = _kinded("state", GOALS, {
-        "id": Field(_ID, required=True),
+        "id": Field(_ID, required=True, help="Its name on the card, once in a scenario."),
         "points": Field(Whole(1, 1000), required=True, help="What it is worth; all goals together count as 100."),
         "stage": Field(Choice(STAGES), help="Which time of the scorecard it is measured for."),
         "hold": Field(Choice(typing.get_args(Hold)), default="end", help="Whether it must hold at the end, or all the time."),
@@ -213,14 +213,14 @@ def scenario() -> Record:
     said = Field(_SENTENCE, required=True)
     inject = Record({"at": Field(Duration(), required=True), "from": Field(Text(limit=80), required=True), "says": said}, "an inject")
     return Record({
-        "apiVersion": Field(Choice((API_VERSION,)), required=True),
-        "kind": Field(Choice((KIND,)), required=True),
-        "metadata": Field(_METADATA, required=True),
+        "apiVersion": Field(Choice((API_VERSION,)), required=True, help="`irkit.dev/v1`."),
+        "kind": Field(Choice((KIND,)), required=True, help="`Scenario`."),
+        "metadata": Field(_METADATA, required=True, help="What it is called, how hard it is, what it teaches."),
         "world": Field(_WORLD, help="What is there before it begins."),
         "alert": Field(_SENTENCE, required=True, help="What the responders are told at the beginning."),
         "lasts": Field(Duration(), default="30m", help="When it ends at the latest."),
         "attack": Field(List(act, loose=True), help="What the attacker, and the rest of the world, does and when."),
-        "injects": Field(List(inject, loose=True), help="What somebody says to the responders."),
+        "injects": Field(List(inject, loose=True), help="What somebody says to the responders: each `at`, `from`, `says`."),
         "goals": Field(List(goal, loose=True), required=True, help="What a good response looks like, as end states that can be seen from outside."),
         "best": Field(List(Command(), loose=True), help="What irkit itself types in it; without, its first playbook."),
         "naive": Field(List(Command(), loose=True), help="The usual kubectl commands, as they stand in many a runbook."),

@@ -10,9 +10,10 @@ import pytest
 from irkit.app import gameday
 from irkit.cli import games
 from irkit.engine import library
-from irkit.game import loader
+from irkit.game import grammar, loader
 from irkit.game.loader import BUILTIN
 from irkit.model.scenario import Scenario
+from tests.game import reference
 
 NAMES = sorted(path.stem for path in BUILTIN.glob("*.yaml"))
 SCENARIOS = {name: loader.find(name) for name in NAMES}
@@ -97,6 +98,24 @@ def test_so_it_is_in_other_worlds(name: str, seed: int):
     found = judged(name, seed)
     assert found.solvable, found.best
     assert found.discriminating, (found.best, found.nothing, found.naive)
+
+
+def test_the_reference_says_what_the_code_does():
+    page = reference.PAGE.read_text("utf-8")
+    assert page == reference.written(page), "python -m tests.game.reference"
+
+
+def test_the_example_of_the_reference_can_be_mastered():
+    text = re.search(r"<!-- example -->\n```yaml\n(.*?)```", reference.PAGE.read_text("utf-8"), re.DOTALL)
+    assert text is not None
+    scenario = loader.loads(text[1].encode(), "noisy-cache.yaml")
+    found = gameday.check(scenario, lambda player, commands: games.played(scenario, 0, player, commands))
+    assert (found.solvable, found.discriminating) == (True, True)
+
+
+def test_every_name_that_may_be_filled_in_is_in_the_reference():
+    page = reference.PAGE.read_text("utf-8")
+    assert all(f"`{name}`" in page for name in grammar.NAMES)
 
 
 MANNERS = re.compile(r"!|successfully|simply|please note", re.IGNORECASE)
