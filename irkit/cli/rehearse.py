@@ -17,6 +17,7 @@ from irkit.cli.output import Out
 from irkit.cli.rehearse_check import check
 from irkit.cli.rehearse_clean import clean
 from irkit.cli.rehearse_history import history
+from irkit.cli.rehearse_new import new
 from irkit.cli.rehearse_replay import replay
 from irkit.cli.rehearse_schema import schema
 from irkit.cli.sandbox import Seed
@@ -64,6 +65,7 @@ app.command()(check)
 app.command()(schema)
 app.command()(clean)
 app.command()(history)
+app.command()(new)
 app.command()(replay)
 
 

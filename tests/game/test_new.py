@@ -64,7 +64,8 @@ def terms() -> set[str]:
               "containerPort", "ports", "protocol", "replicas", "image", "policyTypes", "Ingress", "Egress", "ingress", "egress",
               "serviceAccountName", "kube-system", "kubernetes"}  # fmt: skip
     ours = {"irkit", "irkit.dev/rotation", "generated", "respond", "check", "connections", "credential", "event", "names", "playbook", "rotated",
-            "start", "suspect", "values", "nothing to do", "account", "evidence", "contain", "rotate", "token", "secret", "memory", "stage", "value"}  # fmt: skip
+            "start", "suspect", "values", "nothing to do", "account", "evidence", "contain", "rotate", "token", "secret", "memory",
+            "stage", "value"}  # fmt: skip
     return known | fields | ours | set(re.findall(r"[a-z]+(?:-[a-z]+)*", PLAYBOOK.read_text()))
 
 
