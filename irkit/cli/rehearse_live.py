@@ -157,12 +157,13 @@ def guided(game: Game) -> int:
         with interruptible(), suppress(KeyboardInterrupt, EOFError):
             for command in gameday.best(game.scenario):
                 words = without_yes(going.course.filled(command))
-                if not going.check() and _wanted(err, words):
+                if not going.check() and _wanted(err, words) and not going.check():
                     gameday.respond(going.course, [words], do, going.course.turns.wait, pace=0.0)
-            while not going.check() and (words := _typed(err)):
+            while not going.check() and (words := _typed(err)) and not going.check():
                 gameday.respond(going.course, [words], do, going.course.turns.wait, pace=0.0)
         err.line()
-        going.end("the responder is done")
+        going.end("ended by hand")
+        err.line(f"{going.over}; how it stands now is how it ended")
         card = gameday.finish(going.course, game.seed, game.player, going.course.turns.wait)
     return tell(card, game)
 

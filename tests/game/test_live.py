@@ -490,6 +490,17 @@ def test_a_person_is_led_through_the_commands_and_answers_what_they_ask(terminal
     assert left(room) == []
 
 
+def test_a_command_that_comes_when_the_time_is_over_is_not_run(terminal, room):
+    playing = terminal("rehearse", "--scenario", "first-contact", "--speed", "2000")
+    playing.until("Enter runs it")
+    time.sleep(1.5)  # fifty minutes
+    playing.type("\n")
+    end = playing.until("")
+    assert "the time is over; how it stands now is how it ended" in end
+    assert "0 of 100 points" in end
+    assert "Incident" not in end
+
+
 def test_a_rehearsal_at_a_terminal_ends_with_the_first_game_that_is_not_mastered(terminal, room):
     playing = terminal("rehearse", "--yes")
     assert "irkit rehearse --scenario first-contact" in playing.until("")
