@@ -100,6 +100,7 @@ class Course:
 
     def look(self) -> None:
         """How every goal stands now."""
+        before = len(self.moments)
         self.view.look()
         self.harm.look(attacked=self._attacked)
         self._attacked = False
@@ -108,6 +109,8 @@ class Course:
         self._told = len(self.view.gone)
         for track in self.tracks:
             self._judge(track)
+        if len(self.moments) > before:  # some goals change with time alone: whoever plays this again must look now, too
+            self.turns.heard(Asked(at=round(1000 * self.seconds), server="turn"))
 
     def _judge(self, track: Track) -> None:
         seen = track.goal.state.look(self.view)

@@ -123,3 +123,23 @@ def test_players_who_act_at_the_same_time_are_played_again_in_the_order_in_which
         card = gameday.finish(course, 5, "three", turns.wait)
     assert len([a for a in record.load(path).asked if a.server == "api"]) == 24
     assert again(path)[0] == card
+
+
+def test_what_only_time_broke_is_broken_at_the_same_time_again(tmp_path):
+    """An outage is one once it lasts: nobody asks for anything when that begins."""
+    scenario, path = loader.find("old-image"), tmp_path / "game.jsonl"
+    moments: list[Moment] = []
+    card = games.played(scenario, 1, "test", ("kubectl scale ${workload} -n ${namespace} --replicas=0",), moments.append, kept=path)
+    assert any(m.kind == "lost" and m.text.startswith("no-outage") for m in moments)
+    assert again(path)[:2] == (card, moments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("player", ["irkit", "naive"])
+@pytest.mark.parametrize("name", sorted(loader.listed()))
+def test_every_scenario_comes_out_as_it_was_played(tmp_path, name, player):
+    scenario, path = loader.find(name), tmp_path / "game.jsonl"
+    moments: list[Moment] = []
+    commands = gameday.best(scenario) if player == "irkit" else scenario.naive or gameday.NAIVE
+    card = games.played(scenario, 1, player, commands, moments.append, kept=path)
+    assert again(path)[:2] == (card, moments)
