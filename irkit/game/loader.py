@@ -20,7 +20,9 @@ LASTS = 1800.0
 SOONEST = 15.0
 """Seconds that somebody is taken to think and type before each command."""
 MAX_ACTS = 2000
-"""How often one act may come again: a game is looked at after each."""
+"""How many acts there may be in all, with those that come again: the world is looked at after each."""
+MAX_PODS = 1000
+"""How many pods a world's manifests may ask for; the cluster is a process on the player's laptop."""
 
 
 def find(name: str, folders: Sequence[Path] = (), also: Sequence[str] = ()) -> Scenario:
@@ -39,8 +41,11 @@ def find(name: str, folders: Sequence[Path] = (), also: Sequence[str] = ()) -> S
 
 
 def listed(folders: Sequence[Path] = ()) -> dict[str, Path]:
-    """The files of all scenarios by name; one's own hide built-in ones of the same name."""
-    return {path.stem: path for folder in (BUILTIN, *folders) for path in sorted(folder.glob("*.yaml"))}
+    """The files of all scenarios by name; one's own hide built-in ones of the same name. Raises UsageError for a folder that is none."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"there is no directory of scenarios {printable(folder, 300)}", next="IRKIT_SCENARIOS names it")
+    return {path.stem: path for folder in (BUILTIN, *folders) for path in sorted(folder.glob("*.yaml")) if path.is_file()}
 
 
 def load(path: Path) -> Scenario:
@@ -65,6 +70,7 @@ def loads(source: bytes, file: str) -> Scenario:
     lasts = _lasts(root, read, context)
     attack = tuple(_timed(one, lasts, context) for one in read.get("attack", ()) if {"act", "at"} <= set(one))
     goals = tuple(_goals(read.get("goals", ()), lasts, context))
+    _bounded(root, read, attack, lasts, context)
     injects = tuple(_injects(root, read.get("injects", ()), lasts, context))
     if mistakes.found:
         raise PlaybookError(sorted(mistakes.found, key=lambda m: (m.line, m.column)))
@@ -84,11 +90,26 @@ def _lasts(root: Fields, read: Mapping[str, Any], context: Context) -> float:
 def _timed(one: Mapping[str, Any], lasts: float, context: Context) -> Timed:
     if one["at"] > lasts:
         context.mistakes.at(one[""], f"this act is {one['at']:g} s after the alert, and the game lasts {lasts:g} s")
-    every = one.get("every")
-    if every is not None and (lasts - one["at"]) / max(every, 0.001) > MAX_ACTS:
-        context.mistakes.at(one[""].get("every"), f"every {every:g} s for {lasts:g} s is more than {MAX_ACTS} times")
     kind = next(k for k in ACTS if k.kind == one["act"])
-    return Timed(one["at"], _made(kind, one), every or 0.0)
+    return Timed(one["at"], _made(kind, one), one.get("every", 0.0))
+
+
+def _bounded(root: Fields, read: Mapping[str, Any], attack: Sequence[Timed], lasts: float, context: Context) -> None:
+    """A game ends in a time that its player has."""
+    acts = sum(1 + max(0.0, lasts - timed.at) // timed.every if timed.every else 1 for timed in attack)
+    if acts > MAX_ACTS:
+        context.mistakes.at(root.get("attack") or root, f"the attack has {acts:.0f} acts, with those that come again; at most {MAX_ACTS}")
+    objects = [getattr(timed.act, "object", None) for timed in attack]
+    made = [*read.get("world", {}).get("manifests", ()), *(obj for obj in objects if isinstance(obj, dict))]
+    pods = sum(_pods(obj) for obj in made)
+    if pods > MAX_PODS:
+        context.mistakes.at(root.get("world") or root, f"the objects ask for {pods} pods; a game has at most {MAX_PODS}")
+
+
+def _pods(obj: Mapping[str, Any]) -> int:
+    spec = obj.get("spec")
+    asked = [spec.get(word) for word in ("replicas", "parallelism", "completions", "maxReplicas")] if isinstance(spec, dict) else []
+    return max((number for number in asked if isinstance(number, int)), default=0)
 
 
 def _injects(root: Fields, read: Sequence[Mapping[str, Any]], lasts: float, context: Context) -> Iterator[Inject]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -270,3 +270,24 @@ def test_what_is_looked_at_may_be_gone(game: Game):
     assert game.view.stage.find(ObjectRef(resource=SECRETS, name="mcp-secret", namespace="todo-app")) is None
     for goal in goals:
         assert game.why(goal).isprintable()
+
+
+NONSENSE = ("", "/", "x", "a/b/c/d", "../..", "todo-app/", "/backend", "Deployment", "-n", "\x1b[31m", "*" * 300, "\N{SNOWMAN}/", "${suspect}")
+
+
+def _filled(kind: type[Any], word: str) -> Any:
+    """The kind with ``word`` for whatever text it takes."""
+    hints = get_type_hints(kind)
+    made: dict[Any, Any] = {str: word, tuple[str, ...]: (word,), dict[str, str]: {word: word}}
+    return kind(**{f.name: made[hints[f.name]] for f in dataclasses.fields(kind) if hints[f.name] in made},
+                **{f.name: {"apiVersion": word, "kind": word, "metadata": {"name": word}} for f in dataclasses.fields(kind) if f.name == "object"
+                   and hints[f.name] is not str})  # fmt: skip
+
+
+@pytest.mark.parametrize("word", NONSENSE, ids=ascii)
+def test_nonsense_has_an_answer(game: Game, word: str):
+    """A scenario comes from strangers: whatever an act or an end state is told, it says something that can be shown."""
+    game.view.tokens[word] = game.view.stage.steal("todo-app", "backend-sa")
+    for kind in (*ACTS, *GOALS):
+        said = game.do(_filled(kind, word)) if kind in ACTS else game.why(_filled(kind, word))
+        assert said.isprintable(), kind.kind

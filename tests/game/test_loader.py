@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from pathlib import Path
@@ -100,8 +101,12 @@ def test_each_mistake_is_one_clear_sentence(old: str, new: str, said: str):
     assert said in " ".join(mistakes(text))
 
 
-def test_an_act_comes_again_no_more_often_than_a_game_can_bear():
-    assert "every 1 s for 36000 s is more than 2000 times" in one(SOUND.replace("lasts: 10m", "lasts: 10h").replace("at: 5s", "at: 5s, every: 1s"))
+def test_a_game_ends_in_a_time_that_its_player_has():
+    text = SOUND.replace("lasts: 10m", "lasts: 10h").replace("at: 5s", "at: 5s, every: 1s")
+    assert one(text) == "mine.yaml:7:3: the attack has 35996 acts, with those that come again; at most 2000"
+    many = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a, namespace: todo-app}, spec: {replicas: 900000000000}}"
+    assert "the objects ask for 900000000000 pods; a game has at most 1000" in one(f"{SOUND}world: {{manifests: [{many}]}}\n")
+    assert "at most 1000" in one(SOUND.replace("act: connect, with: {to: 198.51.100.1}", f"act: apply, with: {{object: {many}}}"))
 
 
 @pytest.mark.parametrize("command", [
@@ -135,7 +140,17 @@ def test_a_name_that_is_none_is_said_with_the_nearest(name: str):
 def test_own_ones_hide_built_in_ones_of_the_same_name(tmp_path: Path):
     (tmp_path / "first-contact.yaml").write_text(SOUND.replace("name: mine", "name: first-contact"))
     assert loader.find("first-contact", [tmp_path]).title == "Mine"
-    assert set(loader.listed([tmp_path / "missing"])) == {path.stem for path in loader.BUILTIN.glob("*.yaml")}
+
+
+def test_a_directory_that_is_none_is_said(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"there is no directory of scenarios .*missing"):
+        loader.listed([tmp_path / "missing"])
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    assert not {"pipe", "folder"} & set(loader.listed([tmp_path]))
 
 
 def test_the_time_to_type_is_the_same_everywhere():
