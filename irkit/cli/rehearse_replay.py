@@ -13,21 +13,25 @@ from irkit.cli import options
 if TYPE_CHECKING:
     from irkit.game.course import Moment
 
+FASTEST = 100_000.0
 Html = Annotated[Path | None, typer.Option("--html", metavar="PAGE", help="Write the card as one HTML page", show_default=False)]
 
 
 def replay(
     file: Annotated[Path, typer.Argument(help="A game that was kept", metavar="FILE", show_default=False)],
-    speed: Annotated[float, typer.Option("--speed", min=0, help="Seconds of the game in one second; 0: all at once")] = 0,
+    speed: Annotated[float, typer.Option("--speed", metavar="N", help="Seconds of the game in one second; 0: all at once")] = 0,
     html: Html = None,
     output: options.Output = "text",
 ) -> int:
     """Show a past game again: what happened when, and its card. The same world comes out, byte for byte, or it is said that it did not."""
     from irkit.cli import dashboard, games, scorecard
     from irkit.cli import output as streams
+    from irkit.errors import UsageError
     from irkit.game import record
     from irkit.game import replay as again
 
+    if not 0 <= speed <= FASTEST:  # nan is neither
+        raise UsageError(f"--speed is a number from 0, which is all at once, to {FASTEST:.0f}, not {speed:g}")
     game = record.load(file)
     scenario = again.scenario_of(game)
     err, shown = streams.stderr(), 0.0

@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from irkit.app import gameday
-from irkit.cli import games
+from irkit.cli import games, main
 from irkit.errors import UsageError
 from irkit.game import loader, record
 from irkit.game.card import Scorecard
@@ -97,6 +98,18 @@ def test_what_is_not_there_and_what_is_there_already_is_said(kept, tmp_path):
         record.load(tmp_path)
     with pytest.raises(UsageError, match="is there already"):
         games.played(FIRST, 0, "test", (), kept=kept[0])
+
+
+@pytest.mark.parametrize("speed", ["nan", "-1", "inf", "1e9"])
+def test_a_speed_that_is_none_is_said(kept, speed, capsys):
+    assert main.run(["rehearse", "replay", str(kept[0]), f"--speed={speed}"]) == 2
+    assert "--speed is a number from 0" in capsys.readouterr().err
+
+
+def test_a_speed_takes_its_time(kept):
+    began = time.monotonic()
+    assert main.run(["rehearse", "replay", str(kept[0]), "--speed", "3000", "-o", "json"]) == 0
+    assert time.monotonic() - began >= 0.5  # half an hour, or nearly: nothing is to be seen at its end
 
 
 def test_a_game_that_is_broken_off_leaves_no_file(tmp_path):
