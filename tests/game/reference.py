@@ -78,8 +78,10 @@ def tables() -> dict[str, str]:
 
 def written(page: str) -> str:
     for name, table in tables().items():
-        page, changed = re.subn(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", lambda m, t=table: f"{m[1]}{t}\n{m[2]}", page, flags=re.DOTALL)
-        assert changed == 1, f"the page has no place for {name}"
+        head, found, rest = page.partition(f"<!-- {name} -->\n")
+        _, ended, tail = rest.partition(f"<!-- /{name} -->")
+        assert found and ended, f"the page has no place for {name}"
+        page = f"{head}{found}{table}\n{ended}{tail}"
     return page
 
 
