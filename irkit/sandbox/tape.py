@@ -1,6 +1,6 @@
 """What players asked of a game's cluster and its Vault, kept so that it can be asked again; and asked again.
 
-By nothing that is kept here anybody is let in: a Vault token stands as the request that gave it, and what else authenticates
+By nothing that is kept here a player is let in: a Vault token stands as the request that gave it, and what else authenticates
 (the responders' secret id) as its name. Both are filled in again with those of the cluster that it is played on.
 """
 
