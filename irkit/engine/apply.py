@@ -232,8 +232,11 @@ def _in_spite(change: Check, result: checks.CheckResult, ports: Ports) -> checks
     rule = ports.settings.recovery.unknown if change.check in ("scanned", "signed") else "ask"
     if result.holds is None and rule == "allow":
         return msgspec.structs.replace(result, holds=True, summary=f"{result.summary}; the settings allow that")
-    if result.holds is None and rule == "ask" and ports.approver.confirm(f"{result.summary}. Go on?"):
+    looked = change.check != "in-git" or ports.approver.interactive  # what stands in Git only a person can go and see
+    if result.holds is None and rule == "ask" and looked and ports.approver.confirm(f"{result.summary}. Go on?"):
         return msgspec.structs.replace(result, holds=True, summary=f"{result.summary}; {ports.approver.name} said to go on")
+    if result.holds is None and not looked:
+        raise Declined(f"not done: {result.summary}; nobody is here who could look there", next="irkit resume, at a terminal, once Git names the new image")
     if result.holds is None and rule == "ask":
         raise Declined(f"not done: {result.summary}", next="the same command again")
     raise RefusedError(result.summary, next=str(result.data.get("next") or "another image, or change the rule in the settings (recovery)"))

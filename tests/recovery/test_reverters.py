@@ -94,6 +94,19 @@ def test_whoever_does_not_want_the_old_image_back_leaves_gitops_paused(tmp_path)
         assert (pause(), image_of(b), backend(b)["spec"]["replicas"]) == ("true", NEW, 3)
 
 
+def test_gitops_stays_paused_where_nobody_can_look_into_git(tmp_path):
+    """--yes is no answer to what stands in Git: the old image would be back within seconds, and called recovered."""
+    with bench(tmp_path) as b:
+        b.ports = msgspec.structs.replace(b.ports, outward=Way())
+        _, pause = stopped(b, "argocd")
+        b.approver.interactive = False
+        result = put_back(b)
+        assert (result.exit_code, image_of(b), pause()) == (3, NEW, "true")
+        (failed,) = (s for s in result.steps if s.outcome == "declined")
+        assert "what Git names is not known here" in failed.why
+        assert "nobody is here who could look there" in failed.why
+
+
 def test_what_reverts_a_stop_is_named(tmp_path):
     with bench(tmp_path, recovery={"settle": 0.3}) as b:
         managed(b, "argocd")
