@@ -7,9 +7,10 @@ import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
+from typer.core import TyperGroup
 
 from irkit.cli import options
 from irkit.cli.main import SETTINGS
@@ -33,7 +34,17 @@ class Kept(NamedTuple):
     html: Path | None
 
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)
+
+class _Words(TyperGroup):
+    """``--runbook`` alone means the first playbook: an option whose value may be left out, which typer has not."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        after = dict(zip(args, [*args, "-"][1:], strict=True))
+        bare = "--runbook" in args and after["--runbook"].startswith("-")
+        return super().parse_args(ctx, [f"--runbook={MAIN}" if bare and word == "--runbook" else word for word in args])
+
+
+app = typer.Typer(cls=_Words, rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)
 Phase = Annotated[str, typer.Option("--phase", help="Only this phase, as in: containment")]
 List = Annotated[bool, typer.Option("--list", help="The scenarios that there are, the easiest first")]
 Watch = Annotated[bool, typer.Option("--watch", help="irkit plays both sides of a scenario")]
@@ -49,6 +60,7 @@ Speed = Annotated[float, typer.Option("--speed", metavar="N", help="N seconds of
 Player = Annotated[str, typer.Option("--player", metavar="NAME", help="Who plays, in the card and the history", show_default=False)]
 Record = Annotated[Path | None, typer.Option("--record", metavar="FILE", help="Keep the game there, for `rehearse replay`", show_default=False)]
 Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the card as one HTML page", show_default=False)]
+Runbook = Annotated[str, typer.Option("--runbook", metavar="[PLAYBOOK]", help="Do a playbook's runbook by hand, with kubectl", show_default=False)]
 Ci = Annotated[bool, typer.Option("--ci", help="Your playbooks in all scenarios that fit; without own ones, the built-in ones")]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="With --ci: write JUnit XML")]
 Staging = Annotated[str, typer.Option("--staging", metavar="CONTEXT", help="Play on a real cluster that is not production", show_default=False)]
@@ -56,7 +68,7 @@ Confirm = Annotated[str, typer.Option("--confirm", metavar="CONTEXT", help="With
 Really = Annotated[bool, typer.Option("--really", help="With --staging: though it is large, or can't be looked at whole")]
 Image = Annotated[str, typer.Option("--image", metavar="IMAGE", help="With --staging: what its pods run, instead of pause", show_default=False)]
 Patched = Annotated[str, typer.Option("--patched", metavar="IMAGE", help="With --image: its patched image, by digest", show_default=False)]
-FIRST = "first-contact"
+FIRST, MAIN = "first-contact", "compromised-pod"
 _CLUSTERS = ("todo-app", "empty")  # the built-in clusters themselves, without a game
 Keep = Annotated[bool, typer.Option("--keep-workload", help="Leave the workload running")]
 
@@ -78,7 +90,7 @@ def rehearse(
     hard: Hard = False, team: Team = False, join: Join = None, as_: As = "", role: AsRole = "",
     staging: Staging = "", confirm: Confirm = "", really: Really = False, image: Image = "", patched: Patched = "",
     player: Player = "", record: Record = None, html: Html = None,
-    ci: Ci = False, playbooks: options.Playbooks = None, junit: Junit = None,
+    runbook: Runbook = "", ci: Ci = False, playbooks: options.Playbooks = None, junit: Junit = None,
 ) -> int:  # fmt: skip
     """See an incident from the cut to the post-mortem, or do one: the same prompts, tables and evidence as on a real cluster.
 
@@ -99,6 +111,10 @@ def rehearse(
         from irkit.cli import rehearse_ci
 
         return rehearse_ci.rehearse(playbooks, junit, "" if scenario in _CLUSTERS else scenario, seed, output)
+    if runbook:
+        from irkit.cli import rehearse_runbook
+
+        return rehearse_runbook.rehearse(runbook, playbooks, seed, output, yes=yes)
     if join:
         from irkit.cli import rehearse_team
 

@@ -1,25 +1,15 @@
-"""Runbooks as data: the shell blocks that a person pastes, in order, by the word after ``sh``."""
+"""Runbooks, played: the shell blocks that a person pastes, in order, by the words after ``sh``."""
 
 from __future__ import annotations
 
 import os
-import re
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-BLOCK = re.compile(r"^```sh ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NAMES = re.compile(r"^export (?:NS=\S+(?: (?:POD|SECRET|ACCOUNT|WORKLOAD)=\S+)?|NODE=\S+)$", re.MULTILINE)
+from irkit.game.runbook import BLOCK, NAMES, Block, blocks, edited, found, headings
+from irkit.game.shell import Shell, environment
 
-
-def headings(text: str) -> list[str]:
-    """The headings of second level, in order."""
-    return re.findall(r"^## (.+)$", text, re.MULTILINE)
-
-
-def blocks(text: str, tag: str = "") -> list[str]:
-    """The shell blocks that carry ``tag``; without it, those that everybody runs."""
-    return [body for word, body in BLOCK.findall(text) if word == tag]
+__all__ = ["BLOCK", "NAMES", "Block", "blocks", "edited", "found", "headings", "play"]
 
 
 def play(scripts: Sequence[str], names: str, *, kubeconfig: Path, path: Sequence[Path], home: Path, shell: str = "sh", **environ: str) -> str:
@@ -27,14 +17,13 @@ def play(scripts: Sequence[str], names: str, *, kubeconfig: Path, path: Sequence
 
     Returns what they printed. Raises AssertionError where a block ends with a failure or complains.
     """
-    parts = []
-    for number, script in enumerate(scripts):
-        edited = NAMES.sub(f"export {names}", script)
-        parts.append(f'{edited}\n[ $? -eq 0 ] || {{ echo "block {number} failed" >&2; exit 1; }}\n')
-    found = ":".join([*map(str, path), os.environ["PATH"]])
-    environ = {"HOME": str(home), "KUBECONFIG": str(kubeconfig), "PATH": found, "LC_ALL": "C.UTF-8", **environ}
-    done = subprocess.run([shell], input="\n".join(parts), capture_output=True, text=True, env=environ, timeout=240, check=False)
-    complaints = [line for line in done.stderr.splitlines() if not line.startswith(("No resources found", "Warning: "))]
-    assert done.returncode == 0, done.stderr
-    assert not complaints, "\n".join(complaints)
-    return done.stdout
+    programs = ":".join([*map(str, path), os.environ["PATH"]])
+    said = []
+    with Shell(shell, environment({"KUBECONFIG": str(kubeconfig), "PATH": programs, "LC_ALL": "C.UTF-8", **environ}, home), home) as session:
+        for script in scripts:
+            ran = session.run(NAMES.sub(f"export {names}", script))
+            assert ran.code == 0, f"a block ended with {ran.code}: {script}\n{ran.complaints}"
+            said.append(ran.output)
+            complaints = [line for line in ran.complaints.splitlines() if line and not line.startswith(("No resources found", "Warning: "))]
+            assert not complaints, "\n".join(complaints)
+    return "\n".join(said)

@@ -95,7 +95,7 @@ class _Handler(Handler):
 
 def _document(raw: bytes) -> dict[str, Any]:
     """Raises Refused 400."""
-    if not raw.strip():
+    if raw.strip() in (b"", b"null"):  # the second is what `bao write -f` sends
         return {}
     try:
         found = msgspec.json.decode(raw)
