@@ -34,7 +34,6 @@ class Kept(NamedTuple):
     html: Path | None
 
 
-
 class _Words(TyperGroup):
     """``--runbook`` alone means the first playbook: an option whose value may be left out, which typer has not."""
 
