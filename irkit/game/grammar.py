@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import re
 import shlex
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -32,7 +33,9 @@ _FILE = r"[a-z0-9][a-z0-9.-]{0,62}"
 _SENTENCE = Text(fills=True, limit=400)
 _COMMANDS = ("contain", "collect", "rotate", "redeploy", "respond", "resume", "lift", "verify", "blast-radius", "incident")
 """What of irkit a scenario may type; it comes from strangers, and is typed in the terminal of whoever plays it."""
-_ELSEWHERE = ("--kubeconfig", "--context", "--playbooks")
+_ELSEWHERE = ("--kubeconfig", "--context", "--playbooks", "--output-dir", "--server", "--cluster", "--user", "--token", "--as")
+_HANDED = re.compile(r"[^=]*=\$\{files\}/" + _FILE)
+"""A value of ``--value``: the file is one of those that the scenario itself hands out."""
 
 
 class Whole(msgspec.Struct, frozen=True):
@@ -72,16 +75,24 @@ def _foreign(command: str) -> str:
         case ["wait", span] if parameters.seconds(span):
             return ""
         case ["kubectl", _, *rest] | ["irkit", *rest] if any(word.startswith(_ELSEWHERE) for word in rest):
-            return f"a scenario plays on its own cluster: {printable(command, 80)!r} names another, or other playbooks"
+            return f"a scenario plays on its own cluster and in its own directory: {printable(command, 80)!r} names another, or other playbooks"
+        case ["irkit", *rest] if any(not _HANDED.fullmatch(value) for value in _values(rest)):
+            return f"a value is in a file of the scenario's own, as in --value web/key=${{files}}/new.key, not in {printable(command, 80)!r}"
         case ["kubectl", _, *_]:
             return ""
-        case ["irkit", "respond", playbook, *_] if "/" in playbook or playbook.endswith((".yaml", ".yml")):
-            return f"a scenario names playbooks, and no files: {printable(playbook, 80)}"
+        case ["irkit", "respond", playbook, *_] if not re.fullmatch(playbooks.ID, playbook):
+            return f"after 'irkit respond' comes the name of a playbook, and no file: {printable(playbook, 80)}"
         case ["irkit", verb, *_] if verb in _COMMANDS:
             return ""
         case ["irkit", verb, *_]:
             return f"no scenario types 'irkit {printable(verb, 40)}'{known(verb, _COMMANDS)}"
     return f"a command begins with irkit or kubectl, or is a time as in 'wait 30s', not {printable(command, 80)!r}"
+
+
+def _values(words: Sequence[str]) -> list[str]:
+    """What ``--value`` is given, in either of its two forms."""
+    apart = [after for word, after in itertools.pairwise([*words, ""]) if word == "--value"]
+    return apart + [word.partition("=")[2] for word in words if word.startswith("--value=")]
 
 
 class Manifest(msgspec.Struct, frozen=True):

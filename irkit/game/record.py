@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from irkit.text import printable
 
 LIMIT = 256 * 1024 * 1024
 """Bytes of the largest file that is read."""
+LONGEST = 8 * 24 * 3600 * 1000
+"""Milliseconds after the alert in which all of a game happens: a watch of a week, and what was before it."""
 KIND = "Game"
 
 
@@ -149,4 +152,11 @@ def load(path: Path) -> Game:
         asked = ()
     if head.kind != KIND or hashlib.sha256(before).hexdigest() != end.sum or len(asked) != len(lines) - 3:
         raise UsageError(f"{shown} was changed after the game: its lines are not those that were written")
+    if not _possible(head.origin) or not all(0 <= moment <= LONGEST for moment in (end.at, *(each.at for each in asked))):
+        raise UsageError(f"{shown} has times, or a beginning, that no game has")
     return Game(head, asked, end)
+
+
+def _possible(origin: Origin) -> bool:
+    """Whether a world can have begun so: whoever made the file need not have played."""
+    return origin.began.tzinfo is not None and 2000 <= origin.began.year < 2200 and bool(re.fullmatch(r"(?:[0-9a-f]{2})+", origin.key))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +15,7 @@ from irkit.model.kube import PODS, SECRETS, SERVICEACCOUNTS, Obj, ObjectRef, at,
 from irkit.stage import Stage
 
 _SHORT = 8  # characters of base64: what is that short may be there by chance
+_PAGE = 100  # events: who asks for fewer at a time does not mean to read them all
 GAME = ("system:", "kube-")  # what asks in the name of the cluster, or with a stolen token, is no player
 
 
@@ -52,7 +53,7 @@ class View:
         self._pods: dict[str, Obj] = {}
         self._heard = 0
         self._logs: dict[tuple[str, str], set[str]] = {}  # by namespace and name: "current", "previous"
-        self._events: set[str] = set()
+        self._events: set[tuple[str, str]] = set()  # by namespace (empty: all) and name of what they are about (empty: everything)
         self.players: list[Obj] = []  # audit events of those who play
         self.hears = True  # reads, too; without an audit log it is not known who read what, and nothing is said of it
         self.history = History(stage)
@@ -83,7 +84,8 @@ class View:
             return True
         logs = self._logs.get((pod.namespace, pod.name), set())
         needed = {"current", "previous"} if self.cast.restarts.get(pod.uid) else {"current"}
-        return needed <= logs and pod.namespace in self._events
+        heard = {(namespace, name) for namespace in (pod.namespace, "") for name in (pod.name, "")}
+        return needed <= logs and bool(heard & self._events)
 
     def _listen(self) -> None:
         asked = self.stage.asked
@@ -103,7 +105,19 @@ class View:
                 which = "previous" if query.get("previous", ["false"])[0] == "true" else "current"
                 self._logs.setdefault((about.get("namespace", ""), about.get("name", "")), set()).add(which)
         if about.get("resource") == "events" and event["verb"] in ("list", "watch"):
-            self._events.add(about.get("namespace", ""))
+            self._events |= _heard(about.get("namespace", ""), parse_qs(urlsplit(event["requestURI"]).query))
+
+
+def _heard(namespace: str, query: Mapping[str, Sequence[str]]) -> set[tuple[str, str]]:
+    """Whose events such a list holds, all of them: one that selects by something else, or stops early, holds nobody's."""
+    limit = query.get("limit", [str(_PAGE)])[0]
+    if "labelSelector" in query or not limit.isdecimal() or 0 < int(limit) < _PAGE:
+        return set()
+    fields = dict(part.partition("=")[::2] for part in ",".join(query.get("fieldSelector", ())).replace("==", "=").split(",") if part)
+    named = fields.get("involvedObject.name", "")
+    if set(fields) - {"involvedObject.name", "involvedObject.namespace", "involvedObject.kind", "involvedObject.uid"} or bool(fields) != bool(named):
+        return set()
+    return {(namespace, named)}
 
 
 def images_of(pod: Obj | None) -> set[str]:

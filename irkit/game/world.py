@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 
 from irkit.errors import UsageError
-from irkit.game.cast import matching, named
+from irkit.game.cast import cast, matching, named
 from irkit.model.kube import PODS, SECRETS, SERVICEACCOUNTS, SERVICES, Obj, ObjectRef, Resource, ref_of
 from irkit.model.scenario import Scenario
 from irkit.stage import Stage, Turns
 from irkit.text import printable
+
+_WORD = re.compile(r"[A-Za-z0-9$][A-Za-z0-9$._:/@-]*")
+"""One word of a command, and no option: what the world calls things is filled into what is typed."""
 
 
 def prepare(scenario: Scenario, stage: Stage, turns: Turns, seed: int) -> None:
@@ -36,6 +40,9 @@ def prepare(scenario: Scenario, stage: Stage, turns: Turns, seed: int) -> None:
     namespace, name = stage.suspect
     if not any(p["metadata"]["name"] == name for p in stage.objects(PODS, namespace)):
         raise UsageError(f"scenario {scenario.name}: there is no pod {printable(namespace)}/{printable(name)} to be attacked")
+    for word, value in cast(stage).names().items():
+        if not _WORD.fullmatch(value):
+            raise UsageError(f"scenario {scenario.name}: {printable(value, 80)!r} can't be a name, and ${{{word}}} stands for it in commands")
     if lacking := list(dict.fromkeys(_lacking(scenario, stage))):
         raise UsageError(f"scenario {scenario.name}: {'; '.join(lacking)}", next=f"look at its world: {printable(scenario.path, 300)}")
 

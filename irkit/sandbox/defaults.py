@@ -9,6 +9,7 @@ import base64
 from typing import Any
 
 from irkit.model.kube import Obj
+from irkit.sandbox.failures import bad_request
 
 
 def complete(obj: Obj) -> Obj:
@@ -138,7 +139,19 @@ def _secret(obj: Obj) -> Obj:
     if given := filled.pop("stringData", None):
         encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in given.items()}
         filled["data"] = {**(filled.get("data") or {}), **encoded}
+    if data := filled.get("data"):
+        filled["data"] = {key: _canonical(value) for key, value in data.items()}
     return filled
+
+
+def _canonical(value: Any) -> Any:
+    """Bytes are kept as bytes: base64 with line breaks, or with bits that say nothing, is read as encoding/json does, and shown in its one form."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return base64.b64encode(base64.b64decode(value.replace("\r", "").replace("\n", ""), validate=True)).decode()
+    except ValueError:
+        raise bad_request('Secret in version "v1" cannot be handled as a Secret: illegal base64 data') from None
 
 
 def _service(obj: Obj) -> Obj:
