@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,19 +19,25 @@ from irkit.model.scenario import Scenario
 from irkit.settings import Settings
 from irkit.text import plural, printable
 
+PART = "it is there only for a part of the answer"
 _TARGETS = {"pod": "${suspect}", "workload": "${workload}", "serviceaccount": "serviceaccount/${account}", "node": "node/${node}",
             "namespace": "${namespace}"}  # fmt: skip
 """What the command names, by the type of a playbook's target; a Secret is the scenario's own."""
 
 
 class Round(msgspec.Struct, frozen=True):
-    """One playbook in one scenario, to be played. ``path``: of the scenario; ``commands``: what is typed; ``why``: it can't be played."""
+    """One playbook in one scenario, to be played. ``path``: of the scenario; ``commands``: what is typed; ``why``: it can't be played.
+
+    ``folder``: of the user's playbooks. ``part``: the scenario names a better one, and this one for a part of the answer.
+    """
 
     playbook: str
     scenario: str
     path: str
     commands: tuple[str, ...] = ()
     why: str = ""
+    folder: str = ""
+    part: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -46,10 +51,11 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     said: tuple[str, ...] = ()  # by commands that ended with another code than 0
     error: str = ""
     skipped: str = ""
+    part: bool = False
 
     @property
     def passed(self) -> bool:
-        return bool(self.skipped) or (self.score is not None and self.score >= SOLVED)
+        return bool(self.skipped) or (self.score is not None and (self.part or self.score >= SOLVED))
 
 
 class Report(msgspec.Struct, kw_only=True, rename="camel"):
@@ -104,16 +110,13 @@ def rounds(entries: Sequence[library.Entry], found: Sequence[Scenario], settings
 
 
 def _round(entry: library.Entry, playbook: Playbook, scenario: Scenario) -> Round:
-    called = entry.name if entry.builtin else shlex.quote(str(entry.path.absolute()))
-    usual = f"irkit respond {entry.name} "
-    commands: tuple[str, ...] = ()
-    why = ""
-    if any(c.startswith(usual) for c in scenario.best):
-        commands = tuple(f"irkit respond {called} {c.removeprefix(usual)}" if c.startswith(usual) else c for c in scenario.best)
-    else:
+    first, own = entry.name == scenario.playbooks[0], any(c.startswith(f"irkit respond {entry.name} ") for c in scenario.best)
+    commands, why = tuple(scenario.best), ""
+    if not commands or not (first or own):
         words, why = _words(playbook, scenario)
-        commands = () if why else (f"irkit respond {called} {words} --yes",)
-    return Round(playbook=entry.name, scenario=scenario.name, path=str(Path(scenario.path).absolute()), commands=commands, why=why)
+        commands = () if why else (f"irkit respond {entry.name} {words} --yes",)
+    return Round(playbook=entry.name, scenario=scenario.name, path=str(Path(scenario.path).absolute()), commands=commands, why=why,
+                 folder="" if entry.builtin else str(entry.path.parent.absolute()), part=entry.name in scenario.playbooks and not first)  # fmt: skip
 
 
 def _words(playbook: Playbook, scenario: Scenario) -> tuple[str, str]:
@@ -147,9 +150,10 @@ def _case(verdict: Verdict) -> junit.Case:
         return junit.Case(verdict.scenario, 0.0, "skipped", verdict.skipped)
     if verdict.score is None:
         return junit.Case(verdict.scenario, verdict.seconds, "error", verdict.error, "\n".join((verdict.error, *verdict.said)))
-    if verdict.passed:
-        return junit.Case(verdict.scenario, verdict.seconds)
     short = f"{verdict.score} of 100 points, {SOLVED} are asked for"
+    if verdict.passed:
+        part = verdict.part and verdict.score < SOLVED
+        return junit.Case(verdict.scenario, verdict.seconds, "skipped" if part else "passed", f"{short}; {PART}" if part else "")
     return junit.Case(verdict.scenario, verdict.seconds, "failure", f"{short}: {'; '.join(f.what for f in verdict.findings)}",
                       "\n".join((short, *told(verdict))))  # fmt: skip
 
@@ -169,9 +173,10 @@ def told(verdict: Verdict) -> Iterator[str]:
 def summary(verdicts: Sequence[Verdict], seconds: float) -> str:
     """One sentence on all rounds."""
     played = [v for v in verdicts if not v.skipped]
-    below = sum(not v.passed for v in played)
-    reached = f"{plural(len(played), 'round')} played, each at {SOLVED} points or more"
-    said = f"{plural(len(played), 'round')} played, {below} of them below {SOLVED} points" if below else reached
+    below, parts = sum(not v.passed for v in played), sum(v.passed and (v.score or 0) < SOLVED for v in played)
+    said = f"{plural(len(played), 'round')} played"
+    said += f", {below} of them below {SOLVED} points" if below else f", each at {SOLVED} points or more" if not parts else ""
+    said += f", {parts} as a part of the answer only" if parts else ""
     left = f"; {len(verdicts) - len(played)} not played" if len(played) < len(verdicts) else ""
     return f"{said}{left}; {seconds:.0f} s"
 

@@ -10,7 +10,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -25,6 +25,7 @@ from irkit.cli import gamedir, games, main, output, running
 from irkit.errors import IrkitError, PlaybookError
 from irkit.game import junit, loader
 from irkit.game.card import Scorecard
+from irkit.game.cast import FILES
 from irkit.game.kubectl import Kubectl
 from irkit.model.scenario import Scenario
 from irkit.text import plural, printable
@@ -93,7 +94,9 @@ def _short(verdict: Verdict) -> str:
         return f"not played: {printable(verdict.skipped, 300)}"
     if verdict.score is None:
         return f"failed: {printable(verdict.error, 300)}"
-    return "" if verdict.passed else "below"
+    if verdict.score >= gameday.SOLVED:
+        return ""
+    return games_ci.PART if verdict.part else "below"
 
 
 def played(rounds: Sequence[Round], seed: int) -> Iterator[Verdict]:
@@ -136,7 +139,7 @@ def _give_up(signum: int, frame: object) -> NoReturn:  # noqa: ARG001
 
 def play(one: Round, seed: int) -> Verdict:
     """One round, in this process; what it prints is kept. Never raises for what a playbook does."""
-    verdict = Verdict(playbook=one.playbook, scenario=one.scenario, score=None, skipped=one.why)
+    verdict = Verdict(playbook=one.playbook, scenario=one.scenario, score=None, skipped=one.why, part=one.part)
     if one.why:
         return verdict
     said: list[str] = []
@@ -144,7 +147,7 @@ def play(one: Round, seed: int) -> Verdict:
     signal.alarm(LIMIT)
     try:
         card = _card(one, seed, said)
-        return Verdict(playbook=one.playbook, scenario=one.scenario, score=card.score, findings=tuple(card.findings), said=tuple(said),
+        return Verdict(playbook=one.playbook, scenario=one.scenario, score=card.score, part=one.part, findings=tuple(card.findings), said=tuple(said),
                        seconds=round(time.monotonic() - began, 3))  # fmt: skip
     except _TooLongError:
         error = f"it was not over after {LIMIT} s"
@@ -161,21 +164,25 @@ def play(one: Round, seed: int) -> Verdict:
 
 def _card(one: Round, seed: int, said: list[str]) -> Scorecard:
     scenario = loader.load(Path(one.path))
-    with games.staged(scenario, seed) as (stage, turns), _hand(said) as do:
-        return gameday.play(scenario, stage, turns, seed, one.playbook, one.commands, do)
+    with games.staged(scenario, seed) as (stage, turns):
+        if one.folder:
+            os.environ["IRKIT_PLAYBOOKS"] = one.folder
+        with _hand(turns.wait, said) as do:
+            return gameday.play(scenario, stage, turns, seed, one.playbook, one.commands, do)
 
 
 @contextmanager
-def _hand(said: list[str]) -> Iterator[gameday.Hand]:
+def _hand(wait: Callable[[float], None], said: list[str]) -> Iterator[gameday.Hand]:
     """Types commands; ``said`` gets the last words of those that end with another code than 0."""
     with wiring.cluster(wiring.settings()) as cluster:
 
         def do(words: str) -> None:
+            words = words.replace(FILES, os.environ.get(FILES[1:], ""))
             if words.startswith("kubectl "):
                 Kubectl(cluster).run(words)
                 return
             printed = io.StringIO()
-            with running.rehearsed(), redirect_stdout(printed), redirect_stderr(printed):
+            with running.rehearsed(wait), redirect_stdout(printed), redirect_stderr(printed):
                 code = main.run(shlex.split(words)[1:])
             if code:
                 last = [line.strip() for line in printed.getvalue().splitlines() if line.strip().startswith(f"{code}:")]

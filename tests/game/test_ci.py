@@ -168,7 +168,30 @@ def test_a_playbook_for_another_kind_of_target_does_not_play(tmp_path, kind, tar
 def test_a_playbook_of_the_same_name_plays_in_place_of_the_built_in_one(tmp_path):
     text = (library.builtin() / "compromised-pod.yaml").read_text()
     (one,) = planned(own(tmp_path / "play books", "compromised-pod", text))
-    assert one.commands == (f"irkit respond '{tmp_path}/play books/compromised-pod.yaml' ${{suspect}} -n ${{namespace}} -p image=${{image}} --yes",)
+    assert one.commands == ("irkit respond compromised-pod ${suspect} -n ${namespace} -p image=${image} --yes",)
+    assert one.folder == f"{tmp_path}/play books"
+
+
+def test_a_playbook_that_is_named_for_a_part_is_told_and_does_not_fail():
+    settings, scenarios = Settings(), [loader.load(path) for path in loader.listed().values()]
+    found = {(one.playbook, one.scenario): one for one in games_ci.rounds(games_ci.playbooks(settings), scenarios, settings)}
+    assert found["isolate-only", "look-alike"].part
+    assert not found["isolate-only", "cut-one"].part
+    low = games_ci.Verdict(playbook="isolate-only", scenario="look-alike", score=30, part=True)
+    assert low.passed
+    assert not games_ci.Verdict(playbook="isolate-only", scenario="cut-one", score=30).passed
+    (case,) = games_ci.suites([low])[0].cases
+    assert (case.outcome, case.message) == ("skipped", "30 of 100 points, 80 are asked for; it is there only for a part of the answer")
+
+
+def test_a_playbook_of_ones_own_replaces_the_built_in_one_wherever_it_is_typed(tmp_path):
+    """This one has the name of the built-in one, and only labels: `irkit contain` in a best response must come to no more."""
+    weak = (library.builtin() / "isolate-only.yaml").read_text().replace("isolate-only", "compromised-pod")
+    folder = own(tmp_path / "playbooks", "compromised-pod", weak)
+    done = rehearse(tmp_path, "--playbooks", str(folder), "--scenario", "first-ordinal", "-o", "json")
+    (found,) = json.loads(done.stdout)["rounds"]
+    assert done.returncode == 5
+    assert found["score"] < SOLVED
 
 
 HOSTILE = "a\x00b\x1b[31m<&\"'>]]>\ud800\ufffe\uffff\u202e\n{}"
