@@ -14,10 +14,11 @@ from irkit import wiring
 from irkit.app import gameday, live
 from irkit.app.staging import game as cases
 from irkit.app.staging.ledger import Ledger
+from irkit.app.staging.world import stray
 from irkit.cli import dashboard, gamedir, games, rehearse_live
 from irkit.cli import output as streams
 from irkit.cli.output import Out
-from irkit.errors import Declined, InterruptedRun, UsageError
+from irkit.errors import Declined, InterruptedRun, RefusedError, UsageError
 from irkit.game import loader
 from irkit.game.card import Scorecard, card
 from irkit.game.cast import FILES
@@ -57,6 +58,9 @@ def play(wanted: Wanted) -> int:
     with wiring.staging(configured) as ground:
         images = (wanted.image or cases.IMAGE, wanted.patched or cases.PATCHED)
         ready = cases.survey(ground, scenario, images, wanted.speed or 1.0, really=wanted.really)
+        if wanted.watch and (line := stray(gameday.best(ready.staged.scenario), ready.made.namespace)):
+            why = f"irkit does not type {printable(line, 200)!r} on a real cluster: it is not bound to the game's namespace; nothing was made"
+            raise RefusedError(why, next="the same command without --watch, and play it yourself")
         _say(err, ready)
         _confirm(err, wanted)
         ledger = Ledger(configured.home)

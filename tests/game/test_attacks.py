@@ -12,6 +12,7 @@ import pytest
 
 from irkit import wiring
 from irkit.app import gameday
+from irkit.app.staging.world import stray
 from irkit.cli import games
 from irkit.errors import PlaybookError, UsageError
 from irkit.game import loader, record
@@ -129,6 +130,24 @@ def test_no_name_in_a_world_becomes_an_option_of_a_command(name: str, spec: str)
     scenario = loader.loads(text.encode(), "theirs.yaml")
     with pytest.raises(UsageError, match="can't be a name"):
         games.played(scenario, 0, "test", gameday.best(scenario))
+
+
+@pytest.mark.parametrize("command", [
+    "irkit contain deployment/payments -n production --yes",
+    "irkit contain deployment/payments -n irkit-game-1 -n production --yes",
+    "irkit contain deployment/payments -nproduction --yes",
+    "irkit contain deployment/payments --namespace=production --yes",
+    "irkit contain deployment/payments --yes",
+    "irkit respond scheduled-rotation namespace/production -n irkit-game-1 --yes",
+    "irkit respond compromised-node ${suspect} -n irkit-game-1 --yes",
+    "irkit resume --yes",
+    "kubectl delete namespace production -n irkit-game-1",
+    "kubectl cordon ${node} -n irkit-game-1",
+])  # fmt: skip
+def test_on_a_real_cluster_irkit_types_nothing_that_leaves_the_games_namespace(command: str):
+    ours = ("irkit contain ${suspect} -n ${namespace} --yes", "wait 30s", "kubectl get pods -n irkit-game-1")
+    assert stray(ours, "irkit-game-1") == ""
+    assert stray((*ours, command), "irkit-game-1") == command
 
 
 @pytest.fixture(scope="module")

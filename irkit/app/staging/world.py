@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -36,6 +38,7 @@ from irkit.text import printable, texts
 _ACTS = (Apply, Connect, Evict, Tamper)
 _GOALS = (Absent, Alive, Dead, Field, Isolated, Policies, Quiet, Recovered, Rotated, Serving, Steady, Stopped, Unharmed)
 _KINDS = frozenset(resource.kind for resource in safe.ORDER)
+_SPACES = ("namespace", "namespaces", "ns")
 _SHARE = 0.5  # of a scenario's points: with less to be judged it is another scenario
 
 
@@ -156,6 +159,26 @@ def _word(word: str, moved: Collection[str], namespace: str) -> str:
     before = next((start for start in ("namespace/", "--namespace=", "-n=") if word.startswith(start)), "")
     first, slash, rest = word.removeprefix(before).partition("/")
     return f"{before}{namespace}{slash}{rest}" if first in moved else word
+
+
+def stray(commands: Sequence[str], namespace: str) -> str:
+    """The first command that is not bound to the game's namespace, as far as its words say; empty: all are.
+
+    A scenario may come from a stranger, and on a real cluster its commands have the rights of whoever plays it. What names no
+    namespace, takes up an incident, which may be a colleague's, or has to do with nodes is not bound.
+    """
+    return next((line for line in commands if not line.startswith("wait ") and not _bound(shlex.split(line), namespace)), "")
+
+
+def _bound(words: Sequence[str], namespace: str) -> bool:
+    ours = (namespace, "${namespace}")
+    named = [after for word, after in itertools.pairwise([*words, ""]) if word in ("-n", "--namespace")]
+    named += [word.partition("=")[2] if word.startswith("--") else word[2:] for word in words
+              if word.startswith(("-n", "--namespace=")) and word not in ("-n", "--namespace")]  # fmt: skip
+    targets = [rest for word in words for kind, slash, rest in (word.partition("/"),) if slash and kind in _SPACES]
+    targets += [after for word, after in itertools.pairwise([*words, ""]) if word in _SPACES]
+    free = any("node" in word for word in words) or words[1] in ("cordon", "resume", "lift", "incident")
+    return bool(named) and not free and all(name in ours for name in (*named, *targets))
 
 
 def _merged(world: World, base: Sequence[Obj]) -> list[Obj]:
