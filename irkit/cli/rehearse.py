@@ -97,7 +97,11 @@ def rehearse(
     """
     if context.invoked_subcommand:
         return 0
-    _alone({"--watch": watch, "--free": free, "--team": team, "--join": bool(join)}, {"--as": as_, "--role": role})
+    _alone({"--watch": watch and not staging, "--free": free and not staging, "--team": team, "--join": bool(join), "--list": list_, "--ci": ci,
+            "--runbook": bool(runbook), "--staging": bool(staging)}, {"--as": as_, "--role": role})  # fmt: skip
+    _beside("--ci", {"--junit": not ci and junit})
+    _beside("--staging", {name: not staging and given for name, given in
+                          (("--confirm", confirm), ("--really", really), ("--image", image), ("--patched", patched))})  # fmt: skip
     if list_:
         return _list(output)
     if staging:
@@ -135,6 +139,13 @@ def _alone(modes: dict[str, bool], joining: dict[str, str]) -> None:
     lonely = [name for name, given in joining.items() if given and not modes["--join"]]
     if lonely:
         raise UsageError(f"{lonely[0]} goes with --join DIR, which the terminal of the game shows", next="irkit rehearse --team")
+
+
+def _beside(mode: str, lonely: dict[str, object]) -> None:
+    """Raises UsageError for an option that means something with ``mode`` alone."""
+    for name, given in lonely.items():
+        if given:
+            raise UsageError(f"{name} goes with {mode}, and without it says nothing", next="irkit rehearse --help")
 
 
 def _list(output: str) -> int:

@@ -13,7 +13,7 @@ import pytest
 from irkit import wiring
 from irkit.app import gameday
 from irkit.app.staging.world import stray
-from irkit.cli import games
+from irkit.cli import games, main
 from irkit.errors import PlaybookError, UsageError
 from irkit.game import loader, record
 from irkit.game.course import Course
@@ -178,3 +178,29 @@ def test_a_strangers_game_with_times_that_none_has_is_one_sentence(change: Calla
     change(lines[0], lines[-1])
     with pytest.raises(UsageError, match="has times, or a beginning, that no game has"):
         record.load(forged(lines, tmp_path / "game.jsonl"))
+
+
+@pytest.mark.parametrize("words", [
+    ["--staging", "x", "--ci"],
+    ["--free", "--ci"],
+    ["--watch", "--ci"],
+    ["--list", "--runbook"],
+    ["--runbook", "--ci"],
+    ["--staging", "x", "--team"],
+    ["--junit", "x.xml"],
+    ["--confirm", "x"],
+    ["--really", "--free"],
+    ["--image", "x", "--watch"],
+    ["--watch", "--speed", "nan"],
+    ["--watch", "--speed", "1e999"],
+    ["--watch", "--speed", "-1"],
+    ["--watch", "--port", "70000"],
+    ["--watch", "--scenario", "no-such-scenario"],
+    ["--watch", "extra"],
+])  # fmt: skip
+def test_modes_that_make_no_sense_together_are_one_sentence(words: list[str], capfd: pytest.CaptureFixture[str]):
+    assert main.run(["rehearse", *words]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert [line for line in err.splitlines() if not line.startswith("   next:")] == [err.splitlines()[0]]
+    assert err.startswith("2: ")
