@@ -26,8 +26,9 @@ class Origin(Value, frozen=True):
 class Asked(Value, frozen=True):
     """One thing that players did, ``at`` so many milliseconds after the clock started, as it is kept to be done again.
 
-    ``api`` and ``vault`` are requests that write, ``read`` is one that only read (its answer is kept, not asked for again), ``turn`` is
-    time that passed, ``command`` a line that somebody typed; ``end`` is the end of the game, with the score as its ``code``. ``who``: the user; of the Vault, how its client came by its token.
+    ``api`` and ``vault`` are requests that write, ``read`` is one that only read (its answer is kept, not asked for again), ``turn``
+    is time that passed, ``command`` a line that somebody typed; ``end`` is the end of the game, with the score as its ``code``.
+    ``who``: the user; of the Vault, how its client came by its token.
     """
 
     at: int

@@ -83,7 +83,8 @@ app.command()(replay)
 @app.callback(invoke_without_command=True)
 def rehearse(
     context: typer.Context,
-    scenario: Annotated[str, typer.Option("--scenario", help="What happens: NAME or FILE")] = "todo-app", seed: Seed = 0, yes: options.Yes = False,
+    scenario: Annotated[str, typer.Option("--scenario", help="What happens: NAME or FILE", show_default=False)] = "",
+    seed: Seed = 0, yes: options.Yes = False,
     output: options.Output = "text", keep_workload: Keep = False, phase: Phase = "", list_: List = False, watch: Watch = False,
     free: Free = False, speed: Speed = 0.0, board: Board = False, port: Port = 0,
     hard: Hard = False, team: Team = False, join: Join = None, as_: As = "", role: AsRole = "",
@@ -91,12 +92,14 @@ def rehearse(
     player: Player = "", record: Record = None, html: Html = None,
     runbook: Runbook = "", ci: Ci = False, playbooks: options.Playbooks = None, junit: Junit = None,
 ) -> int:  # fmt: skip
-    """See an incident from the cut to the post-mortem, or do one: the same prompts, tables and evidence as on a real cluster.
+    """Be led through the first scenario that you have not mastered: the same prompts, tables and evidence as on a real cluster.
 
-    Without a terminal it answers its questions itself and says so.
+    Without a terminal it runs the whole of playbook compromised-pod by itself, answers its questions, and says so.
     """
     if context.invoked_subcommand:
         return 0
+    person = not (scenario or phase or keep_workload or yes or output != "text") and sys.stdin.isatty() and sys.stderr.isatty()
+    scenario = scenario or _CLUSTERS[0]
     _alone({"--watch": watch and not staging, "--free": free and not staging, "--team": team, "--join": bool(join), "--list": list_, "--ci": ci,
             "--runbook": bool(runbook), "--staging": bool(staging)}, {"--as": as_, "--role": role})  # fmt: skip
     _beside("--ci", {"--junit": not ci and junit})
@@ -122,7 +125,7 @@ def rehearse(
         from irkit.cli import rehearse_team
 
         return rehearse_team.join(join, as_, role)
-    if watch or free or team or hard or scenario not in _CLUSTERS:
+    if watch or free or team or hard or person or scenario not in _CLUSTERS:
         mode = "watch" if watch else "team" if team else "free" if free else ""
         seen = port if board or port else None
         kept = Kept(player, record, html)

@@ -236,7 +236,8 @@ def _in_spite(change: Check, result: checks.CheckResult, ports: Ports) -> checks
     if result.holds is None and rule == "ask" and looked and ports.approver.confirm(f"{result.summary}. Go on?"):
         return msgspec.structs.replace(result, holds=True, summary=f"{result.summary}; {ports.approver.name} said to go on")
     if result.holds is None and not looked:
-        raise Declined(f"not done: {result.summary}; nobody is here who could look there", next="irkit resume, at a terminal, once Git names the new image")
+        raise Declined(f"not done: {result.summary}; nobody is here who could look there",
+                       next="irkit resume, at a terminal, once Git names the new image")  # fmt: skip
     if result.holds is None and rule == "ask":
         raise Declined(f"not done: {result.summary}", next="the same command again")
     raise RefusedError(result.summary, next=str(result.data.get("next") or "another image, or change the rule in the settings (recovery)"))

@@ -508,6 +508,13 @@ def test_a_rehearsal_at_a_terminal_ends_with_the_first_game_that_is_not_mastered
     assert "A shell in the backend" in done.until("")
 
 
+def test_without_a_word_a_person_is_led_through_the_first_that_is_not_mastered(terminal, room):
+    playing = terminal("rehearse")
+    assert "A shell in the backend" in playing.until("Enter runs it")
+    playing.type("\x03")
+    assert "0 of 100 points" in playing.until("")
+
+
 def test_ctrl_c_at_the_question_which_command_to_run_ends_the_game_with_a_card(terminal, room):
     playing = terminal("rehearse", "--scenario", "first-contact")
     playing.until("Enter runs it")
