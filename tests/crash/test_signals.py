@@ -90,7 +90,7 @@ def test_a_signal_at_every_request(tmp_path: Path, calm: Undisturbed, part: int,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.exhaustive)])
 def test_a_signal_at_any_time(tmp_path: Path, calm: Undisturbed, number: str) -> None:
     """Whatever it is doing, starting up and printing the outcome included."""
     codes = []
