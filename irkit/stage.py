@@ -44,6 +44,11 @@ class Asked(Value, frozen=True):
     stage: str = ""
 
 
+def by_person(event: Obj) -> bool:
+    """Whether an audit event is of nobody whom a cluster has by itself, as far as the name tells."""
+    return not str((event.get("user") or {}).get("username", "")).startswith(("system:", "kube-"))
+
+
 class Stage(Protocol):
     """A cluster that is played on: what a game sees and does there behind its players' backs.
 
@@ -68,6 +73,9 @@ class Stage(Protocol):
     @property
     def asked(self) -> Sequence[Obj]:
         """Every request so far, as audit.k8s.io/v1 at level Metadata."""
+
+    def plays(self, event: Obj) -> bool:
+        """Whether somebody who plays asked that: not the game itself, and none of the cluster's own."""
 
     @property
     def version(self) -> int:

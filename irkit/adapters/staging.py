@@ -34,7 +34,7 @@ from irkit.model.kube import (
     ref_of,
 )
 from irkit.ports import Clock, Cluster
-from irkit.stage import Asked
+from irkit.stage import Asked, by_person
 
 FRESH = 1.0  # seconds for which a list is not asked for again
 WATCHED = (PODS, DEPLOYMENTS, STATEFULSETS, SECRETS, SERVICEACCOUNTS, NETWORKPOLICIES, ROLEBINDINGS, ENDPOINTSLICES)
@@ -89,6 +89,9 @@ class NamespaceStage:
     def asked(self) -> Sequence[Obj]:
         """Writes alone, in the form of audit events, each when it was first seen."""
         return self._asked
+
+    def plays(self, event: Obj) -> bool:
+        return by_person(event)
 
     def now(self) -> datetime:
         return self._time.now()

@@ -109,9 +109,7 @@ class Harm:
 def wrote(event: Obj) -> bool:
     """Whether somebody changed something by it: no controller, no review, no rehearsal of a write, no refusal."""
     about, user = event.get("objectRef") or {}, str(at(event, ("user", "username"), ""))
-    controller = user.startswith(("system:", "kube-")) and (
-        not user.startswith("system:serviceaccount:") or user.startswith("system:serviceaccount:kube-system:")
-    )
+    controller = user.startswith(("system:", "kube-")) and not user.startswith("system:serviceaccount:")
     return (event["verb"] in WRITES and not controller and 200 <= at(event, ("responseStatus", "code"), 0) < 300
             and "dryRun" not in event["requestURI"] and "reviews" not in about.get("resource", "") and about.get("subresource") != "token"
             and about.get("resource") not in ("leases", "events"))  # fmt: skip

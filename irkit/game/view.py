@@ -16,7 +16,6 @@ from irkit.stage import Stage
 
 _SHORT = 8  # characters of base64: what is that short may be there by chance
 _PAGE = 100  # events: who asks for fewer at a time does not mean to read them all
-GAME = ("system:", "kube-")  # what asks in the name of the cluster, or with a stolen token, is no player
 
 
 class Gone(msgspec.Struct, frozen=True):
@@ -90,7 +89,7 @@ class View:
     def _listen(self) -> None:
         asked = self.stage.asked
         for event in asked[self._heard :]:
-            if _plays(event):
+            if self.stage.plays(event):
                 self.players.append(event)
                 self._note(event)
         self._heard = len(asked)
@@ -132,10 +131,6 @@ def acting(players: Sequence[Obj]) -> Sequence[Obj]:
     """Of what players asked, what changed something."""
     return [e for e in players if e["verb"] in ("create", "update", "patch", "delete", "deletecollection")
             and "dryRun" not in e["requestURI"] and "reviews" not in (e.get("objectRef") or {}).get("resource", "")]  # fmt: skip
-
-
-def _plays(event: Obj) -> bool:
-    return not str(at(event, ("user", "username"), "")).startswith(GAME)
 
 
 def _key(obj: Obj) -> tuple[str, str]:

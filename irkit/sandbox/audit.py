@@ -33,7 +33,8 @@ class Audit:
     def begin(self) -> str:
         return micro(self._clock.now())
 
-    def record(self, call: Call, received: str, code: int, stage: Stage) -> None:
+    def record(self, call: Call, received: str, code: int, stage: Stage) -> str:
+        """Write it down; returns the event's auditID."""
         event: Obj = {
             "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "Metadata", "auditID": self._names.uid("audit"), "stage": stage,
             "requestURI": call.uri, "verb": call.verb, "user": call.user.info, "sourceIPs": ["127.0.0.1"],
@@ -50,6 +51,7 @@ class Audit:
             self.events.append(event)
             if self._file:
                 self._file.write(msgspec.json.encode(event) + b"\n")
+        return str(event["auditID"])
 
     def close(self) -> None:
         if self._file:

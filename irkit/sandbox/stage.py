@@ -33,6 +33,7 @@ class BoxStage:
     def __init__(self, box: Sandbox) -> None:
         assert box.tape is not None, "a game needs turns"
         self._box, self._tape, self._suspect = box, box.tape, box.suspect
+        self._own: set[str] = set()  # auditIDs of what was asked with stolen tokens
 
     @property
     def suspect(self) -> tuple[str, str]:
@@ -52,6 +53,10 @@ class BoxStage:
     @property
     def asked(self) -> Sequence[Obj]:
         return self._box.audit
+
+    def plays(self, event: Obj) -> bool:
+        """Its controllers ask nothing through the API: whoever does plays, by whatever account."""
+        return event["auditID"] not in self._own
 
     @property
     def version(self) -> int:
@@ -176,7 +181,7 @@ class BoxStage:
             answer = box.router.answer(call)
         except Failure as failure:
             answer = Answer(failure.status(), failure.code)
-        box.recorder.record(call, received, answer.code, "ResponseComplete")
+        self._own.add(box.recorder.record(call, received, answer.code, "ResponseComplete"))
         return answer.code
 
     def seal(self, sealed: bool) -> None:

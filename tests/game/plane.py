@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from irkit.model.kube import Obj, ObjectRef, Resource
+from irkit.stage import by_person
 from tests.controlplane.running import Running
 
 
@@ -34,6 +35,9 @@ class PlaneStage:
     @property
     def asked(self) -> Sequence[Obj]:
         return self._plane.audit(self._since)
+
+    def plays(self, event: Obj) -> bool:
+        return by_person(event)
 
     @property
     def version(self) -> int:

@@ -18,6 +18,7 @@ from irkit.game import loader
 from irkit.game.card import Finding, Scorecard
 from irkit.game.course import Course
 from irkit.model.kube import CONFIGMAPS, NETWORKPOLICIES
+from irkit.model.scenario import Scenario
 from irkit.ports import Cluster
 
 FIRST = loader.find("first-contact")
@@ -29,10 +30,10 @@ def play(*commands: str) -> Scorecard:
     return games.played(FIRST, 0, "test", commands)
 
 
-def by_hand(act: Callable[[Course, Cluster], None]) -> Scorecard:
+def by_hand(act: Callable[[Course, Cluster], None], scenario: Scenario = FIRST) -> Scorecard:
     """A game in which somebody does ``act`` a while after the alert, with any client."""
-    with games.staged(FIRST, 0) as (stage, turns):
-        course = gameday.begin(FIRST, stage, turns, 0, lambda moment: None)
+    with games.staged(scenario, 0) as (stage, turns):
+        course = gameday.begin(scenario, stage, turns, 0, lambda moment: None)
         turns.wait(PACE)
         with wiring.cluster(wiring.settings()) as cluster:
             act(course, cluster)
@@ -130,26 +131,38 @@ def test_nor_does_irkits_own_name_earn_anything():
     assert by_hand(forge).score == 0
 
 
+def token_of_an_account(namespace: str) -> str:
+    """That a player made himself, with all rights."""
+    rights = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "all"},
+              "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+              "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}]}  # fmt: skip
+    request("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", "x", body=rights)
+    told = request("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts/default/token", "x",
+                   body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}})  # fmt: skip
+    return str(told["status"]["token"])
+
+
 def test_what_is_done_with_the_token_of_a_serviceaccount_is_blamed_on_that():
     def hide(course: Course, cluster: Cluster) -> None:
         pod = course.view.cast.suspect
-        rights = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "all"},
-                  "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-                  "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": pod.namespace}]}  # fmt: skip
-        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "cluster-admin"},
-                "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}  # fmt: skip
-        rbac = "/apis/rbac.authorization.k8s.io/v1"
-        names = {r["metadata"]["name"] for r in request("GET", f"{rbac}/clusterroles", "x")["items"]}
-        if "cluster-admin" not in names:
-            request("POST", f"{rbac}/clusterroles", "x", body=role)
-        request("POST", f"{rbac}/clusterrolebindings", "x", body=rights)
-        told = request("POST", f"/api/v1/namespaces/{pod.namespace}/serviceaccounts/default/token", "x",
-                       body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}})  # fmt: skip
-        request("DELETE", f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}", "x", token=told["status"]["token"])
+        request("DELETE", f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}", "x", token=token_of_an_account(pod.namespace))
 
     card = by_hand(hide)
     assert then(found(card, "kept-alive"))
     assert found(card, "kept-alive").by.startswith("system:serviceaccount:todo-app:default: delete pods todo-app/")
+
+
+def test_a_write_in_the_wrong_place_is_seen_by_whatever_account_it_was_done():
+    """Also by one of the cluster's own, whose name looks as if nobody played it."""
+
+    def hide(course: Course, cluster: Cluster) -> None:
+        token = token_of_an_account("kube-system")
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "by-mistake"}}
+        request("POST", "/api/v1/namespaces/todo-app/configmaps", "x", token=token, body=body)
+
+    card = by_hand(hide, loader.find("look-alike"))
+    assert then(found(card, "production"))
+    assert found(card, "production").by.startswith("system:serviceaccount:kube-system:default: create configmaps")
 
 
 def test_a_rehearsed_write_is_nobodys_fault():
