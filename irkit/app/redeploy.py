@@ -22,6 +22,7 @@ from irkit.engine.result import RunResult
 from irkit.engine.session import Session
 from irkit.engine.state import State
 from irkit.errors import IrkitError, UsageError, worst
+from irkit.model.changes import Patch
 from irkit.model.image import Image, parse
 from irkit.model.incident import Incident
 from irkit.model.kube import ObjectRef
@@ -94,7 +95,10 @@ def _playbook(wish: Wish, request: Request) -> Playbook:
 
 
 def _open(ports: Ports, request: Request) -> State | None:
-    """The incident to go on with: the one that is named, else the newest open one of this machine that is about this workload."""
+    """The incident to go on with: the one that is named, else the newest open one of this machine that is about this workload.
+
+    One that stopped it comes before one that did something else since, as a rotation: what it recorded is to be put back.
+    """
     if request.target and ID.match(request.target):
         state = pick(ports, request.target, lambda s: not s.over)
         if state.over:
@@ -102,13 +106,20 @@ def _open(ports: Ports, request: Request) -> State | None:
         return state
     wanted, where = binder.parse(request.target, request.selector, "workload"), ports.connection.identify()
     namespace = request.namespace or ports.connection.namespace
-    for opened in Home(ports.settings.home).opened():
+    home, other = Home(ports.settings.home), ""
+    for opened in home.opened():
         old = opened.incident
         if old.cluster.uid == where.uid and old.target.namespace == namespace and _about(old, wanted):
-            state = Home(ports.settings.home).load(old.id)
-            if not state.over and state.begun:
+            state = home.load(old.id)
+            if not state.over and _stopped(state):
                 return pick(ports, old.id, lambda s: not s.over)
-    return None
+            other = other or (old.id if not state.over and state.begun else "")
+    return pick(ports, other, lambda s: not s.over) if other else None
+
+
+def _stopped(state: State) -> bool:
+    """Whether something is in force that putting the workload back undoes."""
+    return any(isinstance(c, Patch) and not c.forward and not c.ref.same(state.incident.target.pod) for c in state.begun)
 
 
 def _about(incident: Incident, wanted: binder.Wanted) -> bool:

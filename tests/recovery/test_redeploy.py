@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from irkit.app import lift as lifting
+from irkit.app import rotate as rotations
 from irkit.app.going_on import resume
+from irkit.app.respond import Request
 from irkit.app.verify import verify
 from irkit.errors import RefusedError, UnreachableError, UsageError
 from irkit.model.changes import Patch
@@ -160,3 +162,14 @@ def test_verify_after_it_judges_what_runs_and_not_that_it_is_stopped(tmp_path):
 def test_settings_that_go_together():
     with pytest.raises(ValueError, match="identity and issuer"):
         RecoverySettings(signature=SignatureSettings(identity="x"))
+
+
+def test_after_a_rotation_of_its_own_it_still_goes_on_with_the_incident_that_stopped_it(tmp_path):
+    """Contain, rotate, redeploy, each as its own command: the rotation opened the newest incident, and knows nothing of replicas."""
+    with contained(tmp_path) as b:
+        b.approver.secrets = {"backend-secret/GROQ_API_KEY": "a-new-key-of-the-issuer"}
+        request = Request(command="rotate", playbook="rotate", target=b.box.suspect[1], namespace="todo-app")
+        rotated = rotations.rotate(b.ports, rotations.Wish(), request)
+        result = put_back(b)
+        assert result.incident != rotated.incident
+        assert (result.exit_code, backend(b)["spec"]["replicas"], image_of(b)) == (0, 3, NEW)
