@@ -85,7 +85,9 @@ def _read(path: Path) -> dict[str, object]:
     try:
         document = yamls.load(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"{printable(path)}: {error.strerror}") from None
+        raise UsageError(
+            f"{printable(path)}: {error.strerror}", next="unset IRKIT_CONFIG, or have it name your settings (a game's end with the game)"
+        ) from None
     except (yaml.YAMLError, ValueError) as error:  # a file of no encoding, a date of the 32nd
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
