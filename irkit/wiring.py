@@ -149,7 +149,6 @@ def game(base: str, seed: int, home: Path, speed: float = 1.0, origin: Origin | 
 
     ``origin``: what a game began with that is to be seen again, on a clock that goes on with its turns alone.
     """
-    from datetime import UTC, datetime
     from uuid import uuid4
 
     from irkit.sandbox import Sandbox
@@ -157,7 +156,7 @@ def game(base: str, seed: int, home: Path, speed: float = 1.0, origin: Origin | 
 
     if origin:
         return Sandbox(scenario=base, seed=seed, home=home, clock=Stepped(origin.began, speed=0), origin=origin)
-    return Sandbox(scenario=base, seed=seed, home=home, clock=Stepped(datetime.now(UTC).replace(microsecond=0), speed), cluster=str(uuid4()))
+    return Sandbox(scenario=base, seed=seed, home=home, clock=Stepped(clock().now().replace(microsecond=0), speed), cluster=str(uuid4()))
 
 
 def rehearsal(scenario: str, seed: int, home: Path) -> Sandbox:

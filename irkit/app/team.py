@@ -6,7 +6,6 @@ Who joins leaves a question, and the game answers it in its next turn. Both are 
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from irkit.game.team import Team
 from irkit.model.picture import Role
 from irkit.text import printable
 
+_LOOK = 0.05  # seconds between two looks
 PATIENCE = 10.0
 """Seconds until a game that does not answer is none."""
 _LONGEST = 4096
@@ -87,13 +87,12 @@ def join(home: Path, name: str, role: str, sleep: Callable[[float], None]) -> An
 
 
 def _wait(path: Path, sleep: Callable[[float], None]) -> Answer:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
+    for _ in range(int(PATIENCE / _LOOK)):
         if path.exists():
             answer = msgspec.json.decode(path.read_bytes(), type=Answer)
             path.unlink()
             return answer
-        sleep(0.05)
+        sleep(_LOOK)
     raise UsageError("that game does not answer; it may have ended", next="irkit rehearse --team")
 
 

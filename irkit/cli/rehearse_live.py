@@ -157,9 +157,9 @@ def guided(game: Game) -> int:
         with interruptible(), suppress(KeyboardInterrupt, EOFError):
             for command in gameday.best(game.scenario):
                 words = without_yes(going.course.filled(command))
-                if not going.check() and _wanted(err, words) and not going.check():
+                if not going.check() and _wanted(err, words) and not going.caught_up():
                     gameday.respond(going.course, [words], do, going.course.turns.wait, pace=0.0)
-            while not going.check() and (words := _typed(err)) and not going.check():
+            while not going.check() and (words := _typed(err)) and not going.caught_up():
                 gameday.respond(going.course, [words], do, going.course.turns.wait, pace=0.0)
         err.line()
         going.end("ended by hand")

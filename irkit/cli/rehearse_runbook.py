@@ -18,13 +18,13 @@ from irkit.app.drill import Drill, Task
 from irkit.app.live import Live
 from irkit.cli import games, output
 from irkit.cli.output import Out
+from irkit.cli.shell import Shell, environment
 from irkit.engine import library
 from irkit.errors import InterruptedRun, UsageError
 from irkit.game import world
 from irkit.game.card import API_VERSION
 from irkit.game.course import Course
 from irkit.game.runbook import Part
-from irkit.game.shell import Shell, environment
 from irkit.text import plural, printable
 
 

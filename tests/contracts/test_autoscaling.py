@@ -57,9 +57,10 @@ def test_off_at_nothing_and_within_limits_otherwise(cluster: Cluster) -> None:
     failed = 'the HPA controller was unable to get the target\'s current scale: no matches for kind "Oddity" in group "odd.example"'
     until(lambda: conditions(cluster, "odd") == {"AbleToScale": ("False", "FailedGetScale", failed)}, "it says that there is no such kind")
     fields = f"{cluster.path(kube.EVENTS)}?fieldSelector=involvedObject.kind%3DHorizontalPodAutoscaler"
-    said = {(e["involvedObject"]["name"], e["reason"], e["message"]) for e in cluster.admin.get(fields)["items"]}
+    said = lambda: {(e["involvedObject"]["name"], e["reason"], e["message"]) for e in cluster.admin.get(fields)["items"]}  # noqa: E731
     below, above = (f"Current number of replicas {which}" for which in ("below Spec.MinReplicas", "above Spec.MaxReplicas"))
-    assert {("few", "SuccessfulRescale", f"New size: 2; reason: {below}"), ("many", "SuccessfulRescale", f"New size: 3; reason: {above}")} <= said
+    both = {("few", "SuccessfulRescale", f"New size: 2; reason: {below}"), ("many", "SuccessfulRescale", f"New size: 3; reason: {above}")}
+    until(lambda: both <= said(), "events of both are there")
     meta = cluster.admin.get(cluster.path(kube.DEPLOYMENTS, "few"))["metadata"]
     writers = [(e["manager"], e.get("subresource")) for e in meta["managedFields"] if "f:replicas" in e["fieldsV1"].get("f:spec", {})]
     assert writers == [("kube-controller-manager", "scale")]

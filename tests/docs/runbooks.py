@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from irkit.cli.shell import Shell, environment
 from irkit.game.runbook import BLOCK, NAMES, Block, blocks, edited, found, headings
-from irkit.game.shell import Shell, environment
 
 __all__ = ["BLOCK", "NAMES", "Block", "blocks", "edited", "found", "headings", "play"]
 

@@ -16,11 +16,11 @@ import pytest
 
 from irkit.app.drill import Drill
 from irkit.cli.rehearse_runbook import reader
+from irkit.cli.shell import Shell, environment
 from irkit.engine import library
 from irkit.game import runbook
 from irkit.game.cast import cast
 from irkit.game.goals.rotated import Rotated
-from irkit.game.shell import Shell, environment
 from irkit.game.view import View
 from irkit.model.playbook import Playbook
 from irkit.settings import Settings
