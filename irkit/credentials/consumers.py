@@ -33,6 +33,7 @@ from irkit.model.kube import (
     annotations_of,
     at,
     controller_of,
+    is_ready,
     labels_of,
     ref_of,
 )
@@ -148,7 +149,7 @@ class Consumers:
         """Whether it was told to start its pods anew, and has not done so wholly yet."""
         if token not in _marks(at(self._objects[ref.uid][1], _PATH)):
             return False
-        return any(token not in _marks(annotations_of(p).get(RESTART_ANNOTATION)) or not _ready(p) for p in self._running.get(ref.uid, ()))
+        return any(token not in _marks(annotations_of(p).get(RESTART_ANNOTATION)) or not is_ready(p) for p in self._running.get(ref.uid, ()))
 
     def _note(self, ref: ObjectRef, spec: Obj, accounts: Mapping[str, Obj]) -> None:
         for kind, name in used_by(spec, accounts):
@@ -186,10 +187,6 @@ def used_by(spec: Obj, accounts: Mapping[str, Obj]) -> Iterator[tuple[str, str]]
     """Kind and name of everything secret that a pod or a pod template is given, and of its ServiceAccount, token or not."""
     yield from dict.fromkeys((use.kind, use.name) for use in uses(spec, accounts))
     yield "ServiceAccount", account_of(spec)
-
-
-def _ready(pod: Obj) -> bool:
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in at(pod, ("status", "conditions"), ()))
 
 
 def _marks(value: object) -> list[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from irkit.game.cast import owner_of
 from irkit.game.course import Course, Moment, Track
-from irkit.game.view import View, ready
-from irkit.model.kube import NETWORKPOLICIES, PODS, Obj, at, labels_of, selects
+from irkit.game.view import View
+from irkit.model.kube import NETWORKPOLICIES, PODS, Obj, at, is_ready, labels_of, selects
 from irkit.model.picture import Picture, PodSeen, PolicySeen, Role, Said, Stake
 from irkit.network.verdict import judge, line
 from irkit.text import printable
@@ -49,7 +49,7 @@ def _pods(view: View) -> Iterator[PodSeen]:
         found.append((part, str(pod["metadata"]["name"]), pod))
     for part, name, pod in sorted(found, key=lambda each: each[:2])[:_PODS]:
         yield PodSeen(namespace=printable(pod["metadata"]["namespace"]), name=printable(name), part=("suspect", "sibling", "other")[part],
-                      state=_state(pod), ready=ready(pod))  # fmt: skip
+                      state=_state(pod), ready=is_ready(pod))  # fmt: skip
 
 
 def _state(pod: Obj) -> str:

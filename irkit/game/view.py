@@ -11,7 +11,7 @@ import msgspec
 
 from irkit.game.cast import Cast
 from irkit.game.history import History
-from irkit.model.kube import PODS, SECRETS, SERVICEACCOUNTS, Obj, ObjectRef, at, ref_of
+from irkit.model.kube import PODS, SECRETS, SERVICEACCOUNTS, Obj, ObjectRef, at, is_ready, ref_of
 from irkit.stage import Stage
 
 _SHORT = 8  # characters of base64: what is that short may be there by chance
@@ -47,7 +47,7 @@ class View:
         self.accounts = {_key(a): a["metadata"]["uid"] for a in stage.objects(SERVICEACCOUNTS)}
         self.values = {base64.b64decode(v).decode("utf-8", "replace") for data in self.secrets.values() for v in data.values() if len(v) > _SHORT}
         self.images = images_of(stage.find(cast.suspect))
-        self.ready = {_key(p): p["metadata"]["uid"] for p in stage.objects(PODS) if ready(p)}
+        self.ready = {_key(p): p["metadata"]["uid"] for p in stage.objects(PODS) if is_ready(p)}
         self.tokens: dict[str, str] = {}  # stolen, by "namespace/account"
         self._pods: dict[str, Obj] = {}
         self._heard = 0
@@ -121,10 +121,6 @@ def _heard(namespace: str, query: Mapping[str, Sequence[str]]) -> set[tuple[str,
 
 def images_of(pod: Obj | None) -> set[str]:
     return {c["image"] for c in at(pod, ("spec", "containers"), ())} if pod else set()
-
-
-def ready(pod: Obj) -> bool:
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in at(pod, ("status", "conditions"), ()))
 
 
 def acting(players: Sequence[Obj]) -> Sequence[Obj]:

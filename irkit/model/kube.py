@@ -129,6 +129,11 @@ def controller_of(obj: Obj) -> Obj | None:
     return next((o for o in owners if o.get("controller")), None)
 
 
+def is_ready(obj: Obj) -> bool:
+    """Whether the condition Ready of a Pod or a Node is True."""
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in at(obj, ("status", "conditions")) or ())
+
+
 def owned_by(obj: Obj, owner: ObjectRef) -> bool:
     controller = controller_of(obj)
     return controller is not None and controller.get("uid") == owner.uid

@@ -15,12 +15,11 @@ from irkit.model.changes import Ask, Await, Capture, Change, Check, Patch
 from irkit.model.evidence import VITAL
 from irkit.model.image import Image, digest_of, parse
 from irkit.model.incident import Incident
-from irkit.model.kube import PODS, Permission, at, permission
+from irkit.model.kube import PODS, Permission, at, is_ready, permission
 from irkit.model.plan import Confirm
 from irkit.ports import Observed, exists
 from irkit.text import printable
 from irkit.workloads import template
-from irkit.workloads.shared import ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ class Redeploy:
             again += f"   (back to the former image, if you must: --image {printable(former)} --same-image REASON)"
         workload = self._workload(seen)
         pods = workloads.active(workload.pods)
-        if any(ready(p) for p in pods):
+        if any(is_ready(p) for p in pods):
             return (), again
         stop = tuple(workload.stop())
         ending = [p for c in stop for p in c.ends if p.uid not in seen.captured]

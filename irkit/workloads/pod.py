@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from irkit.model.changes import Change
-from irkit.model.kube import PODS, Obj, ObjectRef, Resource, annotations_of, controller_of
+from irkit.model.kube import PODS, Obj, ObjectRef, Resource, annotations_of, controller_of, is_ready
 from irkit.text import printable
-from irkit.workloads.shared import Observation, mounted_claims, ready
+from irkit.workloads.shared import Observation, mounted_claims
 
 
 class BarePod(Observation, frozen=True):
@@ -28,7 +28,7 @@ class BarePod(Observation, frozen=True):
         return "no controller"
 
     def ready(self) -> bool:
-        return ready(self.object)
+        return is_ready(self.object)
 
     def stop(self) -> Iterator[Change]:
         return iter(())

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from irkit.errors import IrkitError
-from irkit.model.kube import DAEMONSETS, DEPLOYMENTS, EVENTS, REPLICASETS, STATEFULSETS, Obj, at, owned_by
+from irkit.model.kube import DAEMONSETS, DEPLOYMENTS, EVENTS, REPLICASETS, STATEFULSETS, Obj, at, is_ready, owned_by
 from irkit.model.managers import managers_of
 from irkit.ports import ClusterReader
 from irkit.text import printable
 from irkit.workloads.base import Workload
-from irkit.workloads.shared import active, ready
+from irkit.workloads.shared import active
 
 _COUNTS = {DEPLOYMENTS: ("readyReplicas", "replicas"), REPLICASETS: ("readyReplicas", "replicas"), STATEFULSETS: ("readyReplicas", "replicas")}
 _LINE = 300  # characters of one reason
@@ -48,7 +48,7 @@ def why_not_ready(workload: Workload, cluster: ClusterReader) -> tuple[str, ...]
     found: list[str] = []
     try:
         found += _of_conditions(workload.object)
-        waiting = [p for p in active(workload.pods) if not ready(p)]
+        waiting = [p for p in active(workload.pods) if not is_ready(p)]
         found += _grouped((_name(p), line) for p in waiting for line in _of_pod(p))
         found += _grouped(_of_events(workload, waiting, cluster))
     except IrkitError as error:

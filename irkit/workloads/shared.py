@@ -8,7 +8,7 @@ import msgspec
 
 from irkit.errors import ForbiddenError
 from irkit.model.changes import Edit, Patch, field_value, present
-from irkit.model.kube import PODS, SERVICES, Obj, ObjectRef, at, controller_of, labels_of, ref_of
+from irkit.model.kube import PODS, SERVICES, Obj, ObjectRef, at, controller_of, is_ready, labels_of, ref_of
 from irkit.ports import ClusterReader
 from irkit.text import printable
 
@@ -103,12 +103,7 @@ def _covers(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:
 def _serving(pod: Obj, service: Obj) -> bool:
     if at(pod, ("metadata", "deletionTimestamp")) or not active([pod]):
         return False
-    return bool(at(service, ("spec", "publishNotReadyAddresses"))) or ready(pod)
-
-
-def ready(pod: Obj) -> bool:
-    """Whether the pod's condition Ready is True."""
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in at(pod, ("status", "conditions")) or ())
+    return bool(at(service, ("spec", "publishNotReadyAddresses"))) or is_ready(pod)
 
 
 def find_pod(cluster: ClusterReader, suspect: ObjectRef) -> Obj | None:

@@ -26,6 +26,7 @@ from irkit.model.kube import (
     Permission,
     Resource,
     at,
+    is_ready,
     labels_of,
     permission,
     ref_of,
@@ -189,7 +190,7 @@ def _suspect(ground: Ground, ready: Ready, seed: int) -> str:
         return ground.cluster.list(PODS, namespace)
 
     def up() -> bool:
-        return sum(_ready(pod) for pod in pods()) >= wanted
+        return sum(is_ready(pod) for pod in pods()) >= wanted
 
     if not _holds(ground, up, _READY):
         raise UnreachableError(f"of {plural(wanted, 'pod')} not all run after {_READY:.0f} s: {_why(pods())}", next="irkit doctor")
@@ -207,10 +208,6 @@ def _holds(ground: Ground, what: Callable[[], object], seconds: float) -> bool:
             return False
         ground.clock.sleep(0.2)
     return True
-
-
-def _ready(pod: Obj) -> bool:
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in at(pod, ("status", "conditions"), ()))
 
 
 def _why(pods: Sequence[Obj]) -> str:

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from irkit.game.goals.base import Seen
 from irkit.game.history import pair
-from irkit.game.view import View, ready
-from irkit.model.kube import PODS, at
+from irkit.game.view import View
+from irkit.model.kube import PODS, at, is_ready
 from irkit.text import plural, printable
 
 
@@ -26,7 +26,7 @@ class Restarted:
             return Seen(False, printable(f"Secret {self.after} holds what it held before"))
         namespace, value = pair(self.app)
         pods = [p for p in view.stage.objects(PODS, namespace)
-                if at(p, ("metadata", "labels", "app")) == value and ready(p) and not at(p, ("metadata", "deletionTimestamp"))]  # fmt: skip
+                if at(p, ("metadata", "labels", "app")) == value and is_ready(p) and not at(p, ("metadata", "deletionTimestamp"))]  # fmt: skip
         old = [p for p in pods if datetime.fromisoformat(p["metadata"]["creationTimestamp"]) < changed.replace(microsecond=0)]
         if old:
             return Seen(False, printable(f"{plural(len(old), 'pod')} of {self.app} began before Secret {self.after} changed, with the old value"))

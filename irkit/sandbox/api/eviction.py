@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irkit.model.kube import Obj, at, labels_of, selects
+from irkit.model.kube import Obj, at, is_ready, labels_of, selects
 from irkit.sandbox.api.call import Answer, Call
 from irkit.sandbox.api.writes import check_preconditions
 from irkit.sandbox.catalog import PDBS, PODS
@@ -28,7 +28,7 @@ def evict(store: Store, call: Call) -> Answer:
             raise Failure(500, "", _SEVERAL)
         check_preconditions(PODS, call.name, pod, options.get("preconditions") or {})
         for budget in budgets:
-            if owners.ready(pod) or not _unhealthy_may_go(budget):
+            if is_ready(pod) or not _unhealthy_may_go(budget):
                 _take(store, budget, pod, call.manager, dry_run=dry_run)
         if not dry_run:
             _delete(store, pod, options, call.manager)

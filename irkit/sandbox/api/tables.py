@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from irkit.model.kube import Obj, at
+from irkit.model.kube import Obj, at, is_ready
 from irkit.sandbox.catalog import Served
 from irkit.sandbox.clock import parse
 from irkit.sandbox.selectors import formatted
@@ -102,8 +102,7 @@ def _ports(obj: Obj, now: datetime) -> str:
 
 
 def _node_status(obj: Obj, now: datetime) -> str:
-    good = any(c["type"] == "Ready" and c["status"] == "True" for c in at(obj, ("status", "conditions"), []))
-    return ("Ready" if good else "NotReady") + (",SchedulingDisabled" if at(obj, ("spec", "unschedulable")) else "")
+    return ("Ready" if is_ready(obj) else "NotReady") + (",SchedulingDisabled" if at(obj, ("spec", "unschedulable")) else "")
 
 
 def _roles(obj: Obj, now: datetime) -> str:

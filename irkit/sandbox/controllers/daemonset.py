@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irkit.model.kube import Obj, at
+from irkit.model.kube import Obj, at, is_ready
 from irkit.sandbox.catalog import DAEMONSETS, NODES, PODS
 from irkit.sandbox.controllers import owners, revisions, rolling
 from irkit.sandbox.defaults import complete
@@ -58,11 +58,11 @@ def _update(store: Store, daemon: Obj, pods: list[Obj], hashed: str) -> None:
     if at(daemon, ("spec", "updateStrategy", "type")) == "OnDelete":
         return
     most = at(daemon, ("spec", "updateStrategy", "rollingUpdate", "maxUnavailable"), 1)
-    room = rolling.scaled(most, len(pods), up=True) - sum(not (owners.active(p) and owners.ready(p)) for p in pods)
+    room = rolling.scaled(most, len(pods), up=True) - sum(not (owners.active(p) and is_ready(p)) for p in pods)
     for pod in pods:
         if at(pod, ("metadata", "labels", _HASH)) == hashed or not owners.active(pod):
             continue
-        if not owners.ready(pod):
+        if not is_ready(pod):
             owners.delete_pod(store, pod)
         elif room > 0:
             owners.delete_pod(store, pod)
@@ -70,7 +70,7 @@ def _update(store: Store, daemon: Obj, pods: list[Obj], hashed: str) -> None:
 
 
 def _report(store: Store, daemon: Obj, pods: list[Obj], misplaced: int, hashed: str) -> None:
-    ready = sum(owners.ready(pod) for pod in pods)
+    ready = sum(is_ready(pod) for pod in pods)
     updated = sum(at(pod, ("metadata", "labels", _HASH)) == hashed for pod in pods)
     status = {"observedGeneration": daemon["metadata"].get("generation", 1), "desiredNumberScheduled": len(pods), "currentNumberScheduled": len(pods),
               "numberReady": ready, "numberMisscheduled": misplaced}  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 
-from irkit.model.kube import Obj, at, controller_of, labels_of, selects
+from irkit.model.kube import Obj, at, controller_of, is_ready, labels_of, selects
 from irkit.sandbox.catalog import DEPLOYMENTS, PDBS, REPLICASETS, STATEFULSETS
 from irkit.sandbox.clock import parse, stamp
 from irkit.sandbox.controllers import events, owners
@@ -39,7 +39,7 @@ def _reconcile(store: Store, budget: Obj) -> None:
                                                 "conditions": [failed]})  # fmt: skip
         return
     disrupted = _disrupted(store, status, pods)
-    healthy = sum(owners.ready(pod) for pod in pods if "deletionTimestamp" not in pod["metadata"] and pod["metadata"]["name"] not in disrupted)
+    healthy = sum(is_ready(pod) for pod in pods if "deletionTimestamp" not in pod["metadata"] and pod["metadata"]["name"] not in disrupted)
     allowed = max(0, healthy - desired) if expected > 0 else 0
     new = {"observedGeneration": meta["generation"], "disruptionsAllowed": allowed, "currentHealthy": healthy, "desiredHealthy": desired,
            "expectedPods": expected, "conditions": [judged(store, {**status, "observedGeneration": meta["generation"]}, allowed)]}  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from irkit.model.kube import Obj, at, controller_of, labels_of
+from irkit.model.kube import Obj, at, controller_of, is_ready, labels_of
 from irkit.sandbox.catalog import ENDPOINTSLICES, SERVICES
 from irkit.sandbox.controllers import owners
 from irkit.sandbox.store import Store
@@ -37,7 +37,7 @@ def _reconcile(store: Store, service: Obj, selector: dict[str, str], slices: lis
 
 def _endpoint(pod: Obj) -> Obj:
     meta, ending = pod["metadata"], "deletionTimestamp" in pod["metadata"]
-    serving = owners.ready(pod)
+    serving = is_ready(pod)
     return {"addresses": [pod["status"]["podIP"]], "conditions": {"ready": serving and not ending, "serving": serving, "terminating": ending},
             "nodeName": pod["spec"]["nodeName"],
             "targetRef": {"kind": "Pod", "namespace": meta["namespace"], "name": meta["name"], "uid": meta["uid"]}}  # fmt: skip

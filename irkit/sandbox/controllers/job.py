@@ -6,7 +6,7 @@ pod failure policies and back-off delays are not there.
 
 from __future__ import annotations
 
-from irkit.model.kube import Obj, at, controller_of
+from irkit.model.kube import Obj, at, controller_of, is_ready
 from irkit.sandbox.catalog import JOBS, PODS
 from irkit.sandbox.clock import stamp
 from irkit.sandbox.controllers import owners
@@ -75,7 +75,7 @@ def _let_orphans_go(store: Store) -> None:
 def _report(store: Store, job: Obj, status: Obj, active: list[Obj], succeeded: int, failed: int, ended: str) -> None:
     now, suspended = stamp(store.now()), bool(job["spec"].get("suspend"))
     counts = {"active": len(active), "succeeded": succeeded, "failed": failed}
-    new: Obj = {**{key: count for key, count in counts.items() if count}, "ready": sum(owners.ready(pod) for pod in active), "terminating": 0,
+    new: Obj = {**{key: count for key, count in counts.items() if count}, "ready": sum(is_ready(pod) for pod in active), "terminating": 0,
                 "uncountedTerminatedPods": {}}  # fmt: skip
     if not suspended or status.get("startTime"):
         new["startTime"] = status.get("startTime") or now

@@ -48,10 +48,6 @@ def active(pod: Obj) -> bool:
     return at(pod, ("status", "phase")) not in ("Succeeded", "Failed") and "deletionTimestamp" not in pod["metadata"]
 
 
-def ready(pod: Obj) -> bool:
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in at(pod, ("status", "conditions"), []))
-
-
 def pods_in(store: Store, namespace: str) -> list[Obj]:
     return store.all(PODS, namespace)
 

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from datetime import datetime
 
-from irkit.model.kube import Obj, at, controller_of
+from irkit.model.kube import Obj, at, controller_of, is_ready
 from irkit.sandbox.catalog import PODS, REPLICASETS
 from irkit.sandbox.clock import parse
 from irkit.sandbox.controllers import owners
@@ -68,12 +68,12 @@ def ranked(pods: list[Obj], on_node: Counter[str], now: datetime) -> list[Obj]:
     """
 
     def order(pod: Obj) -> tuple[object, ...]:
-        status, is_ready = pod.get("status") or {}, owners.ready(pod)
+        status, ready = pod.get("status") or {}, is_ready(pod)
         since = next((c.get("lastTransitionTime") for c in status.get("conditions") or [] if c.get("type") == "Ready"), None)
         restarts = max((c.get("restartCount", 0) for c in status.get("containerStatuses") or []), default=0)
         node = at(pod, ("spec", "nodeName"), "")
-        return (bool(node), _PHASES.get(status.get("phase", ""), 1), is_ready, _cost(pod), -on_node[node],
-                _magnitude(since, now) if is_ready else 0, -restarts, _magnitude(pod["metadata"]["creationTimestamp"], now),
+        return (bool(node), _PHASES.get(status.get("phase", ""), 1), ready, _cost(pod), -on_node[node],
+                _magnitude(since, now) if ready else 0, -restarts, _magnitude(pod["metadata"]["creationTimestamp"], now),
                 pod["metadata"]["uid"])  # fmt: skip
 
     return sorted(pods, key=order)
@@ -93,7 +93,7 @@ def _magnitude(since: str | None, now: datetime) -> int:
 
 
 def _report(store: Store, replicaset: Obj, mine: list[Obj]) -> None:
-    ready = sum(owners.ready(pod) for pod in mine)
+    ready = sum(is_ready(pod) for pod in mine)
     counts = {"fullyLabeledReplicas": len(mine), "readyReplicas": ready, "availableReplicas": ready}
     status = {"replicas": len(mine), "observedGeneration": replicaset["metadata"].get("generation", 1)}
     owners.set_status(store, REPLICASETS, replicaset, {**status, **{key: count for key, count in counts.items() if count}})

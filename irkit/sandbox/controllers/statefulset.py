@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from irkit.model.kube import PVCS, Obj, at
+from irkit.model.kube import PVCS, Obj, at, is_ready
 from irkit.sandbox.catalog import PODS, STATEFULSETS
 from irkit.sandbox.controllers import owners, revisions
 from irkit.sandbox.defaults import complete
@@ -50,7 +50,7 @@ def _step(store: Store, stateful: Obj, pods: dict[int, Obj], revision: str) -> N
                 pods[ordinal] = created
             if one_by_one:
                 return
-        elif one_by_one and not (owners.active(pod) and owners.ready(pod)):
+        elif one_by_one and not (owners.active(pod) and is_ready(pod)):
             return
     for ordinal in sorted((n for n in pods if n >= wanted), reverse=True):
         if "deletionTimestamp" not in pods[ordinal]["metadata"]:
@@ -71,7 +71,7 @@ def _update(store: Store, stateful: Obj, pods: dict[int, Obj], revision: str) ->
         if at(pod, ("metadata", "labels", _REVISION)) != revision:
             owners.delete_pod(store, pod)
             return
-        if not owners.ready(pod):
+        if not is_ready(pod):
             return
 
 
@@ -101,7 +101,7 @@ def _claim(store: Store, stateful: Obj, template: Obj, pod: str) -> Obj:
 
 
 def _report(store: Store, stateful: Obj, pods: dict[int, Obj], revision: str) -> None:
-    ready = sum(owners.ready(pod) for pod in pods.values())
+    ready = sum(is_ready(pod) for pod in pods.values())
     current = sum(at(pod, ("metadata", "labels", _REVISION)) == revision for pod in pods.values())
     status: Obj = {"observedGeneration": stateful["metadata"].get("generation", 1), "replicas": len(pods), "availableReplicas": ready,
                    "updateRevision": revision, "collisionCount": 0}  # fmt: skip
