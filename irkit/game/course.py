@@ -12,6 +12,7 @@ from irkit.game.acts.tamper import Tamper
 from irkit.game.acts.use_token import UseToken
 from irkit.game.cast import cast
 from irkit.game.harm import Cause, Harm
+from irkit.game.history import pair
 from irkit.game.view import View
 from irkit.model.kube import Value
 from irkit.model.scenario import Goal, Inject, Scenario
@@ -55,7 +56,7 @@ class Course:
         """The alert. From now on things happen at their times."""
         view = self.view
         for account in {a.act.account for a in self.scenario.attack if isinstance(a.act, (Tamper, UseToken)) and a.act.account}:
-            namespace, _, name = account.partition("/")
+            namespace, name = pair(account)
             bound = view.cast.suspect.name if (namespace, name) == (view.cast.suspect.namespace, view.cast.account) else ""
             view.tokens[account] = view.stage.steal(namespace, name, bound)
         self.say("alert", self.filled(self.scenario.alert))

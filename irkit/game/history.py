@@ -79,5 +79,12 @@ def pair(text: str) -> Key:
     return namespace, name
 
 
+def triple(text: str) -> tuple[str, str, str]:
+    """``namespace/name/key``: of a key in the data of an object."""
+    namespace, rest = pair(text)
+    name, _, key = rest.partition("/")
+    return namespace, name, key
+
+
 def _data(stage: Stage) -> dict[Key, Obj]:
     return {key_of(s): s.get("data") or {} for s in stage.objects(SECRETS)}

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from irkit.game.cast import Cast
-from irkit.game.history import History
+from irkit.game.history import History, key_of, triple
 from irkit.model.kube import PODS, SECRETS, SERVICEACCOUNTS, Obj, ObjectRef, at, is_ready, ref_of
 from irkit.stage import Stage
 
@@ -43,11 +43,11 @@ class View:
         self.began = stage.now()
         self.gone: dict[str, Gone] = {}
         self.attempts: list[Attempt] = []
-        self.secrets = {_key(s): dict(s.get("data") or {}) for s in stage.objects(SECRETS)}
-        self.accounts = {_key(a): a["metadata"]["uid"] for a in stage.objects(SERVICEACCOUNTS)}
+        self.secrets = {key_of(s): dict(s.get("data") or {}) for s in stage.objects(SECRETS)}
+        self.accounts = {key_of(a): a["metadata"]["uid"] for a in stage.objects(SERVICEACCOUNTS)}
         self.values = {base64.b64decode(v).decode("utf-8", "replace") for data in self.secrets.values() for v in data.values() if len(v) > _SHORT}
         self.images = images_of(stage.find(cast.suspect))
-        self.ready = {_key(p): p["metadata"]["uid"] for p in stage.objects(PODS) if is_ready(p)}
+        self.ready = {key_of(p): p["metadata"]["uid"] for p in stage.objects(PODS) if is_ready(p)}
         self.tokens: dict[str, str] = {}  # stolen, by "namespace/account"
         self._pods: dict[str, Obj] = {}
         self._heard = 0
@@ -61,11 +61,16 @@ class View:
     def now(self) -> datetime:
         return self.stage.now()
 
-    def before(self, key: str) -> str:
+    def before(self, key: str) -> bytes:
         """What a key of a Secret (namespace/secret/key) held when the game began; empty where it was not there."""
-        namespace, _, rest = key.partition("/")
-        name, _, wanted = rest.partition("/")
-        return base64.b64decode(self.secrets.get((namespace, name), {}).get(wanted, "")).decode("utf-8", "replace")
+        namespace, name, wanted = triple(key)
+        return base64.b64decode(self.secrets.get((namespace, name), {}).get(wanted, ""))
+
+    def holds(self, key: str) -> bytes:
+        """What it holds now; empty where it is not there."""
+        namespace, name, wanted = triple(key)
+        secret = self.stage.find(ObjectRef(resource=SECRETS, name=name, namespace=namespace))
+        return base64.b64decode(at(secret, ("data", wanted), ""))
 
     def look(self) -> None:
         """Take in what was asked and what went since the last look."""
@@ -127,7 +132,3 @@ def acting(players: Sequence[Obj]) -> Sequence[Obj]:
     """Of what players asked, what changed something."""
     return [e for e in players if e["verb"] in ("create", "update", "patch", "delete", "deletecollection")
             and "dryRun" not in e["requestURI"] and "reviews" not in (e.get("objectRef") or {}).get("resource", "")]  # fmt: skip
-
-
-def _key(obj: Obj) -> tuple[str, str]:
-    return at(obj, ("metadata", "namespace"), ""), at(obj, ("metadata", "name"), "")

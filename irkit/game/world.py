@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from irkit.errors import UsageError
 from irkit.game.cast import cast, matching, named
+from irkit.game.history import pair, triple
 from irkit.model.kube import PODS, SECRETS, SERVICEACCOUNTS, SERVICES, Obj, ObjectRef, Resource, ref_of
 from irkit.model.scenario import Scenario
 from irkit.stage import Stage, Turns
@@ -61,10 +62,9 @@ def _there(field: str, value: str, stage: Stage) -> bool:
     if field not in _NAMED:
         return True
     _, resource = _NAMED[field]
-    namespace, _, rest = value.partition("/")
     if field == "app":
-        return bool(matching(stage, namespace, {"app": rest}))
-    name, _, key = rest.partition("/")
+        return bool(matching(stage, pair(value)[0], {"app": pair(value)[1]}))
+    namespace, name, key = triple(value)
     found = stage.find(ObjectRef(resource=resource, name=name, namespace=namespace)) if name else None
     return found is not None and (field not in ("password", "key") or key in (found.get("data") or {}))
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from irkit.game.cast import matching
+from irkit.game.history import pair
 from irkit.game.view import Attempt, View
 from irkit.model.kube import NAMESPACES, NETWORKPOLICIES, Obj, ObjectRef, at
 from irkit.network.reach import Endpoint, flow
@@ -35,7 +36,7 @@ class Connect:
     def _target(self, view: View) -> Endpoint:
         if not self.app:
             return Endpoint(address=self.to)
-        namespace, _, value = self.app.partition("/")
+        namespace, value = pair(self.app)
         pods = matching(view.stage, namespace, {"app": value})
         return _end(view, pods[0]) if pods else Endpoint()
 

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from typing import ClassVar
 
 from irkit.game.goals.base import Seen
 from irkit.game.view import View
-from irkit.model.kube import SECRETS, ObjectRef, at
 from irkit.text import printable
 
 
@@ -20,12 +18,9 @@ class Accepted:
     password: str
 
     def look(self, view: View) -> Seen:
-        namespace, _, rest = self.password.partition("/")
-        name, _, key = rest.partition("/")
-        secret = view.stage.find(ObjectRef(resource=SECRETS, name=name, namespace=namespace)) or {}
-        now = base64.b64decode(at(secret, ("data", key), "")).decode("utf-8", "replace")
+        now = view.holds(self.password)
         if now == view.before(self.password):
             return Seen(False, printable(f"{self.password} holds the old password"))
-        if view.stage.accepts(self.role, now):
+        if view.stage.accepts(self.role, now.decode("utf-8", "replace")):
             return Seen(True, printable(f"the database takes what {self.password} says"))
         return Seen(False, printable(f"the database does not take what {self.password} says: {self.role} is locked out"))

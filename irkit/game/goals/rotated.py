@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from irkit.game.goals.base import Seen
+from irkit.game.history import pair
 from irkit.game.view import View
 from irkit.model.kube import SECRETS, ObjectRef
 from irkit.text import printable
@@ -20,7 +21,7 @@ class Rotated:
     entry: str = ""  # below secret/
 
     def look(self, view: View) -> Seen:
-        namespace, _, name = self.secret.partition("/")
+        namespace, name = pair(self.secret)
         before = view.secrets.get((namespace, name), {})
         found = view.stage.find(ObjectRef(resource=SECRETS, name=name, namespace=namespace))
         now = (found or {}).get("data") or {}
