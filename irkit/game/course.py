@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -19,7 +19,8 @@ from irkit.model.scenario import Goal, Inject, Scenario
 from irkit.stage import Asked, Stage, Turns
 from irkit.text import printable
 
-SPOKEN = ("command", "role")
+MomentKind: TypeAlias = Literal["alert", "act", "inject", "reached", "lost", "ended", "command", "role"]
+SPOKEN: tuple[MomentKind, ...] = ("command", "role")
 """Moments that players make by what they say; all others come by themselves when the game is seen again."""
 
 
@@ -27,7 +28,7 @@ class Moment(Value, frozen=True):
     """Something that anybody could see, ``at`` seconds after the alert."""
 
     at: float
-    kind: Literal["alert", "act", "inject", "reached", "lost", "ended", "command", "role"]
+    kind: MomentKind
     text: str
 
 
@@ -92,7 +93,7 @@ class Course:
             text = text.replace(f"${{{name}}}", value)
         return text
 
-    def say(self, kind: Literal["alert", "act", "inject", "reached", "lost", "ended", "command", "role"], text: str) -> None:
+    def say(self, kind: MomentKind, text: str) -> None:
         moment = Moment(at=self.seconds, kind=kind, text=text)
         self.moments.append(moment)
         self._listen(moment)

@@ -10,12 +10,11 @@ from datetime import datetime
 
 import msgspec
 
-from irkit.game.view import View
+from irkit.game.view import View, changes
 from irkit.model.kube import NETWORKPOLICIES, PODS, SERVICES, Obj, at, labels_of, selects
 from irkit.network.verdict import judge, line
 from irkit.text import printable
 
-WRITES = ("create", "update", "patch", "delete", "deletecollection")
 _SOON = 60.0  # seconds in which what follows from a request has happened: a pod's grace, a rollout
 
 
@@ -107,12 +106,11 @@ class Harm:
 
 
 def wrote(event: Obj) -> bool:
-    """Whether somebody changed something by it: no controller, no review, no rehearsal of a write, no refusal."""
+    """Whether somebody changed something by it: no controller, no refusal, and more than a token, a lease or an event was made."""
     about, user = event.get("objectRef") or {}, str(at(event, ("user", "username"), ""))
     controller = user.startswith(("system:", "kube-")) and not user.startswith("system:serviceaccount:")
-    return (event["verb"] in WRITES and not controller and 200 <= at(event, ("responseStatus", "code"), 0) < 300
-            and "dryRun" not in event["requestURI"] and "reviews" not in about.get("resource", "") and about.get("subresource") != "token"
-            and about.get("resource") not in ("leases", "events"))  # fmt: skip
+    return (changes(event) and not controller and 200 <= at(event, ("responseStatus", "code"), 0) < 300
+            and about.get("subresource") != "token" and about.get("resource") not in ("leases", "events"))  # fmt: skip
 
 
 def _object(about: Obj) -> str:

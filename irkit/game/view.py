@@ -14,6 +14,7 @@ from irkit.game.history import History, key_of, triple
 from irkit.model.kube import PODS, SECRETS, SERVICEACCOUNTS, Obj, ObjectRef, at, is_ready, ref_of
 from irkit.stage import Stage
 
+WRITES = ("create", "update", "patch", "delete", "deletecollection")
 _SHORT = 8  # characters of base64: what is that short may be there by chance
 _PAGE = 100  # events: who asks for fewer at a time does not mean to read them all
 
@@ -130,5 +131,10 @@ def images_of(pod: Obj | None) -> set[str]:
 
 def acting(players: Sequence[Obj]) -> Sequence[Obj]:
     """Of what players asked, what changed something."""
-    return [e for e in players if e["verb"] in ("create", "update", "patch", "delete", "deletecollection")
-            and "dryRun" not in e["requestURI"] and "reviews" not in (e.get("objectRef") or {}).get("resource", "")]  # fmt: skip
+    return [e for e in players if changes(e)]
+
+
+def changes(event: Obj) -> bool:
+    """Whether a request would change something: no rehearsal of a write, and no review, which is a question in the form of one."""
+    about = event.get("objectRef") or {}
+    return event["verb"] in WRITES and "dryRun" not in event["requestURI"] and "reviews" not in about.get("resource", "")
