@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+from irkit import API_VERSION
 from irkit.errors import UndeliveredError
 from irkit.model.incident import Incident
 from irkit.ports import Clock
@@ -91,7 +92,7 @@ def document(message: str, incident: Incident, to: str, key: str) -> dict[str, A
     plain = f"{subject(incident)}\n{message}"
     text = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return {
-        "apiVersion": "irkit.dev/v1", "kind": "Notification", "id": key, "incident": incident.id, "severity": incident.severity,
+        "apiVersion": API_VERSION, "kind": "Notification", "id": key, "incident": incident.id, "severity": incident.severity,
         "summary": incident.reported.summary, "playbook": incident.playbook, "to": to, "message": message, "text": text,
         "cluster": {"context": incident.cluster.context, "server": incident.cluster.server, "uid": incident.cluster.uid},
         "target": {"kind": pod.kind, "namespace": pod.namespace, "name": pod.name, "uid": pod.uid}, "opened": incident.opened,

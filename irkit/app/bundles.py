@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from irkit import API_VERSION
 from irkit.engine.home import Home
 from irkit.errors import UsageError
 from irkit.evidence import show as showing
@@ -31,7 +32,7 @@ def locate(settings: Settings, name: str | None) -> Path:
 def verify(path: Path) -> dict[str, Any]:
     """RFC 8493 validity, as a document. Raises UsageError where there is no such directory."""
     report = verifying.verify(path)
-    return {"apiVersion": "irkit.dev/v1", "kind": "BundleReport", "path": str(path.absolute()), "valid": not report.problems,
+    return {"apiVersion": API_VERSION, "kind": "BundleReport", "path": str(path.absolute()), "valid": not report.problems,
             "exitCode": 6 if report.problems else 0, "problems": list(report.problems), "files": report.files, "octets": report.octets,
             "algorithms": list(report.algorithms)}  # fmt: skip
 
@@ -40,7 +41,7 @@ def show(path: Path) -> dict[str, Any]:
     """What is in a bag, as a document. Strings are as they are in the bag."""
     found = showing.contents(path)
     return {
-        "apiVersion": "irkit.dev/v1", "kind": "Bundle", "path": str(path.absolute()), "info": dict(found.info),
+        "apiVersion": API_VERSION, "kind": "Bundle", "path": str(path.absolute()), "info": dict(found.info),
         "entries": [{"path": e.path, "size": e.size, "what": e.what, "complete": e.complete} for e in found.entries],
         "missing": [{"what": g.what, "why": g.why} for g in found.gaps],
         "timeline": [{"at": m.at, "kind": m.kind, "subject": m.subject, "text": m.text, "source": m.source} for m in found.moments],

@@ -6,12 +6,11 @@ from typing import Any
 
 import msgspec
 
-from irkit import credentials
+from irkit import API_VERSION, credentials
 from irkit.app import ages
 from irkit.app.runs import pool_of
 from irkit.credentials.radius import Radius
 from irkit.engine.observe import Snapshot
-from irkit.engine.result import API_VERSION
 from irkit.model.credential import Finding
 from irkit.ports import Ports
 

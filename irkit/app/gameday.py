@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from irkit import API_VERSION
 from irkit.engine import parameters
 from irkit.game import card as cards
-from irkit.game.card import API_VERSION, Scorecard, card
+from irkit.game.card import Scorecard, card
 from irkit.game.course import Course, Moment
 from irkit.game.world import prepare
 from irkit.model.scenario import Scenario

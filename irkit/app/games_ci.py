@@ -8,11 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from irkit import API_VERSION
 from irkit.app.gameday import SOLVED
 from irkit.engine import library
 from irkit.errors import PlaybookError, UsageError
 from irkit.game import junit, loader
-from irkit.game.card import API_VERSION, Finding
+from irkit.game.card import Finding
 from irkit.game.goals.rotated import Rotated
 from irkit.model.playbook import Playbook
 from irkit.model.scenario import Scenario

@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
-from irkit import credentials
+from irkit import API_VERSION, credentials
 from irkit.app.ages import by_vault
 from irkit.app.runs import pool_of
 from irkit.credentials.document import finding_doc, missing_doc
 from irkit.credentials.radius import Radius
 from irkit.engine import binder
 from irkit.engine.observe import Snapshot
-from irkit.engine.result import API_VERSION, describe
+from irkit.engine.result import describe
 from irkit.errors import ForbiddenError, InvalidError, NotFoundError, UsageError
 from irkit.model.kube import (
     CLUSTERROLEBINDINGS,

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from irkit import API_VERSION
 from irkit.app.picking import ID, pick
 from irkit.app.respond import Request, respond
 from irkit.app.runs import pool_of
@@ -84,7 +85,7 @@ def _playbook(wish: Wish, request: Request) -> Playbook:
     if any("${" in text for v in literal.values() for text in ([v] if isinstance(v, str) else v)):
         raise UsageError("'${' has no meaning in the words of a command")
     source = "\n".join([
-        "apiVersion: irkit.dev/v1", "kind: Playbook",
+        f"apiVersion: {API_VERSION}", "kind: Playbook",
         "metadata: {name: redeploy, title: Redeploy a workload, severity: high, runbook: redeploy.md}",
         "parameters: {app: {type: workload, required: true}}",
         "phases:", "  recovery:",

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from irkit import __version__
+from irkit import API_VERSION, __version__
 from irkit.app.closing import Left, damaged, left
 from irkit.app.postmortem import findings, moments, tasks
 from irkit.app.postmortem.record import Record
@@ -60,7 +60,7 @@ def write(settings: Settings, clock: Clock, identifier: str | None, directory: P
                                         "md": rendering.markdown(found)})  # fmt: skip
     following = f"irkit incident close {identifier}" if not found.left and not record.state.closed else _next(record)
     return {
-        "apiVersion": "irkit.dev/v1", "kind": "IncidentReport", "incident": identifier, "status": found.status, "html": str(files["html"]),
+        "apiVersion": API_VERSION, "kind": "IncidentReport", "incident": identifier, "status": found.status, "html": str(files["html"]),
         "markdown": str(files["md"]), "timeline": len(found.entries), "tasks": len(found.tasks), "left": list(found.left), "next": following,
     }  # fmt: skip
 

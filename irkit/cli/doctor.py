@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from irkit import API_VERSION
 from irkit.cli import options
 from irkit.cli.main import SETTINGS
 
@@ -30,7 +31,7 @@ def doctor(
     code = worst(f.exit_code for f in found if f.level == "bad")
     if output == "json":
         findings = [{"exitCode" if k == "exit_code" else k: v for k, v in asdict(f).items()} for f in found]
-        streams.document({"apiVersion": "irkit.dev/v1", "kind": "Examination", "exitCode": code, "findings": findings})
+        streams.document({"apiVersion": API_VERSION, "kind": "Examination", "exitCode": code, "findings": findings})
         return code
     out = streams.stdout()
     for finding in found:

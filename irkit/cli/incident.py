@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from irkit import API_VERSION
 from irkit.cli import options
 from irkit.cli.main import SETTINGS
 
@@ -25,7 +26,7 @@ def list_(output: options.Output = "text") -> int:
 
     items = incidents.summaries(wiring.settings())
     if output == "json":
-        streams.document({"apiVersion": "irkit.dev/v1", "kind": "IncidentList", "items": items})
+        streams.document({"apiVersion": API_VERSION, "kind": "IncidentList", "items": items})
         return 0
     out = streams.stdout()
     if not items:

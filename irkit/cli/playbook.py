@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from irkit import API_VERSION
+
 if TYPE_CHECKING:
     from irkit.engine.library import Entry
     from irkit.settings import Settings
@@ -25,7 +27,7 @@ def list_(playbooks: _Folder = None, output: _Output = "text") -> None:
 
     entries = list(library.list_all(_settings(playbooks)))
     if _wants_json(output):
-        _json({"apiVersion": "irkit.dev/v1", "kind": "PlaybookList", "items": [_item(entry) for entry in entries]})
+        _json({"apiVersion": API_VERSION, "kind": "PlaybookList", "items": [_item(entry) for entry in entries]})
         return
     width = max((len(_safe(entry.name)) for entry in entries), default=0)
     for entry in entries:

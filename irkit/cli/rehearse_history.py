@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from irkit import API_VERSION
 from irkit.cli import options
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def history(player: Player = "", output: options.Output = "text") -> int:
                          next="irkit rehearse history")  # fmt: skip
     chosen = {key: some for key, some in sorted(by.items()) if player in ("", key[1])}
     if output == "json":
-        streams.document({"apiVersion": "irkit.dev/v1", "kind": "History", "histories": [_document(*key, some) for key, some in chosen.items()],
+        streams.document({"apiVersion": API_VERSION, "kind": "History", "histories": [_document(*key, some) for key, some in chosen.items()],
                           "damaged": [{"line": each.line, "why": each.why} for each in damaged]})  # fmt: skip
         return 0
     out, err = streams.stdout(), streams.stderr()

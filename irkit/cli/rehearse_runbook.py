@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from irkit import wiring
+from irkit import API_VERSION, wiring
 from irkit.app import drill as drills
 from irkit.app.drill import Drill, Task
 from irkit.app.live import Live
@@ -22,7 +22,6 @@ from irkit.cli.shell import Shell, environment
 from irkit.engine import library
 from irkit.errors import InterruptedRun, UsageError
 from irkit.game import world
-from irkit.game.card import API_VERSION
 from irkit.game.course import Course
 from irkit.game.runbook import Part
 from irkit.text import plural, printable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from irkit import API_VERSION
 from irkit.collectors.base import GET_POD, LIST_PODS, Asker, Read, indented, missing
 from irkit.credentials import TEMPLATES, look
 from irkit.errors import IrkitError
@@ -48,7 +49,7 @@ class Credentials:
                 yield missing(what, error)
                 return
             target = {"kind": "Pod", "namespace": scope.pod.namespace, "name": scope.pod.name, "uid": scope.pod.uid}
-            document = {"apiVersion": "irkit.dev/v1", "kind": "BlastRadius", "target": target,
+            document = {"apiVersion": API_VERSION, "kind": "BlastRadius", "target": target,
                         "credentials": [finding_doc(f) for f in found.findings], "missing": missing_doc(found.unknown)}  # fmt: skip
             content = indented(document)  # now, so that nothing keeps the Secrets
             yield Artefact(("pods", scope.pod.namespace, scope.pod.name, "credentials.json"), lambda: iter((content,)), what, of=scope.pod.uid)

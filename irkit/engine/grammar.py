@@ -18,11 +18,12 @@ from typing import Any
 
 import msgspec
 
+from irkit import API_VERSION
 from irkit.engine import parameters
 from irkit.engine.positions import Fields, Node, Scalar
 from irkit.engine.shapes import REFUSED, Choice, Context, Duration, Field, List, Literal, Record, Reference, Shape, Text, refuse, shown
 from irkit.model.plan import Confirm, OnFailure
-from irkit.model.playbook import API_VERSION, PHASES, ParameterType, Severity
+from irkit.model.playbook import PHASES, ParameterType, Severity
 
 Kinds = Sequence[type[Any]]
 

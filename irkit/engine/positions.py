@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from irkit import API_VERSION
 from irkit.errors import Mistake, PlaybookError
 from irkit.text import printable
 
@@ -118,7 +119,7 @@ def compose(source: bytes, mistakes: Mistakes) -> Node:
         else:
             root = node
     if root is None or (isinstance(root, Scalar) and root.value is None):
-        raise mistakes.stop(1, 1, f"the file is empty; a {mistakes.noun} begins with `apiVersion: irkit.dev/v1`")
+        raise mistakes.stop(1, 1, f"the file is empty; a {mistakes.noun} begins with `apiVersion: {API_VERSION}`")
     return root
 
 

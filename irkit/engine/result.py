@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from irkit import API_VERSION
 from irkit.engine import rotated
 from irkit.engine.state import State
 from irkit.errors import IrkitError, worst
@@ -19,8 +20,6 @@ from irkit.model.plan import Plan
 from irkit.model.record import Intent
 from irkit.model.titles import title
 from irkit.text import printable
-
-API_VERSION = "irkit.dev/v1"
 
 
 class _Doc(msgspec.Struct, kw_only=True, rename="camel"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from irkit import API_VERSION
 from irkit.game import manual
 from irkit.game.course import Course, Track
 from irkit.game.goals.collected import Collected
@@ -18,7 +19,6 @@ from irkit.game.team import Deed, Held
 from irkit.model.scenario import STAGES
 from irkit.text import plural
 
-API_VERSION = "irkit.dev/v1"
 SOLVED = 80
 """The score that says that a scenario can be mastered, and that it is when somebody has it."""
 _LATE = 0.25  # of its points, at least, for what was reached in the end

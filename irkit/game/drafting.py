@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from irkit import API_VERSION
 from irkit.engine.state import State
 from irkit.errors import UsageError
 from irkit.model.changes import Rotate
@@ -65,7 +66,7 @@ def draft(found: Facts) -> str:
     """The scenario, as YAML. It loads; its sentences are for its author to make better."""
     alert = "The runtime monitor saw a shell in pod ${suspect} in ${namespace}. It opens connections to 203.0.113.77, which nobody knows."
     document = {
-        "apiVersion": "irkit.dev/v1", "kind": "Scenario",
+        "apiVersion": API_VERSION, "kind": "Scenario",
         "metadata": {"name": "own-incident", "title": "An incident of our own", "difficulty": 3, "playbooks": ["compromised-pod"]},
         "world": {"base": "empty", "namespace": NAMESPACE, "suspect": {"app": NAME}, "manifests": list(_manifests(found))},
         "alert": alert, "lasts": f"{max(_within(found, stage) for stage in _LEAST) + 10}m",

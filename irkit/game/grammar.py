@@ -13,13 +13,13 @@ from typing import Any
 
 import msgspec
 
+from irkit import API_VERSION
 from irkit.engine import grammar as playbooks
 from irkit.engine import parameters
 from irkit.engine.positions import Fields, Node, Scalar, plain
 from irkit.engine.shapes import MAX_ITEMS, REFUSED, Choice, Context, Duration, Field, List, Record, Shape, Text, known, refuse, shown
 from irkit.game.acts import ACTS
 from irkit.game.goals import GOALS
-from irkit.model.playbook import API_VERSION
 from irkit.model.scenario import STAGES, Hold
 from irkit.text import printable
 
@@ -224,7 +224,7 @@ def scenario() -> Record:
     said = Field(_SENTENCE, required=True)
     inject = Record({"at": Field(Duration(), required=True), "from": Field(Text(limit=80), required=True), "says": said}, "an inject")
     return Record({
-        "apiVersion": Field(Choice((API_VERSION,)), required=True, help="`irkit.dev/v1`."),
+        "apiVersion": Field(Choice((API_VERSION,)), required=True, help=f"`{API_VERSION}`."),
         "kind": Field(Choice((KIND,)), required=True, help="`Scenario`."),
         "metadata": Field(_METADATA, required=True, help="What it is called, how hard it is, what it teaches."),
         "world": Field(_WORLD, help="What is there before it begins."),

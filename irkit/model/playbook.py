@@ -17,7 +17,6 @@ ParameterType: TypeAlias = Literal[
     "pod", "workload", "secret", "serviceaccount", "namespace", "node", "image", "string", "integer", "duration", "boolean"
 ]
 
-API_VERSION = "irkit.dev/v1"
 PHASES: tuple[str, ...] = get_args(Phase)
 """The documented six, in the order in which they run."""
 TARGETS: tuple[str, ...] = ("pod", "workload", "secret", "serviceaccount", "namespace", "node")

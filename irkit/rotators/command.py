@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from irkit import API_VERSION
 from irkit.errors import ApiError, EndStateError
 from irkit.model.credential import Credential, OldValue
 from irkit.model.kube import Permission
@@ -140,7 +141,7 @@ def _call(
     about = {"kind": source.kind, "provider": source.provider, "store": source.store.name if source.store else "", "path": source.path,
              "properties": source.properties, "whole": source.whole}  # fmt: skip
     request = {
-        "apiVersion": "irkit.dev/v1", "kind": "RotationRequest", "stage": stage, "incident": tools.incident.id, "state": state,
+        "apiVersion": API_VERSION, "kind": "RotationRequest", "stage": stage, "incident": tools.incident.id, "state": state,
         "credential": {"kind": credential.ref.kind, "namespace": credential.ref.namespace, "name": credential.ref.name,
                        "keys": credential.keys, "class": credential.cls, "source": about},
         **({"proposed": proposed} if proposed else {}),
