@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from irkit.cli import options
+from irkit.cli import options, rehearse_ways
 from irkit.cli.main import SETTINGS
 from irkit.cli.output import Out
 from irkit.cli.rehearse_check import check
@@ -22,7 +22,6 @@ from irkit.cli.rehearse_new import new
 from irkit.cli.rehearse_replay import replay
 from irkit.cli.rehearse_schema import schema
 from irkit.cli.sandbox import Seed
-from irkit.errors import UsageError
 from irkit.text import printable
 
 
@@ -100,11 +99,8 @@ def rehearse(
         return 0
     person = not (scenario or phase or keep_workload or yes or output != "text") and sys.stdin.isatty() and sys.stderr.isatty()
     scenario = scenario or _CLUSTERS[0]
-    _alone({"--watch": watch and not staging, "--free": free and not staging, "--team": team, "--join": bool(join), "--list": list_, "--ci": ci,
-            "--runbook": bool(runbook), "--staging": bool(staging)}, {"--as": as_, "--role": role})  # fmt: skip
-    _beside("--ci", {"--junit": not ci and junit})
-    _beside("--staging", {name: not staging and given for name, given in
-                          (("--confirm", confirm), ("--really", really), ("--image", image), ("--patched", patched))})  # fmt: skip
+    game = watch or free or team or hard or person or scenario not in _CLUSTERS
+    rehearse_ways.check(rehearse_ways.given(context), game=game)
     if list_:
         return _list(output)
     if staging:
@@ -125,30 +121,13 @@ def rehearse(
         from irkit.cli import rehearse_team
 
         return rehearse_team.join(join, as_, role)
-    if watch or free or team or hard or person or scenario not in _CLUSTERS:
+    if game:
         mode = "watch" if watch else "team" if team else "free" if free else ""
         seen = port if board or port else None
         kept = Kept(player, record, html)
         name = scenario if scenario not in _CLUSTERS else FIRST if watch and not hard else _next(kept, hard)
         return _game(name, seed, output, speed, seen, mode=mode, yes=yes, kept=kept)
     return _run(scenario, seed, output, phase, yes=yes, keep_workload=keep_workload)
-
-
-def _alone(modes: dict[str, bool], joining: dict[str, str]) -> None:
-    """Raises UsageError where two ways to play are asked for, or who one is and nothing to join."""
-    asked = [name for name, given in modes.items() if given]
-    if len(asked) > 1:
-        raise UsageError(f"{' and '.join(asked)} are two ways to play; choose one", next="irkit rehearse --help")
-    lonely = [name for name, given in joining.items() if given and not modes["--join"]]
-    if lonely:
-        raise UsageError(f"{lonely[0]} goes with --join DIR, which the terminal of the game shows", next="irkit rehearse --team")
-
-
-def _beside(mode: str, lonely: dict[str, object]) -> None:
-    """Raises UsageError for an option that means something with ``mode`` alone."""
-    for name, given in lonely.items():
-        if given:
-            raise UsageError(f"{name} goes with {mode}, and without it says nothing", next="irkit rehearse --help")
 
 
 def _list(output: str) -> int:

@@ -11,6 +11,8 @@ from pathlib import Path
 import bagit
 import pytest
 
+from irkit.cli import main
+
 
 def rehearse(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "IRKIT_HOME": str(home), "KUBECONFIG": "/nowhere"}
@@ -60,3 +62,22 @@ def test_a_second_rehearsal_is_another_cluster(tmp_path):
     assert first["target"]["name"] == second["target"]["name"]
     assert first["incident"] != second["incident"]
     assert second["evidence"]["bundle"] != first["evidence"]["bundle"]
+
+
+@pytest.mark.parametrize(("words", "why"), [
+    (["--ci", "--phase", "containment"], "--phase goes with a run of playbook compromised-pod, and says nothing beside --ci"),
+    (["--ci", "--record", "game.jsonl"], "--record goes with a game, and says nothing beside --ci"),
+    (["--list", "--speed", "10"], "--speed goes with --staging or a game, and says nothing beside --list"),
+    (["--list", "--phase", "containment"], "--phase goes with a run of playbook compromised-pod, and says nothing beside --list"),
+    (["--runbook", "--html", "card.html"], "--html goes with a game, and says nothing beside --runbook"),
+    (["--staging", "shop", "--record", "game.jsonl"], "--record goes with a game, and says nothing beside --staging"),
+    (["--join", "/nowhere", "--seed", "7"], "--seed goes with --ci, --runbook, --staging, a game or a run of playbook compromised-pod, and says"),
+    (["--watch", "--keep-workload"], "--keep-workload goes with a run of playbook compromised-pod, and says nothing beside --watch"),
+    (["--scenario", "first-contact", "--phase", "containment"], "--phase goes with a run of playbook compromised-pod, and says nothing in a game"),
+    (["--yes", "--record", "game.jsonl"], "--record goes with a game, and says nothing in a run of playbook compromised-pod"),
+    (["--junit", "junit.xml"], "--junit goes with --ci, and says nothing in a run of playbook compromised-pod"),
+    (["--hard", "--scenario", "first-contact"], "--hard chooses the scenario, and --scenario does; choose one"),
+])  # fmt: skip
+def test_an_option_that_would_say_nothing_is_refused(words, why, capsys):
+    assert main.run(["rehearse", *words]) == 2
+    assert capsys.readouterr().err.startswith(f"2: {why}")
