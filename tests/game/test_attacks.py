@@ -101,7 +101,7 @@ def test_a_secret_that_is_no_base64_is_one_sentence():
     "irkit resume --value=web/key=${files}/../../.ssh/id_rsa --yes",
     "irkit respond -n todo-app ./theirs.yaml ${suspect} --yes",
     "irkit respond ${files}/theirs.yaml ${suspect} --yes",
-    "irkit contain ${suspect} '--kubeconfig' /root/.kube/config --yes",
+    "irkit contain ${suspect} '--kubeconfig' /home/oncall/.kube/config --yes",
     "irkit contain ${suspect} --context=prod --yes",
     "kubectl get pods --server=https://example.com",
     "irkit sandbox",
@@ -120,9 +120,9 @@ def test_no_command_of_a_scenario_leaves_its_game(command: str, field: str):
 
 
 @pytest.mark.parametrize(("name", "spec"), [
-    ("image", "{containers: [{name: a, image: 'x --kubeconfig /root/.kube/config y/z'}]}"),
+    ("image", "{containers: [{name: a, image: 'x --kubeconfig /home/oncall/.kube/config y/z'}]}"),
     ("account", "{serviceAccountName: 'evil --context prod', containers: [{name: a, image: x}]}"),
-    ("node", "{nodeName: '--kubeconfig=/root/.kube/config', containers: [{name: a, image: x}]}"),
+    ("node", "{nodeName: '--kubeconfig=/home/oncall/.kube/config', containers: [{name: a, image: x}]}"),
 ])  # fmt: skip
 def test_no_name_in_a_world_becomes_an_option_of_a_command(name: str, spec: str):
     head, _, rest = SOURCE.partition("world: {base: todo-app}\n")
