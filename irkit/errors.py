@@ -12,7 +12,8 @@
     ├── UnreachableError       7  no answer, or not in time
     │   └── UndeliveredError   7  somebody was not told; never the outcome of a run
     ├── RefusedError           8  refused for safety
-    │   └── HeldError          8  somebody else works on this target
+    │   ├── HeldError          8  somebody else works on this target
+    │   └── QueueFullError     8  too many orders wait already
     ├── InterruptedRun       130  stopped by a signal; the journal is intact
     └── ApiError               1  an answer of the API server with no better class
         ├── NotFoundError         404
@@ -132,6 +133,12 @@ class HeldError(RefusedError):
     def __init__(self, target: str, holder: str) -> None:
         super().__init__(f"{printable(target)} is held by {printable(holder)}", next="wait for that run, or talk to its operator")
         self.holder = holder
+
+
+class QueueFullError(RefusedError):
+    """The queue takes no more until some of its orders are over."""
+
+    otherwise = "irkit order list"
 
 
 class InterruptedRun(IrkitError):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from irkit.model.evidence import Artefact, Gap, SealedBag, Stored
     from irkit.model.image import Scan, Signature
     from irkit.model.incident import ClusterIdentity, Incident, Operator
+    from irkit.model.order import Decision, Held, Order, Status
     from irkit.settings import Settings
 
 
@@ -215,8 +216,8 @@ class Approver(Protocol):
     name: str
     interactive: bool  # whether a person reads what is shown before the question
 
-    def confirm(self, question: str) -> bool:
-        """Raises Declined where nobody can be asked."""
+    def confirm(self, question: str, changes: Sequence[Change] = ()) -> bool:
+        """``changes``: what the question is about, where that was planned. Raises Declined where nobody can be asked."""
 
     def answer(self, instruction: str) -> str | None:
         """What a human says after doing something; None when declined."""
@@ -226,6 +227,41 @@ class Approver(Protocol):
 
         ``name`` as in ``backend-secret/GROQ_API_KEY``. Raises Declined where nobody can be asked.
         """
+
+
+class Orders(Protocol):
+    """The queue of orders: one for all processes that see it. Every method may raise UnreachableError, ForbiddenError."""
+
+    @property
+    def where(self) -> str:
+        """For people: this machine, or the cluster."""
+
+    def add(self, order: Order, status: Status) -> Held | None:
+        """None where the queue has that order already, whatever became of it: of two who add it one does.
+
+        Raises QueueFullError.
+        """
+
+    def get(self, identifier: str) -> Held:
+        """Raises UsageError where there is no such order."""
+
+    def list(self) -> Sequence[Held]:
+        """All, oldest first. What can't be read is left out."""
+
+    def update(self, held: Held, status: Status) -> Held:
+        """Raises ConflictError where somebody else updated it meanwhile."""
+
+    def remove(self, held: Held) -> None: ...
+
+
+class Runner(Protocol):
+    """Starts the processes that carry orders out."""
+
+    def start(self, held: Held) -> None:
+        """Begin attempt ``held.status.attempts``; where that was begun before, nothing. Raises UnreachableError, ForbiddenError, ApiError."""
+
+    def close(self) -> None:
+        """End what can't outlive this process."""
 
 
 class Clock(Protocol):
@@ -270,3 +306,4 @@ class Ports(msgspec.Struct, frozen=True):
     outward: Outward | None = None
     listen: Listener = msgspec.field(default=lambda event: None)
     argv: tuple[str, ...] = ()
+    ordered: tuple[Order, tuple[Decision, ...]] | None = None  # the order that this run carries out, and who decided on it

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from irkit import settings as _settings
-from irkit.ports import Approver, Clock, Cluster, EvidenceStore, Listener, Ports
+from irkit.ports import Approver, Clock, Cluster, EvidenceStore, Listener, Orders, Ports, Runner
 from irkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,6 +60,27 @@ def cluster(configured: Settings) -> Iterator[Cluster]:
 def scenarios() -> list[Path]:
     """Directories of one's own scenarios, by ``IRKIT_SCENARIOS``."""
     return [Path(os.environ["IRKIT_SCENARIOS"])] if os.environ.get("IRKIT_SCENARIOS") else []
+
+
+def orders(configured: Settings, connected: Cluster) -> Orders:
+    """The queue of orders, where the settings want it. Raises ForbiddenError, UnreachableError."""
+    from irkit.adapters.orderfiles import OrderFiles
+    from irkit.adapters.ordermaps import OrderMaps
+    from irkit.model.kube import NAMESPACES, ObjectRef
+    from irkit.model.order import SYSTEM_NAMESPACE
+    from irkit.ports import exists
+
+    limits, shared = configured.orders, configured.orders.queue == "cluster"
+    if configured.orders.queue == "auto":
+        shared = exists(connected, ObjectRef(resource=NAMESPACES, name=SYSTEM_NAMESPACE)) is not None
+    return OrderMaps(connected, limits.most_open) if shared else OrderFiles(configured.home / "orders", limits.most_open)
+
+
+def children(options: Sequence[str]) -> Runner:
+    """Orders are carried out on this machine. ``options``: of ``irkit order work``."""
+    from irkit.adapters.children import Children
+
+    return Children(options)
 
 
 def clock() -> Clock:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import TextIO
 
 from irkit.errors import Declined, UsageError
+from irkit.model.changes import Change
 from irkit.text import printable
 
 
@@ -24,7 +25,7 @@ class Terminal:
         self.name = "--yes" if yes else "terminal"
         self.interactive = not yes
 
-    def confirm(self, question: str) -> bool:
+    def confirm(self, question: str, changes: Sequence[Change] = ()) -> bool:
         if self._yes:
             return True
         if not self._in.isatty():

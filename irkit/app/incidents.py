@@ -11,7 +11,7 @@ from irkit.engine.state import State
 from irkit.errors import EvidenceError, UsageError
 from irkit.evidence.store import BagStore
 from irkit.model.outcome import reason, word
-from irkit.model.record import Approved, Body, Closed, Intent, Line, Ran, Refused, Result, Sealed, StepEnded, Told, Waived, Watched
+from irkit.model.record import Approved, Body, Closed, Intent, Line, Ordered, Ran, Refused, Result, Sealed, StepEnded, Told, Waived, Watched
 from irkit.model.titles import title
 from irkit.settings import Settings
 from irkit.text import plural, printable
@@ -110,6 +110,9 @@ def said(body: Body) -> str:
             return f"declined by {refused.by}: {', '.join(refused.steps)}"
         case Waived() as waived:
             return f"{plural(len(waived.pods), 'pod')} may end without evidence, by {waived.by}: {waived.reason}"
+        case Ordered() as ordered:
+            decided = [f"; {'approved' if d.yes else 'declined'} by {d.by.label}" for d in ordered.decisions]
+            return f"ordered by {ordered.order.origin.label}: {ordered.order.words}" + "".join(decided)
         case Watched() as watched:
             about = f" until {watched.until}" if watched.until else f": {printable(watched.summary, 400)}" if watched.check else ""
             return f"watch: {watched.event}{about}"

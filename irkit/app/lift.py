@@ -83,7 +83,7 @@ def _lift(ports: Ports, session: Session, executor: Executor, choice: Choice) ->
     missing = [p for c in step.changes for p in c.permissions if p.verb not in ("get", "list") and not seen.cluster.can(p)]
     if missing:
         raise preflight.forbidden(missing, session.who.name, incident.playbook, incident.target.namespace, incident.phase)
-    if step.writes and not ports.approver.confirm(for_lift(incident, step)):
+    if step.writes and not ports.approver.confirm(for_lift(incident, step), step.writes):
         raise Declined("nothing was changed", next=f"irkit lift {incident.id} --pod {choice}")
     executor.approvals.record([step], yes=True)
     failure = _run(executor, step, choice, conflicts)

@@ -60,6 +60,7 @@ class Request(msgspec.Struct, frozen=True):
     reported: Reported = Reported()  # what whoever noticed it says; the time as it was typed
     read_only: bool = False  # nothing is written to the cluster: no lease, no question of protected namespaces
     given: Playbook | None = None  # instead of one that is found by its name
+    identifier: str = ""  # of the incident, where it was promised before; otherwise a new one
 
 
 def respond(ports: Ports, request: Request) -> RunResult:
@@ -99,8 +100,8 @@ def taking(playbook: Playbook, take: Sequence[str]) -> Playbook:
 
 def _incident(request: Request, playbook: Playbook, target: Target, where: ClusterIdentity, who: Operator, ports: Ports) -> Incident:
     return Incident(
-        id=binder.new_id(target, ports.clock), opened=stamp(ports.clock), operator=who, cluster=where, target=target, playbook=playbook.name,
-        playbook_digest=playbook.digest, phase=request.phase, parameters=bindings.given(playbook, request.parameters),
+        id=request.identifier or binder.new_id(target, ports.clock), opened=stamp(ports.clock), operator=who, cluster=where, target=target,
+        playbook=playbook.name, playbook_digest=playbook.digest, phase=request.phase, parameters=bindings.given(playbook, request.parameters),
         keep_workload=request.keep_workload, reported=request.reported, playbook_severity=playbook.severity,
     )  # fmt: skip
 
@@ -156,7 +157,7 @@ def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident,
                                next="the same command again: it joins that incident")  # fmt: skip
         covered = [s for s, b in zip(plan.steps, steps, strict=True) if not b.asks_itself]
         asked = any(s.writes and s.confirm == "ask" for s in covered)
-        if asked and not ports.approver.confirm(for_run(incident, covered)):
+        if asked and not ports.approver.confirm(for_run(incident, covered), [c for s in covered for c in s.writes]):
             raise Declined("nothing was changed", next=result.again(incident, request.command, ports.argv))
         session.begin(Opened(incident=incident, playbook_source=playbook.source.decode(), argv=ports.argv, tool_version=__version__))
         executor = session.executor(for_step)

@@ -15,6 +15,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "incident": ("irkit.cli.incident", "List and show incidents, draft their post-mortem, close them."),
     "bundle": ("irkit.cli.bundle", "Verify and show evidence."),
     "playbook": ("irkit.cli.playbook", "List, show, validate playbooks; their schema and their rights."),
+    "order": ("irkit.cli.order", "List and show what chats and alerts asked for."),
+    "approve": ("irkit.cli.approve", "Approve, or decline, the plan of an order that waits."),
     "rehearse": ("irkit.cli.rehearse", "See or practise an incident on the built-in cluster."),
     "sandbox": ("irkit.cli.sandbox", "Start the built-in cluster for kubectl and irkit."),
     "doctor": ("irkit.cli.doctor", "Check this machine, the kubeconfig, the cluster and your rights."),

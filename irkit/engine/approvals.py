@@ -50,4 +50,4 @@ class Approvals:
         """Ask, unless every write is approved already. Raises Declined where nobody can be asked."""
         if not self.new(steps):
             return True
-        return self.record(steps, self._approver.confirm(question))
+        return self.record(steps, self._approver.confirm(question, [c for s in steps for c in s.writes]))

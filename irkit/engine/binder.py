@@ -242,6 +242,11 @@ def _of_idle(wanted: Wanted, namespace: str, cluster: ClusterReader) -> Target:
 
 def new_id(target: Target, clock: Clock) -> str:
     """``20260122T031502Z-backend-k7q2``: sorts by time; the last part names objects and labels."""
-    base = (target.workload or target.pod).name[:40].strip(".-")
+    return promised_id((target.workload or target.pod).name, clock)
+
+
+def promised_id(name: str, clock: Clock) -> str:
+    """The id of an incident that is not bound yet. ``name``: of what it is about, as on the command line."""
+    base = re.sub(r"[^a-z0-9-]", "-", name.rpartition("/")[2][:40].strip(".-"))
     short = "".join(secrets.choice(_ALPHABET) for _ in range(6))
-    return f"{clock.now():%Y%m%dT%H%M%SZ}-{re.sub(r'[^a-z0-9-]', '-', base)}-{short}"
+    return f"{clock.now():%Y%m%dT%H%M%SZ}-{base}-{short}"

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from irkit.errors import ConflictError, ForbiddenError, HeldError, IrkitError, NotFoundError, RefusedError
 from irkit.model.kube import LEASES, NAMESPACES, Obj, ObjectRef, annotations_of, at
+from irkit.model.order import SYSTEM_NAMESPACE
 from irkit.ports import Clock, Cluster
 from irkit.text import printable
 
-NAMESPACE = "irkit-system"
+NAMESPACE = SYSTEM_NAMESPACE
 DURATION = 60  # seconds that a Lease holds without being renewed
 _LONGEST = 3600.0  # seconds; clocks may differ, but not more
 

@@ -21,7 +21,7 @@ from irkit.engine.state import State
 from irkit.errors import InterruptedRun, IrkitError
 from irkit.model.incident import Incident, Operator
 from irkit.model.plan import PlannedStep
-from irkit.model.record import Opened, Ran
+from irkit.model.record import Opened, Ordered, Ran
 from irkit.ports import Ports
 
 
@@ -60,9 +60,9 @@ class Session:
         self.journal = Journal(self.home.journal(self.incident.id), self.ports.clock)
         self.state = State.of(self.journal.lines)
         first = (opened,) if opened is not None else ()
-        for line in self.journal.append(
-            *first, Ran(run=self.run, event="start", command=self.command, data={"version": __version__, "operator": self.who.name})
-        ):
+        last = (Ordered(run=self.run, order=self.ports.ordered[0], decisions=self.ports.ordered[1]),) if self.ports.ordered else ()
+        began = Ran(run=self.run, event="start", command=self.command, data={"version": __version__, "operator": self.who.name})
+        for line in self.journal.append(*first, began, *last):
             self.state.add(line)
         self.lease.keep()
 

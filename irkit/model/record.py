@@ -9,6 +9,7 @@ import msgspec
 from irkit.model.changes import Change
 from irkit.model.evidence import SealedBag
 from irkit.model.incident import Incident, Reported
+from irkit.model.order import Decision, Order
 from irkit.model.outcome import Outcome
 
 
@@ -115,6 +116,14 @@ class Closed(_Body, frozen=True, kw_only=True, tag="closed"):
     left: tuple[str, ...] = ()
 
 
+class Ordered(_Body, frozen=True, kw_only=True, tag="ordered"):
+    """This run carries out an order: who asked for it, through which door, and who decided on it."""
+
+    run: str
+    order: Order
+    decisions: tuple[Decision, ...] = ()
+
+
 class Watched(_Body, frozen=True, kw_only=True, tag="watched"):
     """A watch began (``event`` began, ``until`` when), found that a check does not hold (drift) or holds again (over), or ended."""
 
@@ -125,7 +134,7 @@ class Watched(_Body, frozen=True, kw_only=True, tag="watched"):
     summary: str = ""
 
 
-Body: TypeAlias = Opened | Extended | Approved | Refused | Intent | Result | StepEnded | Sealed | Waived | Ran | Told | Watched | Closed
+Body: TypeAlias = Opened | Extended | Approved | Refused | Intent | Result | StepEnded | Sealed | Waived | Ran | Told | Ordered | Watched | Closed
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

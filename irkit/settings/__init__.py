@@ -13,6 +13,7 @@ from irkit import yamls
 from irkit.errors import UsageError
 from irkit.settings.notify import Contact as Contact
 from irkit.settings.notify import NotifySettings
+from irkit.settings.orders import OrderSettings
 from irkit.settings.recovery import RecoverySettings
 from irkit.settings.rotation import CommandSettings, DatabaseSettings, RotationSettings, VaultSettings
 from irkit.text import nearest, printable
@@ -53,6 +54,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Classes, formats and policy of rotation."""
     recovery: RecoverySettings = RecoverySettings()
     """What an image must be to be deployed, and how recovery is watched ([recovery](recovery.md))."""
+
+    orders: OrderSettings = OrderSettings()
+    """What chats and alerts may ask irkit to do ([orders](orders.md))."""
 
     def __post_init__(self) -> None:
         if unknown := next((c.webhook for c in self.contacts if c.webhook and c.webhook not in self.notify.webhooks), ""):

@@ -20,6 +20,7 @@ from irkit.app.respond import Request
 from irkit.engine import journal
 from irkit.engine.home import Home
 from irkit.engine.state import State
+from irkit.model.changes import Change
 from irkit.model.incident import Incident
 from irkit.model.kube import Obj, ObjectRef, Resource
 from irkit.ports import Cluster, Ports
@@ -37,7 +38,7 @@ class Script:
     name: str = "script"
     interactive: bool = True
 
-    def confirm(self, question: str) -> bool:
+    def confirm(self, question: str, changes: Sequence[Change] = ()) -> bool:
         number = len(self.asked)
         self.asked.append(question)
         self.before.get(number, lambda: None)()

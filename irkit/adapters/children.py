@@ -1,0 +1,43 @@
+"""Carrying out orders on this machine: a child process each, which is this irkit with the order's id and nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from irkit.errors import UnreachableError
+from irkit.model.order import Held
+
+
+class Children:
+    """Ended with this process by `close`; one that is killed leaves its order for the next attempt."""
+
+    def __init__(self, options: Sequence[str]) -> None:
+        """``options``: of ``irkit order work``, as for the kubeconfig's context."""
+        self._options = tuple(options)
+        self._running: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
+
+    def start(self, held: Held) -> None:
+        self._running = {k: p for k, p in self._running.items() if p.poll() is None}
+        key = (held.order.id, held.status.attempts)
+        if key in self._running:
+            return
+        argv = [sys.executable, "-m", "irkit", "order", "work", held.order.id, *self._options]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("SLACK_")}  # who works needs no chat's token
+        try:
+            self._running[key] = subprocess.Popen(
+                argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            )
+        except OSError as error:
+            raise UnreachableError(f"no process for order {held.order.id}: {error.strerror}") from None
+
+    def close(self) -> None:
+        for process in self._running.values():
+            process.terminate()
+        for process in self._running.values():
+            try:
+                process.wait(10.0)
+            except subprocess.TimeoutExpired:
+                process.kill()

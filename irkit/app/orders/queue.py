@@ -1,0 +1,80 @@
+"""The queue: what every process that works on orders does with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from irkit.engine import library
+from irkit.engine.binder import parse
+from irkit.engine.journal import stamp
+from irkit.errors import ConflictError, RefusedError, UsageError
+from irkit.model.order import Command, Held, Needs, Order, Origin, Status, identifier
+from irkit.ports import Clock, Orders
+from irkit.settings import Settings
+from irkit.text import printable
+
+BEAT = 10.0  # seconds between two signs of life
+STALE = 60.0  # seconds without one, after which another process may take an order over
+_EVIDENCE = "collect-only"
+_TRIES = 20
+
+
+def compose(
+    key: str, origin: Origin, command: Command, target: str, namespace: str, *, cluster: str, clock: Clock, settings: Settings,
+    playbook: str = "", phase: str = "", parameters: dict[str, str] | None = None, take: tuple[str, ...] = (), needs: Needs | None = None,
+    approvers: tuple[str, ...] = (), rule: str = "", because: str = "",
+) -> Order:  # fmt: skip
+    """An order, checked. ``key``: the event; the same key makes the same order. ``needs`` None: as the playbook says.
+
+    Raises UsageError for what names no target or no playbook, RefusedError for what nobody may order.
+    """
+    name = playbook or {"collect": _EVIDENCE, "contain": "compromised-pod"}.get(command, "")
+    found = library.find(name, settings)
+    if not namespace:
+        raise UsageError("name the namespace: -n NAMESPACE")
+    parse(target, None, found.target.type if found.target else "pod")
+    parse(f"pod/{namespace}")  # a namespace's name is a stricter RFC 1123 label; what it is not, the cluster says
+    if namespace in settings.protected_namespaces:
+        raise RefusedError(f"namespace {printable(namespace)} is protected: nobody can order anything there",
+                           next=f"irkit {command} {printable(target)} -n {printable(namespace)}, at a terminal")  # fmt: skip
+    now = clock.now()
+    return Order(
+        id=identifier(key), origin=origin, command=command, playbook=name, target=target, namespace=namespace, cluster=cluster,
+        created=stamp(clock), expires=(now + timedelta(seconds=settings.orders.lifetime)).isoformat(), needs=needs or required(command),
+        approvers=approvers, phase=phase or ("containment" if command == "contain" else ""), parameters=parameters or {}, take=take, rule=rule,
+        because=printable(because, 300) if because else "",
+    )  # fmt: skip
+
+
+def required(command: Command) -> Needs:
+    """Evidence alone changes nothing in the cluster; everything else somebody must approve."""
+    return "nobody" if command == "collect" else "one"
+
+
+def submit(orders: Orders, order: Order, clock: Clock) -> tuple[Held, bool]:
+    """Put it into the queue; the order there is, and whether it is new. Raises QueueFullError."""
+    first = Status(state="queued" if order.needs == "nobody" else "planning", changed=stamp(clock))
+    added = orders.add(order, first)
+    return (added, True) if added is not None else (orders.get(order.id), False)
+
+
+def amend(orders: Orders, identifier: str, change: Callable[[Held], Status | None]) -> Held:
+    """Update an order however often others do, too. ``change`` returns None where nothing is to be done; what it raises stops it."""
+    for _ in range(_TRIES):
+        held = orders.get(identifier)
+        if (status := change(held)) is None:
+            return held
+        try:
+            return orders.update(held, status)
+        except ConflictError:
+            continue
+    raise RefusedError(f"order {printable(identifier)} changes all the time", next="irkit order show " + printable(identifier))
+
+
+def alive(status: Status, now: datetime) -> bool:
+    """Whether some process works on it, as far as can be told from here."""
+    if not status.worker or not status.beat:
+        return False
+    age = (now - datetime.fromisoformat(status.beat)).total_seconds()
+    return -3600 <= age < STALE

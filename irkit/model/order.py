@@ -1,0 +1,140 @@
+"""An order: what somebody in a chat, or an alert, asks irkit to do. It waits in a queue that outlives every process.
+
+    planning ──▶ waiting ──▶ queued ──▶ running ──▶ done | failed
+       ▲            │                      │
+       └────────────┼──────────────────────┘  the plan is not the approved one any more
+                    └──▶ declined | expired
+
+An order that needs nobody's approval (evidence only) begins as ``queued``. Whoever works on it is one process at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, TypeAlias
+
+from irkit.model.kube import Value
+
+SYSTEM_NAMESPACE = "irkit-system"
+"""Where only responders may write: Leases, copies of journals, orders (design.md §6)."""
+
+Command: TypeAlias = Literal["collect", "contain", "respond"]
+Needs: TypeAlias = Literal["nobody", "one", "two"]  # "two": whoever approves is not who asked
+State: TypeAlias = Literal["planning", "waiting", "queued", "running", "done", "failed", "declined", "expired"]
+OVER: frozenset[str] = frozenset(("done", "failed", "declined", "expired"))
+_ALPHABET = "bcdfghjkmnpqrstvwxz23456789"  # as in the ids of incidents: no vowels, nothing that looks like another
+
+
+class Origin(Value, frozen=True):
+    """Through which door it came, and from whom. ``sender`` is what the door has verified, never what a text claims."""
+
+    door: Literal["slack", "webhook", "cli"]
+    sender: str  # Slack user id; name of the webhook's source; the cluster's name for a user
+    shown: str = ""  # what people call the sender
+    team: str = ""  # Slack workspace
+    channel: str = ""  # where the answer goes
+    thread: str = ""
+
+    @property
+    def label(self) -> str:
+        """``ann (slack U012AB3CD)``."""
+        return f"{self.shown} ({self.door} {self.sender})" if self.shown else f"{self.door} {self.sender}"
+
+
+class Order(Value, frozen=True):
+    """What is asked for. It does not change; its `Status` does."""
+
+    id: str
+    origin: Origin
+    command: Command
+    playbook: str
+    target: str
+    namespace: str
+    cluster: str  # uid of kube-system: another cluster refuses it
+    created: str  # RFC 3339, UTC
+    expires: str  # from then on it is neither approved nor begun
+    needs: Needs = "nobody"
+    approvers: tuple[str, ...] = ()  # groups whose members may approve it in a chat
+    phase: str = ""
+    parameters: dict[str, str] = {}
+    take: tuple[str, ...] = ()
+    rule: str = ""  # the rule that made it
+    because: str = ""  # what was reported: a stranger's words, one line
+
+    @property
+    def words(self) -> str:
+        """As on the command line: ``contain backend-x2 -n todo-app``."""
+        name = f"respond {self.playbook}" if self.command == "respond" else self.command
+        return f"{name} {self.target} -n {self.namespace}"
+
+
+class Decision(Value, frozen=True):
+    """What somebody said to the plan of that digest."""
+
+    by: Origin
+    yes: bool
+    at: str  # RFC 3339
+    digest: str
+
+
+class Planned(Value, frozen=True):
+    """What an approval binds: the digest of the plan, and each intent in it (hex SHA-256)."""
+
+    digest: str
+    intents: tuple[str, ...]
+    lines: tuple[str, ...]  # for people, a change each
+    warnings: tuple[str, ...] = ()
+
+
+class Ended(Value, frozen=True):
+    """What came of it, in short: the whole is in the incident."""
+
+    outcome: str
+    exit_code: int
+    summary: str
+    next: str = ""
+    missing: tuple[str, ...] = ()
+    missing_count: int = 0
+    artefacts: int = 0
+    bundle: str = ""  # where the first bag is, on the machine or volume of the worker
+    manifest: str = ""  # SHA-256 of its tagmanifest-sha256.txt
+    pushed: str = ""  # where a copy of it was put
+
+
+class Status(Value, frozen=True):
+    """Where an order stands. Only `irkit.app.orders` makes new ones."""
+
+    state: State
+    changed: str  # RFC 3339
+    note: str = ""  # what is going on, one line
+    incident: str = ""  # its id, chosen before it exists, so that a second attempt goes on with it
+    planned: Planned | None = None
+    decisions: tuple[Decision, ...] = ()
+    worker: str = ""  # which process has it; empty: nobody
+    beat: str = ""  # when that process last said so (RFC 3339)
+    attempts: int = 0
+    ended: Ended | None = None
+    message: str = ""  # the chat's id of the one message that tells of it
+    told: str = ""  # digest of what that message says
+
+    @property
+    def over(self) -> bool:
+        return self.state in OVER
+
+
+class Held(Value, frozen=True):
+    """An order as the queue has it. ``version``: which write it is; an update names the one that it is based on."""
+
+    order: Order
+    status: Status
+    version: str
+
+
+def identifier(key: str) -> str:
+    """The id of the order for ``key``, which names one event: who sees that event again makes the same order."""
+    number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
+    found = []
+    for _ in range(12):
+        number, rest = divmod(number, len(_ALPHABET))
+        found.append(_ALPHABET[rest])
+    return "".join(found)
