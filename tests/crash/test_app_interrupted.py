@@ -10,8 +10,9 @@ import pytest
 from tests.crash.app import App, Calm, app
 from tests.crash.test_app_killed import WHEN, Calmly, finished
 from tests.crash.test_signals import SILENCE, interrupted
-from tests.crash.world import Obj, differences, parts
+from tests.crash.world import Obj, differences
 from tests.faults.harm import Cut, Kill, Match, Request, after, before, nth, writes
+from tests.sample import parts
 
 STEP = 87  # of all requests, every so many
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.crash.app import App, Calm, app
-from tests.crash.world import differences, killed_at, nth_write, parts
+from tests.crash.world import differences, killed_at, nth_write
 from tests.e2e.running import what
 from tests.faults.harm import Kill, Match, Request, after, before, nth
+from tests.sample import parts
 
 WHEN = {"before": before, "after": after}
 Calmly = Callable[[str], Calm]

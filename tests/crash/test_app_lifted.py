@@ -11,8 +11,9 @@ import pytest
 
 from tests.crash.app import App, app
 from tests.crash.test_app_killed import Calmly
-from tests.crash.world import Obj, differences, nth_write, parts
+from tests.crash.world import Obj, differences, nth_write
 from tests.faults.harm import Kill, after
+from tests.sample import parts
 
 PARTS = 12
 

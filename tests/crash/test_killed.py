@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.world import Undisturbed, World, as_undisturbed, differences, go_on, nth_write, parts, undisturbed, until, world
+from tests.crash.world import Undisturbed, World, as_undisturbed, differences, go_on, nth_write, undisturbed, until, world
 from tests.e2e.running import finish
 from tests.faults.harm import Kill, Match, after, before, nth
+from tests.sample import parts
 
 WHEN = {"before": before, "after": after}
 PARTS = 8

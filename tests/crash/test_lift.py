@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from irkit.engine.home import Home
-from tests.crash.world import World, differences, parts, world
+from tests.crash.world import World, differences, world
 from tests.faults.harm import Kill, Match, after, before, nth, writes
+from tests.sample import parts
 
 Obj = dict[str, Any]
 WHEN = {"before": before, "after": after}

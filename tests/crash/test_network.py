@@ -10,9 +10,10 @@ import pytest
 from irkit.engine.state import State
 from irkit.model.changes import Capture
 from irkit.model.outcome import Failed
-from tests.crash.world import Undisturbed, World, as_undisturbed, go_on, hasty, parts, world
+from tests.crash.world import Undisturbed, World, as_undisturbed, go_on, hasty, world
 from tests.e2e.running import finish
 from tests.faults.harm import Answer, Cut, Match, Request, Timed, after, before, nth, writes
+from tests.sample import parts
 
 PARTS = 8
 FAULTS: dict[str, Timed] = {

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.crash.terminal import asking
-from tests.crash.world import SHARED, Undisturbed, World, as_undisturbed, go_on, parts, world
+from tests.crash.world import SHARED, Undisturbed, World, as_undisturbed, go_on, world
 from tests.e2e.running import finish
 from tests.faults.harm import Delay, Kill, Match, Timed, after, before, nth, writes
+from tests.sample import parts
 
 WHEN = {"before": before, "after": after}
 SIGNALS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM}

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import bagit
-import pytest
 import yaml
 
 from irkit.engine import journal, library
@@ -33,14 +32,6 @@ SHARED = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "irkit-s
 """Where irkit keeps Leases and copies of journals, in clusters that have it."""
 WRITES = ["create networkpolicies", "patch pods", "patch deployments/scale"]
 """What a containment changes, each exactly once, in this order."""
-
-
-def parts(count: int, often: int) -> list[Any]:
-    """The parts into which "at every request" is cut, every ``count``-th request each: ``often`` of them run with the slow
-    tests, spread over the run; all of them with `make exhaustive`.
-    """
-    kept = {n * count // often for n in range(often)}
-    return [n if n in kept else pytest.param(n, marks=pytest.mark.exhaustive) for n in range(count)]
 
 
 @dataclass

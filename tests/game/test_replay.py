@@ -20,7 +20,7 @@ from irkit.game import loader, record
 from irkit.game.card import Scorecard
 from irkit.game.course import Moment
 from irkit.game.replay import replay, scenario_of
-from tests.game.sample import sampled
+from tests.sample import sampled
 
 FIRST = loader.find("first-contact")
 

@@ -30,7 +30,7 @@ from tests.components.postgres import Postgres
 from tests.controlplane import binaries
 from tests.controlplane.running import Running
 from tests.game.plane import PlaneStage
-from tests.game.sample import sampled
+from tests.sample import sampled
 
 PLAYBOOKS = [entry.playbook for entry in library.list_all(Settings()) if entry.playbook]
 ON_THE_PLANE = ("compromised-pod", "leaked-secret", "database-credentials", "scheduled-rotation")

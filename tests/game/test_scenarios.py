@@ -14,7 +14,7 @@ from irkit.game import grammar, loader
 from irkit.game.loader import BUILTIN
 from irkit.model.scenario import Scenario
 from tests.game import reference
-from tests.game.sample import sampled
+from tests.sample import sampled
 
 NAMES = sorted(path.stem for path in BUILTIN.glob("*.yaml"))
 SCENARIOS = {name: loader.find(name) for name in NAMES}

@@ -18,8 +18,8 @@ from tests.controlplane.running import Running
 from tests.e2e.running import Irkit
 from tests.faults.harm import Cut, Kill, Timed, after, before
 from tests.faults.proxy import Proxy
-from tests.game.sample import sampled
 from tests.game.staging import COMMAND, NOW, Game, called, games_of, made
+from tests.sample import sampled
 
 Obj = dict[str, Any]
 POINTS = {"namespace": "/api/v1/namespaces", "quota": "/resourcequotas", "pods": "/deployments"}
