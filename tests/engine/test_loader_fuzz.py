@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 
@@ -16,50 +15,18 @@ from irkit.engine.positions import Mistakes, compose, plain
 from irkit.engine.schema import playbook_schema
 from irkit.errors import PlaybookError
 from irkit.model.playbook import Playbook
+from tests import fuzz
 
-SECONDS = 2.0  # for one file; a usual one takes less than a millisecond
 SOURCES = [path.read_bytes() for path in sorted(builtin().glob("*.yaml"))]
-PIECES = [
-    "&a", "*a", "<<:", "!!python/object:x", "---", "...", "[", "]", "{", "}", ":", "- ", "? ", "|", ">", "'", '"', "on", "no", "~", "null", "010",
-    "1e999", ".inf", "0x1f", "1:30", "9" * 5000, "${", "${pod}", "${pod.siblings}", "${x.y}", "\t", "\n", "\r", "\u2028", "\x00", "\x85", "#",
-    "%YAML 1.2\n", "true", "id: cut-network", "take: [logs]", "confirm: ask", "timeout: 2m", "required: false", "default: 3", "type: integer",
-    "containment:", "with: {}",
-]  # fmt: skip
+PIECES = (
+    *fuzz.PIECES, "${pod}", "${pod.siblings}", "id: cut-network", "take: [logs]", "confirm: ask", "timeout: 2m", "required: false", "default: 3",
+    "type: integer", "containment:",
+)  # fmt: skip
+mutated = fuzz.mutated(SOURCES, PIECES)
 
 
 def outcome(source: bytes) -> Playbook | PlaybookError:
-    began = time.perf_counter()
-    try:
-        result: Playbook | PlaybookError = loads(source, "fuzzed.yaml")
-    except PlaybookError as error:
-        result = error
-    assert time.perf_counter() - began < SECONDS
-    if isinstance(result, PlaybookError):
-        assert result.mistakes
-        for line in map(str, result.mistakes):
-            assert re.fullmatch(r"fuzzed\.yaml:[1-9][0-9]*:[1-9][0-9]*: [^\x00-\x1f\x7f-\x9f\u202a-\u202e]+", line), ascii(line)
-    return result
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> bytes:
-    """A built-in playbook with a few words or lines taken out, doubled, moved or replaced."""
-    words = re.split(r"(\s+|(?<=[{\[(,:])|(?=[}\]),:]))", draw(st.sampled_from(SOURCES)).decode())
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(words) - 1))
-        match draw(st.sampled_from(("drop", "double", "swap", "piece", "text"))):
-            case "drop":
-                words[at] = ""
-            case "double":
-                words[at] *= 2
-            case "swap":
-                other = draw(st.integers(0, len(words) - 1))
-                words[at], words[other] = words[other], words[at]
-            case "piece":
-                words[at] = draw(st.sampled_from(PIECES))
-            case "text":
-                words[at] = draw(st.text(max_size=12))
-    return "".join(words).encode(errors="surrogatepass")
+    return fuzz.outcome(loads, source)
 
 
 @settings(deadline=None)  # `outcome` has its own
@@ -69,7 +36,7 @@ def test_any_bytes(source):
 
 
 @settings(deadline=None)
-@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=60))
+@given(fuzz.words(PIECES))
 @example(["{" * 100_000])
 @example(["- " * 100_000])
 @example(["a: " * 100_000])
@@ -87,7 +54,7 @@ def test_any_yaml(pieces):
 
 
 @settings(max_examples=300, deadline=None)
-@given(mutated())
+@given(mutated)
 def test_any_mutation_of_a_playbook(source):
     outcome(source)
 
@@ -96,10 +63,10 @@ VALIDATOR = jsonschema_rs.Draft202012Validator(playbook_schema())
 
 
 @settings(max_examples=300, deadline=None)
-@given(mutated())
+@given(mutated)
 def test_what_the_schema_refuses_the_loader_refuses(source):
     try:
-        instance = plain(compose(source, Mistakes("fuzzed.yaml")))
+        instance = plain(compose(source, Mistakes(fuzz.NAME)))
     except PlaybookError:
         return
     if not VALIDATOR.is_valid(instance):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,11 @@ from irkit.game.goals import GOALS
 from irkit.game.schema import scenario_schema
 from irkit.model.kube import PODS, ObjectRef
 from irkit.model.scenario import Scenario
+from tests import fuzz
 
 SCHEMA = scenario_schema()
 VALIDATOR = jsonschema_rs.Draft202012Validator(SCHEMA)
 SOURCES = [path.read_bytes() for path in sorted(loader.BUILTIN.glob("*.yaml"))]
-SECONDS = 2.0  # for one file; a usual one takes a few milliseconds
 SOUND = """\
 apiVersion: irkit.dev/v1
 kind: Scenario
@@ -208,47 +207,15 @@ def test_a_world_that_can_t_be_made_is_one_sentence_or_is_played(world: str):
 
 # whatever the bytes
 
-PIECES = [
-    "&a", "*a", "<<:", "!!python/object:x", "---", "[", "]", "{", "}", ":", "- ", "? ", "|", "'", '"', "on", "~", "010", "1e999", ".inf", "0x1f",
-    "${", "${suspect}", "${x.y}", "\t", "\n", "\r", "\u2028", "\x00", "\x85", "#", "%YAML 1.2\n", "true", "3", "-1", "99999999999", "9" * 5000,
-    "act: apply", "state: dead",
-    "with: {}", "with: 3", "object: {}", "hold: always", "within: 1s", "every: 0s", "at: 999h", "lasts: 0s", "goals: []", "attack:", "best: [irkit]",
-]  # fmt: skip
+PIECES = (
+    *fuzz.PIECES, "${suspect}", "act: apply", "state: dead", "with: 3", "object: {}", "hold: always", "within: 1s", "every: 0s", "at: 999h",
+    "lasts: 0s", "goals: []", "attack:", "best: [irkit]",
+)  # fmt: skip
+mutated = fuzz.mutated(SOURCES, PIECES)
 
 
 def outcome(source: bytes) -> Scenario | PlaybookError:
-    began = time.perf_counter()
-    try:
-        result: Scenario | PlaybookError = loader.loads(source, "fuzzed.yaml")
-    except PlaybookError as error:
-        result = error
-    assert time.perf_counter() - began < SECONDS
-    if isinstance(result, PlaybookError):
-        assert result.mistakes
-        for line in map(str, result.mistakes):
-            assert re.fullmatch(r"fuzzed\.yaml:[1-9][0-9]*:[1-9][0-9]*: [^\x00-\x1f\x7f-\x9f\u202a-\u202e]+", line), ascii(line)
-    return result
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> bytes:
-    """A built-in scenario with a few words or lines taken out, doubled, moved or replaced."""
-    words = re.split(r"(\s+|(?<=[{\[(,:])|(?=[}\]),:]))", draw(st.sampled_from(SOURCES)).decode())
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(words) - 1))
-        match draw(st.sampled_from(("drop", "double", "swap", "piece", "text"))):
-            case "drop":
-                words[at] = ""
-            case "double":
-                words[at] *= 2
-            case "swap":
-                other = draw(st.integers(0, len(words) - 1))
-                words[at], words[other] = words[other], words[at]
-            case "piece":
-                words[at] = draw(st.sampled_from(PIECES))
-            case "text":
-                words[at] = draw(st.text(max_size=12))
-    return "".join(words).encode(errors="surrogatepass")
+    return fuzz.outcome(loader.loads, source)
 
 
 @settings(deadline=None)  # `outcome` has its own
@@ -258,7 +225,7 @@ def test_any_bytes(source: bytes):
 
 
 @settings(deadline=None)
-@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=60))
+@given(fuzz.words(PIECES))
 @example(["{" * 100_000])
 @example(["- " * 100_000])
 @example(["a: " * 100_000])
@@ -269,11 +236,11 @@ def test_any_words(pieces: list[str]):
 
 
 @settings(deadline=None, max_examples=150)
-@given(mutated())
+@given(mutated)
 def test_what_the_schema_refuses_the_loader_refuses(source: bytes):
     result = outcome(source)
     if isinstance(result, Scenario):
-        VALIDATOR.validate(plain(compose(source, Mistakes("fuzzed.yaml"))))
+        VALIDATOR.validate(plain(compose(source, Mistakes(fuzz.NAME))))
 
 
 # the schema
