@@ -91,14 +91,14 @@ def wants_json(words: list[str]) -> bool:
     return any((w in ("-o", "--output") and n == "json") or w in ("-ojson", "-o=json", "--output=json") for w, n in pairs)
 
 
-def error(failure: IrkitError, words: list[str]) -> int:
-    """Say what can't be done and what to do next; returns the exit code."""
+def error(failure: IrkitError, words: list[str], out: Out | None = None) -> int:
+    """Say what can't be done and what to do next, on stderr unless told otherwise; returns the exit code."""
     if wants_json(words):
         from irkit.engine.result import failed
 
         document(failed(failure, words[0] if words else ""))
         return failure.exit_code
-    out = stderr()
+    out = out or stderr()
     first, *rest = failure.message.split("\n")
     out.line(f"{failure.exit_code}: {first}", style="red" if failure.exit_code not in (3, 130) else "yellow", hang=3)
     for line in rest:

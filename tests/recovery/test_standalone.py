@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import msgspec
 import pytest
 
@@ -92,13 +94,20 @@ def test_a_file_of_a_value_is_looked_for_before_anything_is_rotated(tmp_path):
             options.files([f"s/K={good}", f"s/K={bad}"])
 
 
-def test_a_command_that_is_to_be_pasted_is_never_broken_into_two(monkeypatch, capsys):
+class Terminal(io.StringIO):
+    """What is printed on a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_command_that_is_to_be_pasted_is_never_broken_into_two(monkeypatch):
     """The first half of `irkit incident close ID` would close the newest incident."""
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "60")
+    screen = Terminal()
     command = f"or, with a reason that goes on record: irkit incident close {'i' * 40} --anyway REASON"
-    output.error(EndStateError("not closed", next=f"irkit verify\n{command}"), ["incident"])
-    assert command in capsys.readouterr().err
+    output.error(EndStateError("not closed", next=f"irkit verify\n{command}"), ["incident"], output.Out(screen))
+    assert command in screen.getvalue()
 
 
 def test_what_a_lift_left_undone_is_put_on_record_for_resume_does_nothing_more_to_it(tmp_path):
