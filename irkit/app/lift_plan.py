@@ -12,7 +12,8 @@ from irkit.app import lift_pods
 from irkit.engine.planner import uncollected, unsafe
 from irkit.engine.state import State
 from irkit.errors import NotFoundError
-from irkit.model.changes import ABSENT, Await, Capture, Change, Create, Delete, Edit, Patch, field_value, present
+from irkit.model.changes import Await, Capture, Change, Create, Delete, Patch
+from irkit.model.edits import ABSENT, Edit, field_value, present
 from irkit.model.evidence import OF_LIFT
 from irkit.model.incident import Incident
 from irkit.model.kube import NETWORKPOLICIES, PODS, ObjectRef, annotations_of, at, labels_of, ref_of, selects

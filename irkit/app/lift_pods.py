@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from irkit.model.changes import ABSENT, Await, Capture, Change, Delete, Patch
+from irkit.model.changes import Await, Capture, Change, Delete, Patch
+from irkit.model.edits import ABSENT
 from irkit.model.kube import DAEMONSETS, JOBS, REPLICASETS, STATEFULSETS, ObjectRef, at, selects
 from irkit.ports import ClusterReader, Observed, exists
 

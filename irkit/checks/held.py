@@ -8,7 +8,8 @@ import msgspec
 
 from irkit.checks.base import CheckResult
 from irkit.errors import IrkitError, NotFoundError
-from irkit.model.changes import Edit, Patch, field_value
+from irkit.model.changes import Patch
+from irkit.model.edits import Edit, field_value
 from irkit.model.incident import Incident
 from irkit.model.kube import Obj, ObjectRef, at
 from irkit.model.managers import managers_of

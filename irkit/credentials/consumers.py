@@ -14,8 +14,9 @@ import msgspec
 
 from irkit.credentials.moved import repointed
 from irkit.credentials.reach import account_of, uses
-from irkit.model.changes import Change, Edit, Patch, Present, field_value, present
+from irkit.model.changes import Change, Patch
 from irkit.model.credential import RESTART_ANNOTATION
+from irkit.model.edits import Edit, Present, field_value, present
 from irkit.model.incident import INCIDENT_LABEL, QUARANTINE_LABEL
 from irkit.model.kube import (
     CRONJOBS,

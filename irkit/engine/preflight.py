@@ -9,7 +9,8 @@ import msgspec
 
 from irkit import collectors
 from irkit.errors import ApiError, ConflictError, ForbiddenError, InvalidError, IrkitError, NotFoundError
-from irkit.model.changes import ABSENT, Capture, Change, Create, Delete, Edit, Patch
+from irkit.model.changes import Capture, Change, Create, Delete, Patch
+from irkit.model.edits import ABSENT, Edit
 from irkit.model.incident import Incident
 from irkit.model.kube import NETWORKPOLICIES, PODS, Permission, permission
 from irkit.model.plan import Plan

@@ -14,42 +14,9 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from irkit.model.credential import Credential
-from irkit.model.kube import Obj, ObjectRef, Permission, at, labels_of, permission
+from irkit.model.edits import Edit, Present, field_value
+from irkit.model.kube import Obj, ObjectRef, Permission, labels_of, permission
 from irkit.text import printable
-
-
-class Absent(msgspec.Struct, frozen=True, tag="absent"):
-    """The field is not there; other than null or empty."""
-
-
-class Present(msgspec.Struct, frozen=True, tag="present"):
-    value: Any
-
-
-FieldValue: TypeAlias = Absent | Present
-ABSENT = Absent()
-
-
-def present(value: Any) -> FieldValue:
-    return Present(value)
-
-
-def field_value(obj: Obj, path: Sequence[str]) -> FieldValue:
-    """The field as it is now. Null counts as absent, as in a merge patch (RFC 7386)."""
-    found = at(obj, path)
-    return ABSENT if found is None else Present(found)
-
-
-class Edit(msgspec.Struct, frozen=True):
-    """One field, before and after."""
-
-    path: tuple[str, ...]
-    before: FieldValue
-    after: FieldValue
-
-    @property
-    def inverse(self) -> Edit:
-        return Edit(self.path, self.after, self.before)
 
 
 class _Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="change"):

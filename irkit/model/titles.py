@@ -4,22 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from irkit.model.changes import (
-    ABSENT,
-    Ask,
-    Await,
-    Capture,
-    Change,
-    Check,
-    Create,
-    Delete,
-    FieldValue,
-    Notify,
-    Patch,
-    Present,
-    Rotate,
-    images,
-)
+from irkit.model.changes import Ask, Await, Capture, Change, Check, Create, Delete, Notify, Patch, Rotate, images
+from irkit.model.edits import ABSENT, FieldValue, Present
 from irkit.text import printable
 
 

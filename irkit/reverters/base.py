@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from irkit.errors import IrkitError, NotFoundError
-from irkit.model.changes import Edit, Patch, field_value, present
+from irkit.model.changes import Patch
+from irkit.model.edits import Edit, field_value, present
 from irkit.model.kube import HPAS, Obj, ObjectRef, Resource, Value, at, controller_of
 from irkit.ports import ClusterReader
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from irkit.model.arguments import Node
-from irkit.model.changes import Change, Edit, Patch, field_value, present
+from irkit.model.changes import Change, Patch
+from irkit.model.edits import Edit, field_value, present
 from irkit.model.incident import Incident
 from irkit.model.plan import Confirm
 from irkit.ports import Observed, exists

@@ -11,7 +11,8 @@ import msgspec
 from irkit import workloads
 from irkit.errors import NotFoundError, RefusedError
 from irkit.model.arguments import Pod
-from irkit.model.changes import ABSENT, Await, Change, Check, Create, Edit, FieldValue, Patch, field_value, present
+from irkit.model.changes import Await, Change, Check, Create, Patch
+from irkit.model.edits import ABSENT, Edit, FieldValue, field_value, present
 from irkit.model.incident import LABELS_ANNOTATION, Incident
 from irkit.model.kube import NETWORKPOLICIES, Obj, ObjectRef, at, labels_of
 from irkit.model.plan import Confirm

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from irkit.errors import ForbiddenError
-from irkit.model.changes import Edit, Patch, field_value, present
+from irkit.model.changes import Patch
+from irkit.model.edits import Edit, field_value, present
 from irkit.model.kube import PODS, SERVICES, Obj, ObjectRef, at, controller_of, is_ready, labels_of, ref_of
 from irkit.ports import ClusterReader
 from irkit.text import printable

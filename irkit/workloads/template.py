@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from irkit.errors import UsageError
-from irkit.model.changes import Edit, Patch, field_value, present
+from irkit.model.changes import Patch
+from irkit.model.edits import Edit, field_value, present
 from irkit.model.image import parse, repository
 from irkit.model.kube import CRONJOBS, DAEMONSETS, DEPLOYMENTS, STATEFULSETS, Obj, ObjectRef, Resource, at
 from irkit.text import printable

@@ -15,8 +15,9 @@ from irkit.credentials import Consumers, count, cut_off, ended_by
 from irkit.credentials.classes import classify
 from irkit.engine import rotation
 from irkit.errors import IrkitError, UsageError
-from irkit.model.changes import Change, Edit, Patch, Rotate, present
+from irkit.model.changes import Change, Patch, Rotate
 from irkit.model.credential import CLASS_ANNOTATION, RESTART_ANNOTATION, Credential, Source
+from irkit.model.edits import Edit, present
 from irkit.model.incident import ClusterIdentity, Incident, Operator, Target
 from irkit.model.kube import DEPLOYMENTS, PODS, SECRETS, Obj, ObjectRef, Resource, ref_of
 from irkit.model.outcome import Failed

@@ -18,8 +18,9 @@ from irkit.checks import http, tcp
 from irkit.checks.scanned import REPORTS
 from irkit.checks.wanted import ALL, wanted
 from irkit.errors import ForbiddenError, IrkitError, UsageError
-from irkit.model.changes import ABSENT, Edit, Patch, Rotate, present
+from irkit.model.changes import Patch, Rotate
 from irkit.model.credential import Credential, fingerprint
+from irkit.model.edits import ABSENT, Edit, present
 from irkit.model.image import Scan, Vulnerability
 from irkit.model.incident import Container
 from irkit.model.kube import ENDPOINTSLICES, JOBS, PODS, SECRETS, SERVICES, Obj, ref_of

@@ -8,7 +8,8 @@ import pytest
 
 from irkit import workloads
 from irkit.errors import NotFoundError, UsageError
-from irkit.model.changes import ABSENT, Patch, present
+from irkit.model.changes import Patch
+from irkit.model.edits import ABSENT, present
 from irkit.model.kube import (
     CRONJOBS,
     DAEMONSETS,
