@@ -72,7 +72,8 @@ class Session:
         approvals = Approvals(self.state, self.journal, ports.approver, ports.clock, ports.settings.approval_lifetime)
         collection = Collection(self.incident, ports, self.state, self.journal, self.pool, self.run)
         collection.recover()
-        return Executor(ports, self.incident, self.journal, self.state, approvals, collection, self.pool, self.run, question, self.publish)
+        return Executor(ports, self.incident, self.journal, self.state, self.pool, self.run, approvals=approvals, collection=collection,
+                        question=question, publish=self.publish)  # fmt: skip
 
     def end(self, exit_code: int) -> None:
         self._ran("end", exit_code)
