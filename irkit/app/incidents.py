@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from irkit import API_VERSION
 from irkit.app import closing
 from irkit.engine import journal
 from irkit.engine.home import Home
@@ -47,7 +48,7 @@ def show(settings: Settings, identifier: str | None) -> dict[str, Any]:
     target, said = incident.target, state.reported
     left = closing.left(state, BagStore(home.directory(identifier) / "bags"))
     return {
-        "apiVersion": "irkit.dev/v1", "kind": "Incident", "id": identifier, "status": state.status, "opened": incident.opened,
+        "apiVersion": API_VERSION, "kind": "Incident", "id": identifier, "status": state.status, "opened": incident.opened,
         "severity": state.severity, "reportedBy": said.by, "summary": said.summary, "startedAt": said.started_at,
         "operator": incident.operator.name, "playbook": f"{incident.playbook} {incident.phase}".strip(), "context": incident.cluster.context,
         "server": incident.cluster.server, "cluster": incident.cluster.uid, "target": str(target.pod),
