@@ -17,7 +17,7 @@ from irkit.errors import UsageError
 from irkit.game.board import Board
 from irkit.model.picture import Picture, PodSeen, PolicySeen, Role, Said, Stake
 from tests.components import devtools
-from tests.game.test_live import left, room, table, terminal  # noqa: F401 -- fixtures
+from tests.game.table import left, table
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028${1}"
 PICTURE = Picture(
@@ -146,7 +146,7 @@ def test_a_port_that_there_is_not_is_one_sentence(shown, port):
         Board(shown, port)
 
 
-def test_a_port_that_is_taken_is_one_sentence_and_nothing_is_left(board, room):  # noqa: F811
+def test_a_port_that_is_taken_is_one_sentence_and_nothing_is_left(board, room):
     port = urlsplit(board.url).port
     with table(room, "--free", "--board", "--port", str(port)) as playing:
         playing.ended(2)
@@ -154,7 +154,7 @@ def test_a_port_that_is_taken_is_one_sentence_and_nothing_is_left(board, room): 
     assert left(room) == []
 
 
-def test_a_game_has_its_board_while_it_goes_on(room):  # noqa: F811
+def test_a_game_has_its_board_while_it_goes_on(room):
     with table(room, "--free", "--board") as playing:
         playing.exports()
         url = re.findall(r"board +(http://\S+)", playing.said("board"))[0]
