@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -14,7 +15,12 @@ from irkit.model import kube
 from irkit.sandbox import Sandbox
 from irkit.sandbox.logs import Line, fixed
 from tests.contracts.client import Api, Obj, until
+from tests.contracts.vaults import VaultFace
 from tests.controlplane.running import Running
+
+if TYPE_CHECKING:
+    from tests.components.openbao import OpenBao
+    from tests.components.postgres import Postgres
 
 _numbers = itertools.count()
 
@@ -137,3 +143,45 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     yield found
     found.admin.send("DELETE", kube.NAMESPACES.path(name=found.namespace))
     assert found.box is None or not found.box.problems
+
+
+@pytest.fixture(scope="session")
+def _sandbox_vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultFace]:
+    with Sandbox("empty", home=tmp_path_factory.mktemp("vault")) as box:
+        box.database.create("vaultadmin", "adminpw")
+        yield VaultFace(box.vault_url, box.vault_token, str(box.vault_ca), box.database.accepts, box.database.create, box.database.drop,
+                        {"connection_url": "host=postgres"})  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def _openbao_vault(openbao: OpenBao, postgres: Postgres) -> VaultFace:
+    postgres.role("vaultadmin", "adminpw", admin=True)
+    url = f"postgresql://{{{{username}}}}:{{{{password}}}}@{postgres.host}:{postgres.port}/postgres?sslmode=verify-full&sslrootcert={postgres.ca}"
+
+    def create(role: str, password: str) -> None:
+        postgres.role(role, password, admin=True)
+
+    def drop(role: str) -> None:
+        with postgres.superuser() as connection:
+            connection.execute(f'drop role "{role}"'.encode())
+
+    return VaultFace(openbao.address, openbao.token, None, postgres.login, create, drop, {"connection_url": url})
+
+
+@pytest.fixture(params=["sandbox", "openbao"])
+def sealed_vault(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VaultFace]:
+    if request.param == "openbao":
+        own = request.getfixturevalue("own_openbao")()
+        own.seal()
+        yield VaultFace(own.address, own.token, None, lambda role, password: False, lambda role, password: None, lambda role: None, {})
+        return
+    with Sandbox("empty", home=tmp_path) as box:
+        box.vault.sealed = True
+        yield VaultFace(box.vault_url, box.vault_token, str(box.vault_ca), box.database.accepts, box.database.create, box.database.drop, {})
+
+
+@pytest.fixture(params=["sandbox", "openbao"])
+def vault(request: pytest.FixtureRequest) -> VaultFace:
+    """Each of the two."""
+    found: VaultFace = request.getfixturevalue("_sandbox_vault" if request.param == "sandbox" else "_openbao_vault")
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -66,3 +67,12 @@ class VaultFace:
         name = self.fresh("policy")
         self.ok("POST", f"sys/policies/acl/{name}", {"policy": policy})
         return str(self.ok("POST", "auth/token/create", {"policies": [name], "ttl": "1h"})["client_token"])
+
+
+def shape(value: Any) -> Any:
+    """What of an answer both must have in common: everything but times, ids and versions of the program."""
+    if isinstance(value, dict):
+        return {key: shape(item) for key, item in value.items()}
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", value):
+        return "time"
+    return value

@@ -12,40 +12,8 @@ from hypothesis import strategies as st
 
 from irkit.model.kube import Obj
 from irkit.network.reach import Endpoint, flow
-from irkit.network.verdict import judge
-from tests.network.test_laws import labels as some_labels
-from tests.network.test_laws import selectors
+from tests.network.ends import DENY, FAR, OUTSIDE, A, B, end, lets_in, lets_out, pod, policy
 from tests.node.app import DENY_ALL, MANIFESTS
-
-OUTSIDE = Endpoint(address="203.0.113.7")
-
-
-def pod(name: str = "a", ip: str = "10.244.1.2", namespace: str = "default", labels: dict[str, str] | None = None, **spec: Any) -> Obj:
-    meta = {"name": name, "namespace": namespace, "uid": f"uid-{namespace}-{name}", "labels": labels or {}}
-    status = {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}], "hostIP": "10.0.0.11", "hostIPs": [{"ip": "10.0.0.11"}]}
-    return {"metadata": meta, "spec": {"nodeName": "node-1", "containers": [], **spec}, "status": status}
-
-
-def end(found: Obj, **namespace_labels: str) -> Endpoint:
-    return Endpoint(pod=found, namespace={"metadata": {"name": found["metadata"]["namespace"], "labels": namespace_labels}})
-
-
-def policy(name: str = "p", namespace: str = "default", **spec: Any) -> Obj:
-    return {"metadata": {"name": name, "namespace": namespace}, "spec": {"podSelector": {}, **spec}}
-
-
-def lets_in(*rules: Any, **spec: Any) -> Obj:
-    return policy(policyTypes=["Ingress"], ingress=list(rules), **spec)
-
-
-def lets_out(*rules: Any, **spec: Any) -> Obj:
-    return policy(policyTypes=["Egress"], egress=list(rules), **spec)
-
-
-DENY = policy("deny", policyTypes=["Ingress", "Egress"])
-A, B = pod("a", "10.244.1.2", labels={"app": "a"}), pod("b", "10.244.2.2", labels={"app": "b"}, nodeName="node-2")
-B["status"] |= {"hostIP": "10.0.0.12", "hostIPs": [{"ip": "10.0.0.12"}]}
-FAR = pod("far", "10.244.3.2", "other", labels={"app": "a"}, nodeName="node-3")
 
 
 def reaches(source: Endpoint, target: Endpoint, *policies: Obj, port: int = 80, protocol: Any = "TCP") -> bool:
@@ -343,62 +311,6 @@ def test_the_documented_quarantine_cuts_nothing_until_the_other_labels_are_gone(
         assert reaches(suspect, ends["postgres"], *policies, quarantine(), port=5432) is seen
         assert reaches(suspect, OUTSIDE, *policies, quarantine(), port=443) is seen
         assert reaches(ends["frontend"], suspect, *policies, quarantine(), port=8000) is seen
-
-
-# Laws: the verdict over the pod and single connections say the same.
-
-PORTS, PROTOCOLS = (80, 443, 8080), ("TCP", "UDP")
-peers = st.one_of(
-    st.fixed_dictionaries({"podSelector": selectors}), st.fixed_dictionaries({"namespaceSelector": selectors}),
-    st.fixed_dictionaries({"podSelector": selectors, "namespaceSelector": selectors}),
-    st.sampled_from(["0.0.0.0/0", "10.244.0.0/16", "203.0.113.0/24"]).map(lambda cidr: {"ipBlock": {"cidr": cidr, "except": ["10.244.2.0/24"]}}),
-)  # fmt: skip
-ports = st.fixed_dictionaries({}, optional={"port": st.sampled_from([*PORTS, "web"]), "protocol": st.sampled_from(PROTOCOLS)})
-
-
-def rules(to_or_from: str) -> st.SearchStrategy[Obj]:
-    return st.fixed_dictionaries({}, optional={to_or_from: st.lists(peers, max_size=2), "ports": st.lists(ports, max_size=2)})
-
-
-policies = st.builds(lambda name, where, spec: policy(name, where, **spec), st.sampled_from("pqrs"), st.sampled_from(["default", "default", "other"]),
-    st.fixed_dictionaries({"podSelector": selectors}, optional={
-        "policyTypes": st.lists(st.sampled_from(["Ingress", "Egress"]), unique=True),
-        "ingress": st.lists(rules("from"), max_size=2), "egress": st.lists(rules("to"), max_size=2)}))  # fmt: skip
-suspects = st.builds(lambda labels, host: pod("suspect", labels=labels, hostNetwork=host), some_labels, st.sampled_from([False] * 3 + [True]))
-WEB = [{"name": "c", "ports": [{"name": "web", "containerPort": 8080}]}]
-others = st.one_of(
-    st.builds(lambda labels, where, spaces, host: end(pod("peer", "10.244.2.5", where, labels, nodeName="node-2", containers=WEB, hostNetwork=host),
-                                                      **spaces),
-              some_labels, st.sampled_from(["default", "other"]), some_labels, st.booleans()),
-    st.sampled_from(["203.0.113.7", "10.244.2.9", "2001:db8::1"]).map(lambda address: Endpoint(address=address)),
-)  # fmt: skip
-mostly_denied = st.lists(policies, max_size=4).flatmap(lambda found: st.sampled_from([found, [DENY, *found]]))
-
-
-@given(suspects, mostly_denied, others, st.sampled_from(PORTS), st.sampled_from(PROTOCOLS))
-def test_what_the_verdict_calls_closed_lets_no_connection_through(suspect, there, other, port, protocol):
-    leaks = judge(suspect, there)
-    for direction, one, two in (("egress", end(suspect), other), ("ingress", other, end(suspect))):
-        found = flow(one, two, port, protocol, there)
-        mine = [leak for leak in leaks if leak.direction == direction]
-        assert mine or not found.allowed
-        if found.allowed and not any(leak.policy is None for leak in mine):
-            assert any(f"{leak.policy}, rule {leak.rule}, allows the {direction} of default/suspect" in found.why for leak in mine)
-
-
-@given(suspects, mostly_denied, st.sampled_from(PORTS), st.sampled_from(PROTOCOLS))
-def test_what_the_verdict_calls_open_by_no_policy_lets_every_connection_through(suspect, there, port, protocol):
-    for leak in judge(suspect, there):
-        one, two = (end(suspect), OUTSIDE) if leak.direction == "egress" else (OUTSIDE, end(suspect))
-        if leak.policy is None:
-            assert flow(one, two, port, protocol, there).allowed
-
-
-@given(suspects, mostly_denied, policies, others, st.sampled_from(PORTS))
-def test_one_policy_more_never_cuts_where_policies_restrict_already(suspect, there, more, other, port):
-    for one, two in ((end(suspect), other), (other, end(suspect))):
-        everywhere = [policy("deny", where, policyTypes=["Ingress", "Egress"]) for where in ("default", "other")]
-        assert flow(one, two, port, "TCP", [*everywhere, *there]).allowed <= flow(one, two, port, "TCP", [*everywhere, *there, more]).allowed
 
 
 def test_a_hundred_connections_a_second_among_fifty_policies_cost_next_to_nothing():

@@ -11,12 +11,9 @@ from irkit.errors import NotFoundError, UsageError
 from irkit.model.changes import Patch
 from irkit.model.edits import ABSENT, present
 from irkit.model.kube import (
-    CRONJOBS,
     DAEMONSETS,
     DEPLOYMENTS,
     HPAS,
-    JOBS,
-    PODS,
     REPLICASETS,
     SERVICES,
     STATEFULSETS,
@@ -24,7 +21,7 @@ from irkit.model.kube import (
     ObjectRef,
 )
 from irkit.model.titles import title
-from tests.workloads.world import World, controlled_by, deployed, make, pod, ref, scaled
+from tests.workloads.world import World, cronjob, deployed, job, make, pod, ref, scaled
 
 
 def patches(workload: workloads.Workload) -> list[Patch]:
@@ -60,16 +57,6 @@ def daemonset(name: str = "agent", nodes: int = 2, **spec: Any) -> Obj:
     template = {"metadata": {"labels": {"app": name}}, "spec": spec}
     status = {"observedGeneration": 1, "desiredNumberScheduled": nodes, "numberReady": nodes, "updatedNumberScheduled": nodes}
     return make(DAEMONSETS, name, spec={"selector": {"matchLabels": {"app": name}}, "template": template}, status=status)
-
-
-def job(name: str = "import", *, owner: Obj | None = None, over: bool = False, status: Obj | None = None, **spec: Any) -> Obj:
-    conditions = [{"type": "Complete", "status": "True"}] if over else []
-    template = {"metadata": {"labels": {"job-name": name}}, "spec": {}}
-    return make(JOBS, name, owner=owner, spec={"suspend": False, "template": template, **spec}, status={"conditions": conditions, **(status or {})})
-
-
-def cronjob(name: str = "nightly", **spec: Any) -> Obj:
-    return make(CRONJOBS, name, spec={"schedule": "0 3 * * *", "suspend": False, **spec})
 
 
 # every kind
@@ -368,90 +355,3 @@ def test_a_bare_pod_is_never_touched_to_stop_it(suspect, said):
     assert (list(workload.stop()), list(workload.pods), workload.stopped) == ([], [], True)
     (text,) = workload.warnings(None)
     assert said in text
-
-
-# owners
-
-
-def chain(suspect: Obj, world: World) -> list[str]:
-    return [f"{r.kind} {r.name}" for r in workloads.owner_chain(suspect, world)]
-
-
-def test_the_owners_of_a_pod_nearest_first():
-    deployment, revision, (suspect, *_) = deployed("backend")
-    world = World([deployment, revision])
-    found = workloads.owner_chain(suspect, world)
-    assert found == (ref(revision), ref(deployment))
-    assert workloads.workload_of(suspect, found) == ref(deployment)
-    assert world.requests == ["list replicasets", "get deployments"]
-
-
-def test_the_pod_of_a_cronjobs_job_is_the_cronjobs():
-    nightly = cronjob()
-    run = job("nightly-1", owner=nightly)
-    suspect = pod("nightly-1-x", owner=run)
-    found = workloads.owner_chain(suspect, World([nightly, run]))
-    assert workloads.workload_of(suspect, found) == ref(nightly)
-
-
-def test_a_bare_pod_is_its_own_workload():
-    suspect = pod("bare")
-    assert workloads.workload_of(suspect, workloads.owner_chain(suspect, World())) == ref(suspect)
-
-
-def test_an_owner_reference_that_does_not_control_is_none():
-    suspect = pod("bare", ownerReferences=[{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "x", "uid": "u"}])
-    assert chain(suspect, World()) == []
-
-
-def test_a_dangling_or_forged_reference_ends_the_chain():
-    deployment, revision, (suspect, *_) = deployed("backend")
-    replaced = scaled(DEPLOYMENTS, "backend")  # the same name, another uid
-    assert chain(suspect, World([revision, replaced])) == ["ReplicaSet backend-7c7c86686d"]
-    assert chain(suspect, World([deployment])) == []
-
-
-def test_an_unknown_owner_is_the_last_and_its_child_the_workload():
-    rollout = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "web", "uid": "uid-rollout"}}
-    revision = scaled(REPLICASETS, "web-1", owner=rollout)
-    suspect = pod("web-1-x", owner=revision)
-    found = workloads.owner_chain(suspect, World([revision]))
-    assert [str(r) for r in found] == ["ReplicaSet todo-app/web-1", "Rollout todo-app/web"]
-    assert (found[1].resource.group, found[1].resource.plural) == ("argoproj.io", "rollouts")
-    assert workloads.workload_of(suspect, found) == ref(revision)
-
-
-def test_a_static_pods_node_is_no_workload():
-    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-1", "uid": "uid-node"}}
-    suspect = pod("etcd-node-1", owner=node)
-    (owner,) = workloads.owner_chain(suspect, World())
-    assert (str(owner), owner.namespace) == ("Node node-1", "")
-    assert workloads.workload_of(suspect, (owner,)).resource == PODS
-
-
-def test_an_owner_that_may_not_be_read_is_kept_by_name():
-    deployment, revision, (suspect, *_) = deployed("backend")
-    assert chain(suspect, World([deployment, revision], forbidden={"ReplicaSet"})) == ["ReplicaSet backend-7c7c86686d"]
-    assert chain(suspect, World([deployment, revision], forbidden={"Deployment"})) == ["ReplicaSet backend-7c7c86686d", "Deployment backend"]
-
-
-def test_owners_that_own_each_other_end():
-    one, two = scaled(REPLICASETS, "one"), scaled(REPLICASETS, "two")
-    one["metadata"]["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "two", "uid": two["metadata"]["uid"],
-                                           "controller": True}]  # fmt: skip
-    two["metadata"]["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "one", "uid": one["metadata"]["uid"],
-                                           "controller": True}]  # fmt: skip
-    assert chain(pod("x", owner=one), World([one, two])) == ["ReplicaSet one"], "no ReplicaSet owns another"
-
-
-@pytest.mark.parametrize("forged", ["by labels", "by kind"])
-def test_an_owner_that_would_not_keep_the_pod_is_not_believed(forged: str):
-    """Whoever may write a pod may name any owner, uid and all."""
-    deployment, revision, (suspect, *_) = deployed("backend")
-    if forged == "by labels":
-        suspect["metadata"]["labels"] = {"app": "frontend"}
-    else:
-        suspect["metadata"]["ownerReferences"] = [controlled_by(deployment)]
-    found = workloads.owner_chain(suspect, World([deployment, revision]))
-    assert found == ()
-    assert workloads.workload_of(suspect, found) == ref(suspect)

@@ -11,7 +11,7 @@ from typing import Any
 
 from irkit.errors import ForbiddenError, NotFoundError
 from irkit.model.incident import ClusterIdentity, Incident, Operator, Target
-from irkit.model.kube import DEPLOYMENTS, PODS, REPLICASETS, Obj, ObjectRef, Permission, Resource, known, ref_of
+from irkit.model.kube import CRONJOBS, DEPLOYMENTS, JOBS, PODS, REPLICASETS, Obj, ObjectRef, Permission, Resource, known, ref_of
 from irkit.ports import Observed, WatchEvent
 from irkit.settings import Settings
 
@@ -125,3 +125,13 @@ def incident(suspect: Obj, **target: Any) -> Incident:
 
 def seen(world: World) -> Observed:
     return Observed(cluster=world, now=datetime(2026, 11, 22, 3, 15, tzinfo=UTC), settings=Settings())
+
+
+def job(name: str = "import", *, owner: Obj | None = None, over: bool = False, status: Obj | None = None, **spec: Any) -> Obj:
+    conditions = [{"type": "Complete", "status": "True"}] if over else []
+    template = {"metadata": {"labels": {"job-name": name}}, "spec": {}}
+    return make(JOBS, name, owner=owner, spec={"suspend": False, "template": template, **spec}, status={"conditions": conditions, **(status or {})})
+
+
+def cronjob(name: str = "nightly", **spec: Any) -> Obj:
+    return make(CRONJOBS, name, spec={"schedule": "0 3 * * *", "suspend": False, **spec})
