@@ -16,6 +16,7 @@ from irkit.settings.notify import NotifySettings
 from irkit.settings.orders import OrderSettings
 from irkit.settings.recovery import RecoverySettings
 from irkit.settings.rotation import CommandSettings, DatabaseSettings, RotationSettings, VaultSettings
+from irkit.settings.slack import SlackSettings
 from irkit.text import nearest, printable
 
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=604800)]
@@ -57,6 +58,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     orders: OrderSettings = OrderSettings()
     """What chats and alerts may ask irkit to do ([orders](orders.md))."""
+    slack: SlackSettings = SlackSettings()
+    """Who may ask and approve in Slack, and where ([slack](slack.md))."""
 
     def __post_init__(self) -> None:
         if unknown := next((c.webhook for c in self.contacts if c.webhook and c.webhook not in self.notify.webhooks), ""):
