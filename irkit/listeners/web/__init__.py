@@ -1,0 +1,1 @@
+"""Webhooks: verified senders report alerts, rules turn them into orders. Nothing here acts."""
