@@ -16,6 +16,7 @@ from irkit.settings.notify import NotifySettings
 from irkit.settings.orders import OrderSettings
 from irkit.settings.recovery import RecoverySettings
 from irkit.settings.rotation import CommandSettings, DatabaseSettings, RotationSettings, VaultSettings
+from irkit.settings.serve import ServeSettings
 from irkit.settings.slack import SlackSettings
 from irkit.text import nearest, printable
 
@@ -58,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     orders: OrderSettings = OrderSettings()
     """What chats and alerts may ask irkit to do ([orders](orders.md))."""
+    serve: ServeSettings = ServeSettings()
+    """Webhooks: where `irkit serve` listens, and who may send what ([serve](serve.md))."""
     slack: SlackSettings = SlackSettings()
     """Who may ask and approve in Slack, and where ([slack](slack.md))."""
 
