@@ -146,6 +146,22 @@ class Literal(msgspec.Struct, frozen=True):
         return {"anyOf": [own, _REFERENCE]} if self.fills else own
 
 
+class Whole(msgspec.Struct, frozen=True):
+    """A whole number within bounds."""
+
+    low: int
+    high: int
+
+    def read(self, node: Node, what: str, context: Context) -> Any:
+        value = node.value if isinstance(node, Scalar) else None
+        if type(value) is int and self.low <= value <= self.high:
+            return value
+        return refuse(node, context, f"{what!r} takes a whole number from {self.low} to {self.high}, not {shown(node)}")
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+
 _REFERENCE: dict[str, Any] = {"type": "string", "pattern": r"^\$\{[^}]+\}$"}
 
 
@@ -194,6 +210,28 @@ class List(msgspec.Struct, frozen=True):
     def schema(self) -> dict[str, Any]:
         bounds = ({} if self.empty else {"minItems": 1}) | ({} if self.loose else {"uniqueItems": True})
         return {"type": "array", "items": self.of.schema(), "maxItems": MAX_ITEMS, **bounds}
+
+
+class Texts(msgspec.Struct, frozen=True):
+    """A mapping from names (any, or those of the ``pattern``) to ``of``."""
+
+    of: Shape
+    pattern: str = ""
+
+    def read(self, node: Node, what: str, context: Context) -> Any:
+        if not isinstance(node, Fields):
+            return refuse(node, context, f"{what!r} takes a mapping, not {shown(node)}")
+        if len(node.entries) > MAX_ITEMS:
+            return refuse(node, context, f"{what!r} takes at most {MAX_ITEMS} names, not {len(node.entries)}")
+        for key, _ in node.entries:
+            if self.pattern and not re.fullmatch(self.pattern, str(key.value)):
+                context.mistakes.at(key, f"{shown(key)} is no name in {what!r}: lower-case letters, digits, dots and dashes, at most 63")
+        found = {str(key.value): self.of.read(value, str(key.value), context) for key, value in node.entries}
+        return REFUSED if any(v is REFUSED for v in found.values()) else found
+
+    def schema(self) -> dict[str, Any]:
+        names = {"propertyNames": {"pattern": f"^(?:{self.pattern})$"}} if self.pattern else {}
+        return {"type": "object", "additionalProperties": self.of.schema(), "maxProperties": MAX_ITEMS, **names}
 
 
 class Field(msgspec.Struct, frozen=True):
