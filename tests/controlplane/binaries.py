@@ -16,6 +16,7 @@ from pathlib import Path
 
 VERSION = "1.35.4"
 KWOK = "v0.8.0"
+HELM = "v3.22.0"
 HERE = Path(__file__).resolve().parent
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 # Controllers, each with the module that has its CustomResourceDefinitions, and where. Of External Secrets Operator, 0.20.4 is the
@@ -45,7 +46,9 @@ def _sources(module: Path) -> str:
 
 
 def directory(component: str) -> Path:
-    """Where ``controlplane``, ``kwok``, ``kubelet``, ``policyagent`` or a controller is when it is built."""
+    """Where ``controlplane``, ``kwok``, ``kubelet``, ``policyagent``, ``helm`` or a controller is when it is built."""
+    if component == "helm":
+        return cache() / f"helm-{HELM}"
     if component == "kwok":
         return cache() / f"kwok-{KWOK}-{_key(*(s.encode() for s in STAGES))}"
     version, *_ = CONTROLLERS.get(component, (VERSION,))
@@ -77,6 +80,7 @@ def build() -> None:
     _once("kwok", _build_kwok)
     for component in ("kubelet", "policyagent"):
         _once(component, lambda made, component=component: _go_build(HERE / component, made / component))  # type: ignore[misc]
+    _once("helm", _build_helm)
     for controller in CONTROLLERS:  # last: all but their own tests can do without
         _once(controller, lambda made, controller=controller: _build_controller(controller, made))  # type: ignore[misc]
 
@@ -118,6 +122,10 @@ def _build_kwok(made: Path) -> None:
     sources = Path(json.loads(_go("mod", "download", "-json", f"{module}@{KWOK}", cwd=made))["Dir"]) / "kustomize"
     (made / "stages.yaml").write_text("\n---\n".join((sources / "stage" / name).read_text() for name in STAGES))
     shutil.copyfile(sources / "crd/bases/kwok.x-k8s.io_logs.yaml", made / "logs.crd.yaml")
+
+
+def _build_helm(made: Path) -> None:
+    _go("install", "-trimpath", "-ldflags=-s -w", f"helm.sh/helm/v3/cmd/helm@{HELM}", cwd=made, environ={"GOBIN": str(made)})
 
 
 def _build_controller(name: str, made: Path) -> None:
