@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from irkit.engine import handover
+from irkit.engine.events import Said
 from irkit.engine.home import Home
 from irkit.engine.state import State
 from irkit.errors import RefusedError, UsageError
@@ -27,21 +28,25 @@ def pick(ports: Ports, identifier: str | None, *wishes: Callable[[State], bool])
     """
     home = Home(ports.settings.home)
     cluster = ports.connection.identify()
+
+    def say(text: str) -> None:
+        ports.listen(Said(text))
+
     if identifier:
-        state = home.load(identifier) if identifier in home.ids() else handover.fetch(ports.cluster, identifier, home)
+        state = home.load(identifier) if identifier in home.ids() else handover.fetch(ports.cluster, identifier, home, say)
         theirs = state.incident.cluster
         if theirs.uid != cluster.uid:
             raise RefusedError(f"incident {identifier} is of another cluster ({printable(theirs.context)}, uid {theirs.uid}), "
                                f"this is {printable(cluster.context)}, uid {cluster.uid}; nothing was changed",
                                next=f"the same command with --context {printable(theirs.context)}")  # fmt: skip
-        return handover.caught_up(ports.cluster, state, home)
+        return handover.caught_up(ports.cluster, state, home, say)
     fitting: dict[int, State] = {}
     for opened in home.opened():
         if opened.incident.cluster.uid != cluster.uid:
             continue
         state = home.load(opened.incident.id)
         if _met(state, wishes) is not None:  # else it is not worth a request
-            state = handover.caught_up(ports.cluster, state, home)
+            state = handover.caught_up(ports.cluster, state, home, say)
         met = _met(state, wishes)
         if met == 0:
             return state

@@ -40,6 +40,11 @@ def read(path: Path) -> Loaded:
         content = path.read_bytes()
     except OSError as error:
         raise EvidenceError(f"{printable(path)}: {error.strerror}") from None
+    return parse(content, path)
+
+
+def parse(content: bytes, name: object) -> Loaded:
+    """The lines of ``content``, as `read`; ``name`` is for people."""
     lines: list[Line] = []
     last, size = FIRST, 0
     for number, raw in enumerate(content.split(b"\n")[:-1], 1):
@@ -48,9 +53,9 @@ def read(path: Path) -> Loaded:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if size + len(raw) + 1 == len(content):
                 break  # the last one: torn, though its newline reached the disk
-            raise EvidenceError(f"{printable(path)}:{number}: not a journal line: {printable(error)}") from None
+            raise EvidenceError(f"{printable(name)}:{number}: not a journal line: {printable(error)}") from None
         if line.prev != last or line.seq != number:
-            raise EvidenceError(f"{printable(path)}:{number}: the hash chain is broken here; lines were changed, added or removed")
+            raise EvidenceError(f"{printable(name)}:{number}: the hash chain is broken here; lines were changed, added or removed")
         lines.append(line)
         last = hashlib.sha256(raw).hexdigest()
         size += len(raw) + 1

@@ -14,15 +14,17 @@ from irkit.engine.approvals import Approvals
 from irkit.engine.capture import Collection
 from irkit.engine.executor import Executor
 from irkit.engine.handover import publish
-from irkit.engine.holder import LocalLock, TargetLease, holder_text
+from irkit.engine.holder import NAMESPACE, LocalLock, TargetLease, holder_text
 from irkit.engine.home import Home
 from irkit.engine.journal import Journal, stamp
+from irkit.engine.signing import Keys, keys
 from irkit.engine.state import State
-from irkit.errors import InterruptedRun, IrkitError
+from irkit.errors import HeldError, InterruptedRun, IrkitError
 from irkit.model.incident import Incident, Operator
 from irkit.model.plan import PlannedStep
 from irkit.model.record import Opened, Ordered, Ran
 from irkit.ports import Ports
+from irkit.text import printable
 
 
 class Session:
@@ -44,11 +46,15 @@ class Session:
         if shared:  # who only reads is in nobody's way
             self._lock = LocalLock(self.home.locks, f"{incident.cluster.uid}/{target.pod.uid or target.pod}",
                                    holder_text(who.name, self._host, since, incident.id), str(target.pod))  # fmt: skip
-        self.lease = TargetLease(ports.cluster, ports.clock, target.pod.uid or target.pod.name, f"{who.name}@{self._host}", incident.id,
+        # an order has one process at a time: where one was killed, the next one, on whichever machine, need not wait for the Lease's end
+        holder = f"{who.name} for order {ports.ordered[0].id}" if ports.ordered else f"{who.name}@{self._host}"
+        self.lease = TargetLease(ports.cluster, ports.clock, target.pod.uid or target.pod.name, holder, incident.id,
                                  ports.connection.identify().clock_skew)  # fmt: skip
         self.journal: Journal | None = None
         self.state = State()
         self._answers = True  # whether the server did, the last time
+        self._keys: Keys | None = None
+        self._asked = False  # for the keys
         self._again = again
 
     def begin(self, opened: Opened | None = None) -> None:
@@ -61,7 +67,7 @@ class Session:
         self.state = State.of(self.journal.lines)
         first = (opened,) if opened is not None else ()
         last = (Ordered(run=self.run, order=self.ports.ordered[0], decisions=self.ports.ordered[1]),) if self.ports.ordered else ()
-        began = Ran(run=self.run, event="start", command=self.command, data={"version": __version__, "operator": self.who.name})
+        began = Ran(run=self.run, event="start", command=self.command, data={"version": __version__, "operator": self.who.name, "host": self._host})
         for line in self.journal.append(*first, began, *last):
             self.state.add(line)
         self.lease.keep()
@@ -73,16 +79,33 @@ class Session:
         collection = Collection(self.incident, ports, self.state, self.journal, self.pool, self.run)
         collection.recover()
         return Executor(ports, self.incident, self.journal, self.state, self.pool, self.run, approvals=approvals, collection=collection,
-                        question=question, publish=self.publish)  # fmt: skip
+                        question=question, publish=self.share)  # fmt: skip
 
     def end(self, exit_code: int) -> None:
         self._ran("end", exit_code)
         self.publish()
 
+    def share(self) -> None:
+        """Between two steps: put the copy there. Raises HeldError where somebody took the target over, as while this machine slept."""
+        if self.lease.lost:
+            raise HeldError(str(self.incident.target.pod), self.lease.lost)
+        self.publish()
+
     def publish(self) -> None:
-        """Put a copy of the journal where colleagues find it, if the cluster has the place."""
-        if self.journal is not None and self.lease.shared and self._answers:
-            self.lease.why_not = publish(self.ports.cluster, self.incident.id, self.journal.path)
+        """Put a copy of the journal where colleagues find it, if the cluster has the place. An order's is there, though it only reads."""
+        if self.journal is None or not self._answers or not (self.lease.shared or (self.ports.ordered and self.lease.offered())):
+            return
+        if self.lease.lost:  # the copy is theirs now; this run's part shows when both are compared (handover.py)
+            self.lease.why_not = f"it was taken over by {printable(self.lease.lost)} meanwhile"
+            return
+        try:
+            if not self._asked:
+                self._keys, self._asked = keys(self.ports.cluster), True
+        except IrkitError as error:
+            self.lease.why_not = f"copies in {NAMESPACE} can't be signed: {error.message}"
+            return
+        self.lease.why_not, notes = publish(self.ports.cluster, self.state, self.journal.path, self._keys)
+        self.lease.notes.update(notes)
 
     def _ran(self, event: str, exit_code: int) -> None:
         self._answers = exit_code not in (7, 130)

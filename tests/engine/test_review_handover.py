@@ -14,7 +14,7 @@ from irkit import wiring
 from irkit.app import lift as lifting
 from irkit.app.going_on import resume
 from irkit.app.respond import respond
-from irkit.engine import handover, journal
+from irkit.engine import copies, journal
 from irkit.engine.holder import TargetLease
 from irkit.engine.home import Home
 from irkit.errors import EvidenceError, HeldError, RefusedError, UsageError
@@ -81,7 +81,7 @@ def test_a_copy_of_another_incident_writes_nowhere(tmp_path):
         journal = Home(b.home).journal(real).read_bytes()
         asked = "20261122T031502Z-backend-k7q2mx"
         data = {"journal.jsonl.gz": base64.b64encode(gzip.compress(journal)).decode()}
-        meta = {"name": handover.ref_of(asked).name, "namespace": "irkit-system"}
+        meta = {"name": copies.ref_of(asked).name, "namespace": "irkit-system"}
         b.ports.cluster.create(CONFIGMAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "binaryData": data})
         elsewhere = msgspec.structs.replace(b.ports, settings=msgspec.structs.replace(b.ports.settings, home=tmp_path / "other"))
         with pytest.raises(EvidenceError, match="of another incident"):
@@ -127,5 +127,5 @@ def test_a_copy_that_is_not_ours_changes_nothing(tmp_path):
         first = respond(b.ports, b.request())
         assert first.incident
         for forged in (b"junk", base64.b64encode(gzip.compress(b"{}\n")), b""):
-            b.ports.cluster.patch(handover.ref_of(first.incident), {"binaryData": {"journal.jsonl.gz": base64.b64encode(forged).decode()}})
+            b.ports.cluster.patch(copies.ref_of(first.incident), {"binaryData": {"journal.jsonl.gz": base64.b64encode(forged).decode()}})
             assert resume(b.ports, first.incident).exit_code == 0
