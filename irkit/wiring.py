@@ -15,6 +15,7 @@ from irkit.settings import Settings
 
 if TYPE_CHECKING:
     from irkit.app.staging.game import Ground
+    from irkit.engine.leader import Leader
     from irkit.model.picture import Picture
     from irkit.sandbox import Sandbox
     from irkit.stage import Origin, Repeatable, Turns
@@ -81,6 +82,39 @@ def children(options: Sequence[str]) -> Runner:
     from irkit.adapters.children import Children
 
     return Children(options)
+
+
+def runner(configured: Settings, connected: Cluster, queue: Orders, options: Sequence[str]) -> Runner:
+    """Who carries orders out, as the settings want it. ``options``: as of `children`. Raises UsageError."""
+    from irkit.adapters.jobs import Jobs
+    from irkit.adapters.ordermaps import OrderMaps
+    from irkit.errors import UsageError
+
+    if configured.orders.jobs is None:
+        return children(options)
+    if not isinstance(queue, OrderMaps):
+        raise UsageError(f"settings: orders.jobs needs the queue in the cluster, and orders wait on {queue.where}",
+                         next="create namespace irkit-system, or remove orders.jobs")  # fmt: skip
+    return Jobs(connected, clock(), configured.orders.jobs)
+
+
+def leader(configured: Settings, queue: Orders, heard: Callable[[str], None] = lambda said: None) -> Leader:
+    """Who of several listeners sees to this queue: `start` it, and `close` it at the end. ``heard``: as of `LeaseLeader`."""
+    import secrets
+    import socket
+
+    import msgspec
+
+    from irkit.adapters.kubernetes import connect
+    from irkit.adapters.ordermaps import OrderMaps
+    from irkit.engine.leader import RETRY, FileLeader, LeaseLeader
+
+    identity = f"{socket.gethostname()}_{secrets.token_hex(8)}"
+    if not isinstance(queue, OrderMaps):
+        return FileLeader(configured.home / "locks", identity)
+    # a connection of its own, which does not wait longer than leadership lasts
+    hasty = msgspec.structs.replace(configured, request_timeout=min(configured.request_timeout, 3.0), retry_budget=RETRY)
+    return LeaseLeader(connect(hasty), clock(), identity, heard=heard)
 
 
 def clock() -> Clock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ class Children:
 
     def start(self, held: Held) -> None:
         self._running = {k: p for k, p in self._running.items() if p.poll() is None}
-        key = (held.order.id, held.status.attempts)
+        key = (held.order.id, held.status.begun)
         if key in self._running:
             return
         argv = [sys.executable, "-m", "irkit", "order", "work", held.order.id, *self._options]
@@ -32,6 +33,21 @@ class Children:
             )
         except OSError as error:
             raise UnreachableError(f"no process for order {held.order.id}: {error.strerror}") from None
+
+    def alive(self, held: Held) -> bool | None:
+        host, _, number = held.status.worker.partition("/")
+        process = self._running.get((held.order.id, held.status.begun))
+        if process is not None and number in ("", str(process.pid)):
+            return process.poll() is None
+        if host != socket.gethostname() or not number.isdecimal():
+            return None
+        try:
+            os.kill(int(number), 0)
+        except ProcessLookupError:
+            return False
+        except (OSError, OverflowError):
+            return None
+        return None  # another process may have its number by now
 
     def close(self) -> None:
         for process in self._running.values():

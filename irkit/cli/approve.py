@@ -19,11 +19,13 @@ def approve(
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
     yes: options.Yes = False,
+    output: options.Output = "text",
 ) -> int:
     """Approve the plan of an order that waits, or decline it. The cluster must let you create approvals.irkit.dev."""
     from irkit import wiring
     from irkit.app.orders import approving
     from irkit.cli import output as streams
+    from irkit.cli.order import document
     from irkit.cli.orderview import told
 
     configured = wiring.settings(context=context, kubeconfig=kubeconfig)
@@ -31,5 +33,10 @@ def approve(
     orders = wiring.orders(configured, ports.cluster)
     told(streams.stderr(), orders.get(identifier))
     held = approving.approve(ports, orders, identifier, yes=not decline)
-    streams.stdout().line(f"Order {held.order.id} is {'approved' if not decline else 'declined'}.")
+    if output == "json":
+        streams.document(document(held))
+    elif decline:
+        streams.stdout().line(f"Order {held.order.id} is declined.")
+    else:
+        streams.stdout().line(f"Order {held.order.id} is approved" + (f": {held.status.note}." if held.status.state == "waiting" else "."))
     return 0

@@ -56,10 +56,25 @@ def show(identifier: Id, context: options.Context = None, kubeconfig: options.Ku
     return 0
 
 
+@app.command()
+def cancel(identifier: Id, context: options.Context = None, kubeconfig: options.Kubeconfig = None) -> int:
+    """Take back an order that was not begun yet: as whoever asked for it, or as somebody who may approve it."""
+    from irkit import wiring
+    from irkit.app.orders import approving
+    from irkit.cli import output as streams
+
+    configured = wiring.settings(context=context, kubeconfig=kubeconfig)
+    ports = wiring.ports(configured, lambda event: None)
+    held = approving.cancel(ports, wiring.orders(configured, ports.cluster), identifier)
+    streams.stdout().line(f"Order {held.order.id} is cancelled.")
+    return 0
+
+
 @app.command(hidden=True)
 def work(identifier: Id, context: options.Context = None, kubeconfig: options.Kubeconfig = None, playbooks: options.Playbooks = None) -> int:
     """Do what an order needs next: plan it, or carry it out. Listeners start this."""
     import os
+    import signal
     import socket
 
     from irkit import wiring
@@ -69,7 +84,8 @@ def work(identifier: Id, context: options.Context = None, kubeconfig: options.Ku
 
     configured = wiring.settings(context=context, kubeconfig=kubeconfig, playbooks=playbooks)
     ports = wiring.ports(configured, Progress(streams.stderr(), quiet=False))
-    return worked(ports, wiring.orders(configured, ports.cluster), identifier, f"{socket.gethostname()}/{os.getpid()}")
+    worker = f"{socket.gethostname()}/{os.getpid()}"
+    return worked(ports, wiring.orders(configured, ports.cluster), identifier, worker, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
 
 def document(held: Any) -> dict[str, Any]:

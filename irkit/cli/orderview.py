@@ -23,7 +23,11 @@ def told(out: Out, held: Held) -> None:
         for number, text in enumerate(status.planned.lines, 1):
             out.line(f"             {number:>2}  {printable(text, 300)}", hang=17)
     for decision in status.decisions:
-        out.line(f"  {'approved' if decision.yes else 'declined'}:  {printable(decision.by.label, 200)}, {decision.at}")
+        out.line(
+            f"  {'approved' if decision.yes else 'declined'}:  {printable(decision.by.label, 200)}, {decision.at}"
+            + (f" (does not count: {printable(decision.void, 300)})" if decision.void else ""),
+            hang=13,
+        )
     if status.incident:
         out.line(f"  incident:  {status.incident}")
     if status.ended is not None:

@@ -69,6 +69,7 @@ CLUSTERROLEBINDINGS = Resource("rbac.authorization.k8s.io", "v1", "clusterrolebi
 HPAS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 PDBS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+SUBJECTACCESSREVIEWS = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", False)
 
 KNOWN: tuple[Resource, ...] = (
     NAMESPACES, NODES, PODS, SERVICES, SECRETS, CONFIGMAPS, EVENTS, SERVICEACCOUNTS, PVCS, DEPLOYMENTS, REPLICASETS, STATEFULSETS,

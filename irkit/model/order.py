@@ -75,6 +75,8 @@ class Decision(Value, frozen=True):
     yes: bool
     at: str  # RFC 3339
     digest: str
+    groups: tuple[str, ...] = ()  # door cli: of that user, as the cluster said then
+    void: str = ""  # why it does not count any more
 
 
 class Planned(Value, frozen=True):
@@ -112,7 +114,8 @@ class Status(Value, frozen=True):
     decisions: tuple[Decision, ...] = ()
     worker: str = ""  # which process has it; empty: nobody
     beat: str = ""  # when that process last said so (RFC 3339)
-    attempts: int = 0
+    attempts: int = 0  # processes that began with what is to be done now
+    begun: int = 0  # processes that ever began with this order: the number of the last one
     ended: Ended | None = None
     message: str = ""  # the chat's id of the one message that tells of it
     told: str = ""  # digest of what that message says

@@ -24,15 +24,20 @@ PATIENCE = 30.0  # seconds that a process has from its start to its first sign o
 
 def turn(orders: Orders, runner: Runner, settings: Settings, clock: Clock) -> Sequence[Held]:
     """One turn; all orders as they are after it. What can't be done now is tried in the next turn."""
-    found = []
-    running = 0
-    for held in orders.list():
-        with suppress(ConflictError):
-            after = _next(orders, runner, held, settings, clock, room=running < settings.orders.most_running)
-            running += after is not None and after.status.state in ("planning", "running", "queued") and after.status.attempts > 0
+    listed, found = orders.list(), []
+    room = settings.orders.most_running - sum(_busy(held.status) for held in listed)
+    for held in listed:
+        with suppress(ConflictError):  # somebody else sees to it
+            after = _next(orders, runner, held, settings, clock, room=room > 0)
             if after is not None:
+                room -= _busy(after.status) - _busy(held.status)
                 found.append(after)
     return found
+
+
+def _busy(status: Status) -> bool:
+    """Whether a process was begun for what is to be done now."""
+    return status.attempts > 0 and status.state in ("planning", "queued", "running")
 
 
 def _next(orders: Orders, runner: Runner, held: Held, settings: Settings, clock: Clock, *, room: bool) -> Held | None:
@@ -42,15 +47,18 @@ def _next(orders: Orders, runner: Runner, held: Held, settings: Settings, clock:
             return held
         orders.remove(held)
         return None
-    if now >= datetime.fromisoformat(held.order.expires) and status.state == "waiting":
-        return _to(orders, held, clock, state="expired", note="nobody approved it in time")
-    if status.state == "waiting" or alive(status, now) or _young(status, now) or not room:
+    if _busy(status) and _under_way(runner, held, now):
+        return held
+    if now >= datetime.fromisoformat(held.order.expires) and status.state != "running":
+        said = f"nobody {'approved it' if status.state == 'waiting' else 'began with it'} in time"
+        return _to(orders, held, clock, state="expired", note=said, worker="", beat="")
+    if status.state == "waiting" or not (room or _busy(status)):
         return held
     if status.attempts >= settings.orders.attempts:
         ended = Ended(outcome="failed", exit_code=1, summary=status.note or "no process that began with it came to an end",
                       next=f"irkit resume {status.incident}" if status.incident else f"irkit {held.order.words}")  # fmt: skip
-        return _to(orders, held, clock, state="failed", ended=ended)
-    begun = _to(orders, held, clock, attempts=status.attempts + 1, worker="", beat="")
+        return _to(orders, held, clock, state="failed", ended=ended, worker="", beat="")
+    begun = _to(orders, held, clock, attempts=status.attempts + 1, begun=status.begun + 1, worker="", beat="")
     try:
         runner.start(begun)
     except IrkitError as error:
@@ -58,9 +66,15 @@ def _next(orders: Orders, runner: Runner, held: Held, settings: Settings, clock:
     return begun
 
 
-def _young(status: Status, now: datetime) -> bool:
-    """Whether a process was started just now, and has not said anything yet."""
-    return status.attempts > 0 and not status.worker and (now - datetime.fromisoformat(status.changed)).total_seconds() < PATIENCE
+def _under_way(runner: Runner, held: Held, now: datetime) -> bool:
+    """Whether some process works on it, or will, or it is too early for the next one."""
+    status, said = held.status, runner.alive(held)
+    if status.worker:
+        return said is not False and alive(status, now)
+    age = (now - datetime.fromisoformat(status.changed)).total_seconds()
+    if said is None:
+        return age < PATIENCE
+    return said or age < min(PATIENCE, 2.0**status.attempts)
 
 
 def _to(orders: Orders, held: Held, clock: Clock, **changes: object) -> Held:

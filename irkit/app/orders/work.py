@@ -5,33 +5,35 @@ The same code runs as a Job in the cluster and as a child of a listener on a lap
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
 
 from irkit.app import respond as responding
 from irkit.app.going_on import resume
-from irkit.app.orders import telling
+from irkit.app.orders import rights, telling
 from irkit.app.orders.approver import ByOrder
-from irkit.app.orders.queue import BEAT, alive, amend
-from irkit.engine import binder
+from irkit.app.orders.beating import Say, beating
+from irkit.app.orders.queue import alive, amend
+from irkit.engine import binder, handover
 from irkit.engine.events import Planned
 from irkit.engine.home import Home
 from irkit.engine.journal import stamp
 from irkit.engine.result import RunResult, failed
-from irkit.errors import Declined, HeldError, IrkitError, RefusedError
-from irkit.model import order as orders_model
-from irkit.model.order import Ended, Held, Status
+from irkit.errors import Declined, HeldError, InterruptedRun, IrkitError, RefusedError, UnreachableError, UsageError
+from irkit.model.order import Held, State, Status
 from irkit.ports import Orders, Ports
+from irkit.text import printable
+
+_PASSING = (UnreachableError, HeldError, InterruptedRun)  # the next process may have more luck
 
 
-def work(ports: Ports, orders: Orders, identifier: str, worker: str) -> int:
+def work(ports: Ports, orders: Orders, identifier: str, worker: str, stop: Callable[[], None]) -> int:
     """Do what the order needs next: plan it, or carry it out. Returns the exit code of what was done.
 
-    ``worker`` names this process. Raises HeldError where another one has the order, UsageError where there is none.
+    ``worker`` names this process; ``stop`` interrupts it (KeyboardInterrupt in its main thread), where it lost the order to
+    another one. Raises HeldError where another one has the order, UsageError where there is none.
     """
     held = _claim(ports, orders, identifier, worker)
     if held.status.over or held.status.state == "waiting":
@@ -39,8 +41,9 @@ def work(ports: Ports, orders: Orders, identifier: str, worker: str) -> int:
     where = ports.connection.identify()
     if where.uid != held.order.cluster:
         raise RefusedError(f"order {held.order.id} is for cluster {held.order.cluster}, this is {where.uid}; nothing was changed")
-    with _beating(ports, orders, held, worker) as say:
-        result = _plan(ports, orders, held, say) if held.status.state == "planning" else _run(ports, orders, held, say)
+    with beating(ports, orders, held, stop) as say:
+        mine = Worker(ports, orders, worker, say)
+        result = mine.plan(held) if held.status.state == "planning" else mine.run(held)
     return result.exit_code
 
 
@@ -51,42 +54,131 @@ def _claim(ports: Ports, orders: Orders, identifier: str, worker: str) -> Held:
             return None
         if alive(status, now) and status.worker != worker:
             raise HeldError(f"order {held.order.id}", status.worker)
-        if status.state in ("planning", "queued") and now >= datetime.fromisoformat(held.order.expires):
-            return msgspec.structs.replace(status, state="expired", changed=stamp(ports.clock), note="nobody began with it in time")
         at = stamp(ports.clock)
-        state = "planning" if status.state == "planning" else "running"
+        if status.state in ("planning", "queued") and now >= datetime.fromisoformat(held.order.expires):
+            return msgspec.structs.replace(status, state="expired", changed=at, note="nobody began with it in time")
+        state: State = "planning" if status.state == "planning" else "running"
         return msgspec.structs.replace(status, state=state, worker=worker, beat=at, changed=at)
 
     return amend(orders, identifier, change)
 
 
-@contextmanager
-def _beating(ports: Ports, orders: Orders, held: Held, worker: str) -> Iterator[Callable[[str], None]]:
-    """Signs of life while the order is worked on; what is said goes out with the next one."""
-    over, notes = threading.Event(), [held.status.note]
+class Worker:
+    """One process with one order that it has claimed."""
 
-    def beat(current: Held) -> Status | None:
-        status = current.status
-        if status.worker != worker or status.over:
-            return None
-        return msgspec.structs.replace(status, beat=stamp(ports.clock), note=notes[-1])
+    def __init__(self, ports: Ports, orders: Orders, name: str, say: Say) -> None:
+        self._ports, self._orders, self._name, self._say = ports, orders, name, say
 
-    def beats() -> None:
-        said, quiet = notes[-1], 0.0
-        while not over.wait(0.5):
-            quiet += 0.5
-            if notes[-1] != said or quiet >= BEAT:
-                said, quiet = notes[-1], 0.0
-                with suppress(IrkitError):  # the next one tries again
-                    amend(orders, held.order.id, beat)
+    def plan(self, held: Held) -> RunResult:
+        """Plan it, for people to decide upon. The incident's id is chosen here: it is in the plan, and so in what is approved."""
+        held = self._promised(held)
+        seen: list[Planned] = []
 
-    thread = threading.Thread(target=beats, name="irkit-beat", daemon=True)
-    thread.start()
-    try:
-        yield notes.append
-    finally:
-        over.set()
-        thread.join(5.0)
+        def listen(event: object) -> None:
+            if isinstance(event, Planned):
+                seen.append(event)
+
+        self._say("looking at the cluster")
+        try:
+            result = responding.respond(msgspec.structs.replace(self._ports, listen=listen), _request(held, dry_run=True))
+            planned = telling.planned(seen[-1])
+        except IrkitError as error:
+            return self._failed(held, error)
+        if planned.intents:
+            note = "; ".join(n for n in ("waits for a decision", held.status.note) if n)
+            self._hand_back(held, state="waiting", planned=planned, incident=seen[-1].header.incident.id, note=note)
+        else:
+            self._hand_back(held, state="queued", planned=planned, incident=seen[-1].header.incident.id, note="")
+        return result
+
+    def run(self, held: Held) -> RunResult:
+        """Carry it out, or go on where an earlier process was killed."""
+        held = self._promised(held)
+        try:
+            decisions, unchecked = rights.reviewed(self._ports.cluster, held.order, held.status.decisions, self._ports.settings)
+        except IrkitError as error:
+            return self._failed(held, error)
+        held = msgspec.structs.replace(held, status=msgspec.structs.replace(held.status, decisions=decisions))
+        lack = rights.lacking(held.order, held.status, self._ports.settings)
+        if lack and held.status.planned is not None and held.status.planned.intents:
+            gone = "; ".join(d.void for d in decisions if d.void)
+            return self._again(held, f"{gone}; {lack}" if gone else lack, failed(Declined(lack), held.order.command))
+        approver = ByOrder(held, self._ports.clock)
+        try:
+            result = self._carried_out(held, approver)
+        except IrkitError as error:
+            if isinstance(error, Declined) and approver.unplanned:
+                result = failed(error, held.order.command)
+                result.outcome = "declined"
+            else:
+                return self._failed(held, error)
+        if approver.unplanned and held.order.needs != "nobody":
+            return self._again(held, "more is needed than was approved", result)
+        return self._over(held, result, unchecked)
+
+    def _carried_out(self, held: Held, approver: ByOrder) -> RunResult:
+        def listen(event: object) -> None:
+            if text := telling.progress(event):
+                self._say(text)
+            self._ports.listen(event)
+
+        inside = msgspec.structs.replace(self._ports, approver=approver, listen=listen, ordered=(held.order, held.status.decisions))
+        if self._begun(held):
+            return resume(inside, held.status.incident, held.order.command)
+        return responding.respond(inside, _request(held, dry_run=False))
+
+    def _begun(self, held: Held) -> bool:
+        """Whether an earlier process began the incident: on this disk, or on one that is gone, of which a copy is in the cluster."""
+        if held.status.incident in Home(self._ports.settings.home).ids():
+            return True
+        if held.status.begun < 2:  # there was no earlier process
+            return False
+        try:
+            handover.look(self._ports.cluster, held.status.incident)
+        except UsageError:
+            return False
+        return True
+
+    def _promised(self, held: Held) -> Held:
+        if held.status.incident:
+            return held
+        name = binder.promised_id(held.order.target, self._ports.clock)
+        return amend(self._orders, held.order.id, lambda h: msgspec.structs.replace(h.status, incident=h.status.incident or name))
+
+    def _again(self, held: Held, why: str, result: RunResult) -> RunResult:
+        """The plan is not approved, or is more than what was: it is shown anew, and waits again (design.md law 5)."""
+        decisions = tuple(msgspec.structs.replace(d, void=d.void or why) for d in held.status.decisions)
+        incident = result.incident or held.status.incident
+        self._hand_back(held, state="planning", planned=None, decisions=decisions, incident=incident, note=why)
+        return result
+
+    def _hand_back(self, held: Held, **changes: object) -> None:
+        """What is to be done next is begun by another process."""
+        self._amend(held, worker="", beat="", attempts=0, changed=stamp(self._ports.clock), **changes)
+
+    def _failed(self, held: Held, error: IrkitError) -> RunResult:
+        result = failed(error, held.order.command)
+        if isinstance(error, _PASSING):
+            self._amend(held, worker="", beat="", changed=stamp(self._ports.clock), note=printable(error.message, 300))
+            return result
+        return self._over(held, result)
+
+    def _over(self, held: Held, result: RunResult, note: str = "") -> RunResult:
+        ended = telling.ended(result, self._ports.evidence)
+        if note:
+            ended = msgspec.structs.replace(ended, summary=printable(f"{ended.summary}; {note}", 600))
+        state: State = "failed" if result.outcome == "failed" else "done"
+        self._amend(held, state=state, ended=ended, worker="", beat="", changed=stamp(self._ports.clock), note="",
+                    incident=result.incident or held.status.incident)  # fmt: skip
+        return result
+
+    def _amend(self, held: Held, **changes: object) -> None:
+        """Unless another process has the order now: then what this one says of it does not count."""
+
+        def change(current: Held) -> Status | None:
+            return msgspec.structs.replace(current.status, **changes) if current.status.worker == self._name else None
+
+        amend(self._orders, held.order.id, change)
 
 
 def _request(held: Held, *, dry_run: bool) -> responding.Request:
@@ -96,81 +188,3 @@ def _request(held: Held, *, dry_run: bool) -> responding.Request:
         parameters=dict(order.parameters), take=order.take, read_only=order.command == "collect", dry_run=dry_run,
         identifier=held.status.incident,
     )  # fmt: skip
-
-
-def _plan(ports: Ports, orders: Orders, held: Held, say: Callable[[str], None]) -> RunResult:
-    """Plan it, for people to decide upon. The incident's id is chosen here: it is in the plan, and so in what is approved."""
-    if not held.status.incident:
-        name = binder.promised_id(held.order.target, ports.clock)
-        held = amend(orders, held.order.id, lambda h: msgspec.structs.replace(h.status, incident=h.status.incident or name))
-    seen: list[Planned] = []
-
-    def listen(event: object) -> None:
-        if isinstance(event, Planned):
-            seen.append(event)
-
-    say("looking at the cluster")
-    try:
-        result = responding.respond(msgspec.structs.replace(ports, listen=listen), _request(held, dry_run=True))
-        planned = telling.planned(seen[-1])
-    except IrkitError as error:
-        return _over(ports, orders, held, failed(error, held.order.command))
-    incident = seen[-1].header.incident.id
-
-    def change(current: Held) -> Status:
-        state = "waiting" if planned.intents else "queued"
-        return msgspec.structs.replace(current.status, state=state, planned=planned, incident=incident, worker="", beat="", attempts=0,
-                                       changed=stamp(ports.clock), note="waits for a decision" if planned.intents else "")  # fmt: skip
-
-    amend(orders, held.order.id, change)
-    return result
-
-
-def _run(ports: Ports, orders: Orders, held: Held, say: Callable[[str], None]) -> RunResult:
-    """Carry it out, or go on where an earlier attempt was killed."""
-    if not held.status.incident:
-        name = binder.promised_id(held.order.target, ports.clock)
-        held = amend(orders, held.order.id, lambda h: msgspec.structs.replace(h.status, incident=h.status.incident or name))
-    approver = ByOrder(held, ports.clock)
-
-    def listen(event: object) -> None:
-        if text := telling.progress(event):
-            say(text)
-        ports.listen(event)
-
-    inside = msgspec.structs.replace(ports, approver=approver, listen=listen, ordered=(held.order, held.status.decisions))
-    try:
-        if held.status.incident in Home(ports.settings.home).ids():
-            result = resume(inside, held.status.incident, held.order.command)
-        else:
-            result = responding.respond(inside, _request(held, dry_run=False))
-    except IrkitError as error:
-        result = failed(error, held.order.command)
-        if isinstance(error, Declined) and approver.unplanned:
-            result.outcome = "declined"
-    if approver.unplanned and held.order.needs != "nobody":
-        return _again(ports, orders, held, result)
-    return _over(ports, orders, held, result)
-
-
-def _again(ports: Ports, orders: Orders, held: Held, result: RunResult) -> RunResult:
-    """The plan is more than what was approved: it is shown anew, and waits again (design.md law 5)."""
-
-    def change(current: Held) -> Status:
-        return msgspec.structs.replace(current.status, state="planning", planned=None, worker="", beat="", attempts=0, changed=stamp(ports.clock),
-                                       incident=result.incident or current.status.incident, note="more is needed than was approved")  # fmt: skip
-
-    amend(orders, held.order.id, change)
-    return result
-
-
-def _over(ports: Ports, orders: Orders, held: Held, result: RunResult) -> RunResult:
-    ended: Ended = telling.ended(result, ports.evidence)
-
-    def change(current: Held) -> Status:
-        state: orders_model.State = "failed" if result.outcome == "failed" else "done"
-        return msgspec.structs.replace(current.status, state=state, ended=ended, worker="", beat="", changed=stamp(ports.clock), note="",
-                                       incident=result.incident or current.status.incident)  # fmt: skip
-
-    amend(orders, held.order.id, change)
-    return result
