@@ -182,6 +182,7 @@ def _prepare(
             raise preflight.forbidden(checked.missing, incident.operator.name, playbook.name, incident.target.namespace, incident.phase)
         if checked.gaps:
             notes.append(preflight.evidence_warning(checked.gaps))
+        notes += [preflight.left_warning(change) for change in checked.left]
         if not checked.denied:
             if request.dry_run or request.given is not None:  # elsewhere nothing may stand before the cut
                 from irkit.engine import rotation

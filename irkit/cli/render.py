@@ -176,11 +176,12 @@ class Progress:
         else:
             what = title(change)
             text = "created" if isinstance(change, Create) else ""
-        if isinstance(event.outcome, Unchanged):
+        if isinstance(event.outcome, Unchanged | Skipped):
             text = event.outcome.why
         elif isinstance(change, Notify):
             text = reason(event.outcome)
-        self.out.line(f"  {event.at[11:23]}  {what}" + (f"  {printable(text, 400)}" if text else ""), hang=16)
+        self.out.line(f"  {event.at[11:23]}  {what}" + (f"  {printable(text, 400)}" if text else ""),
+                      style="yellow" if isinstance(event.outcome, Skipped) else "", hang=16)  # fmt: skip
 
     def _step(self, event: events.StepEndedEvent) -> None:
         if isinstance(event.outcome, Failed):

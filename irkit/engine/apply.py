@@ -34,7 +34,7 @@ def apply(change: Change, incident: Incident, ports: Ports, seen: Observed, time
     """Do one change. ``timeout`` in seconds is for waiting. Raises IrkitError, MovedError where the plan is out of date."""
     match change:
         case Create():
-            return _create(change, ports)
+            return _optional(change, ports) if change.optional else _create(change, ports)
         case Patch():
             return _patch(change, ports, seen.cluster)
         case Delete():
@@ -61,6 +61,16 @@ def _notify(change: Notify, incident: Incident, ports: Ports) -> Outcome:
         return Done(ports.notifier.send(change.to, change.message, incident))
     except UndeliveredError as error:
         return Skipped(error.message)
+
+
+def _optional(change: Create, ports: Ports) -> Outcome:
+    """What nothing else depends on. Only no answer raises: then nobody knows whether it is there."""
+    try:
+        return _create(change, ports)
+    except UnreachableError:
+        raise
+    except IrkitError as error:
+        return Skipped(f"not done, so nothing {change.why}: {error.message}")
 
 
 def _create(change: Create, ports: Ports) -> Outcome:

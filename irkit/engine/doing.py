@@ -73,7 +73,7 @@ class Doer(msgspec.Struct):
             raise
         if change.writes or _leaves_a_record(change):
             self._late += [Result(call=call, outcome=outcome)] if change.writes else [intent, Result(call=call, outcome=outcome)]
-        if isinstance(change, Create):
+        if isinstance(change, Create) and not change.optional:
             self._list_again(change.ref)
         self.ports.listen(ChangeEnded(step, change, outcome, stamp(self.ports.clock)))
 

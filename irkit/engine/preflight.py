@@ -19,17 +19,26 @@ from irkit.text import plural, printable
 
 
 class Preflight(msgspec.Struct, frozen=True):
-    """``missing`` stops the run, ``gaps`` only shorten the evidence; ``denied`` are changes that admission would refuse."""
+    """``missing`` stops the run, ``gaps`` only shorten the evidence; ``denied`` are changes that admission would refuse.
+
+    ``left`` are optional changes that one may not make, where that was asked.
+    """
 
     missing: tuple[Permission, ...]
     gaps: tuple[Permission, ...]
     denied: tuple[tuple[Change, IrkitError], ...]
+    left: tuple[Create, ...] = ()
 
 
 def needed(plan: Plan, namespace: str) -> tuple[Permission, ...]:
     """What the run can't do without: its writes, and reading pods and policies."""
     reads = [permission(verb, PODS, namespace) for verb in ("get", "list")] + [permission("list", NETWORKPOLICIES, namespace)]
-    return _unique([*(p for c in plan.changes for p in c.permissions), *reads])
+    return _unique([*(p for c in plan.changes if c not in _optional(plan) for p in c.permissions), *reads])
+
+
+def _optional(plan: Plan) -> list[Create]:
+    """What nothing depends on: it is not tried before the cut."""
+    return [c for c in plan.changes if isinstance(c, Create) and c.optional]
 
 
 def wanted(plan: Plan, namespace: str) -> tuple[Permission, ...]:
@@ -45,18 +54,22 @@ def _unique(permissions: Iterable[Permission]) -> tuple[Permission, ...]:
 def run(plan: Plan, incident: Incident, cluster: Cluster, seen: ClusterReader, pool: ThreadPoolExecutor, *, evidence: bool) -> Preflight:
     """All questions at the same time. Raises UnreachableError.
 
-    ``evidence``: ask about the rights that only the evidence needs, too. That is for a person who decides; where nobody
+    ``evidence``: ask about the rights that only the evidence and optional changes need, too. That is for a person who decides; where nobody
     does, the collection a moment later says the same, and the cut comes sooner.
     """
     must = needed(plan, incident.target.namespace)
+    optional = _optional(plan)
     may = () if not evidence else tuple(p for p in wanted(plan, incident.target.namespace) if p not in must)
+    extra = {c.permissions[0]: c for c in optional} if evidence else {}
     # what was read a moment ago needs no question
     asked = tuple(p for p in must if p.verb not in ("get", "list"))
-    trials = [pool.submit(_trial, change, cluster, seen) for change in plan.changes if change.writes]
-    answers = dict(zip((*asked, *may), pool.map(seen.can, (*asked, *may)), strict=True))
+    trials = [pool.submit(_trial, change, cluster, seen) for change in plan.changes if change.writes and change not in optional]
+    questions = _unique((*asked, *may, *extra))
+    answers = dict(zip(questions, pool.map(seen.can, questions), strict=True))
     denied = [(c, e) for c, e in (t.result() for t in trials) if e is not None]
     missing = tuple(p for p in asked if not answers[p])
-    return Preflight(missing, tuple(p for p in may if not answers[p]), tuple(denied) if not missing else ())
+    left = tuple(c for p, c in extra.items() if not answers[p])
+    return Preflight(missing, tuple(p for p in may if not answers[p]), tuple(denied) if not missing else (), left)
 
 
 def _trial(change: Change, cluster: Cluster, seen: ClusterReader) -> tuple[Change, IrkitError | None]:
@@ -115,6 +128,10 @@ def denial(change: Change, error: IrkitError) -> IrkitError:
     what = f"{type(change).__name__.lower()} {getattr(change, 'ref', '')}"
     way = "the same command with --keep-workload, which cuts the pod off and leaves the workload running" if change.ends else error.next
     return ForbiddenError(f"the cluster would refuse to {what}: {error.message}. Nothing was changed.", next=way)
+
+
+def left_warning(change: Create) -> str:
+    return f"you may not {change.permissions[0]}: nothing {change.why}"
 
 
 def evidence_warning(gaps: Sequence[Permission]) -> str:

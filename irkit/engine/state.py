@@ -131,10 +131,10 @@ class State(msgspec.Struct):
 
     @property
     def marks(self) -> frozenset[str]:
-        """Keys of finished changes that leave no other trace; of credentials that a run could not finish, the key with that run."""
+        """Keys of finished changes that leave no other trace; of credentials and optional objects that a run tried in vain, the key with that run."""
         done = {m for i, _ in self.done() if (m := mark_of(i.change))}
         tried = {f"{i.change.mark}@{i.run}" for c, i in self.intents.items()
-                 if isinstance(i.change, Rotate) and isinstance(self.results.get(c), Failed | Skipped)}  # fmt: skip
+                 if isinstance(i.change, Rotate | Create) and isinstance(self.results.get(c), Failed | Skipped)}  # fmt: skip
         return frozenset(done | tried)
 
     def before(self, credential: str, step: str) -> dict[str, Any] | None:

@@ -49,10 +49,16 @@ class Create(_Change, frozen=True, kw_only=True, tag="create"):
     object: Obj
     why: str
     forward: bool = False  # goes by itself, as a probe's Job does: `lift` need not remove it
+    optional: bool = False  # where the cluster does not take it, or one may not, that is said, and the run goes on
 
     @property
     def writes(self) -> bool:
         return True
+
+    @property
+    def mark(self) -> str:
+        """With the run: what the cluster did not take in it."""
+        return f"created:{self.ref}"
 
     @property
     def permissions(self) -> tuple[Permission, ...]:

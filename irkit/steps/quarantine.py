@@ -18,6 +18,7 @@ from irkit.model.kube import NETWORKPOLICIES, Obj, ObjectRef, at, labels_of
 from irkit.model.plan import Confirm
 from irkit.network import deny, verdict
 from irkit.ports import Observed, exists
+from irkit.steps import quarantine_budget
 from irkit.text import printable
 
 
@@ -26,7 +27,8 @@ class Quarantine:
     """End state: ``pod`` is selected by this incident's deny policy, has no other labels, and no controller owns it.
 
     The policy comes first and selects nothing yet; then one patch strips the pod's labels and adds the quarantine's, so
-    that at no instant the pod is less restricted than before. NetworkPolicies are additive: a policy that still
+    that at no instant the pod is less restricted than before. The same patch and a budget of the incident's own, which
+    comes after the verdict, keep autoscaler and drains from ending the pod. NetworkPolicies are additive: a policy that still
     selects the pod keeps allowing what it allows, which the verdict then names.
     """
 
@@ -46,6 +48,7 @@ class Quarantine:
         if edits := tuple(label_edits(pod, incident.target.labels, incident)):
             yield Patch(ref=self.pod, edits=edits, action="relabel", why="only the incident's policy selects it")
         yield from _judged(self, seen)
+        yield from quarantine_budget.missing(incident, self.pod.namespace, seen)
         owner = incident.target.controller(pod)
         if owner is not None and workloads.lets_go(owner, pod) and not deny.stays_selected(incident):
             yield Await(condition="detached", ref=self.pod, owner=owner)
@@ -102,10 +105,12 @@ def in_force(policy: Obj, ref: ObjectRef, seen: Observed) -> bool:
 
 
 def label_edits(pod: Obj, before: Mapping[str, str], incident: Incident) -> Iterator[Edit]:
-    """What makes its labels the quarantine's; ``before``: the labels that are noted on it for people."""
+    """What makes its labels the quarantine's, and tells the autoscaler to leave it; ``before``: the labels that are noted on it for people."""
     current, wanted = labels_of(pod), deny.quarantine_labels(incident)
     keep = set(deny.kept_labels(incident))
-    for key in sorted(current.keys() - wanted.keys() - keep):
+    stripped = sorted(current.keys() - wanted.keys() - keep)
+    relabels = bool(stripped) or any(current.get(k) != v for k, v in wanted.items())
+    for key in stripped:
         yield Edit(("metadata", "labels", key), present(current[key]), ABSENT)
     for key, value in wanted.items():
         if current.get(key) != value:
@@ -115,6 +120,9 @@ def label_edits(pod: Obj, before: Mapping[str, str], incident: Incident) -> Iter
     original = msgspec.json.encode(before, order="sorted").decode()
     if field_value(pod, path) != present(original) and any(k not in wanted for k in current):
         yield Edit(path, field_value(pod, path), present(original))
+    stays = field_value(pod, quarantine_budget.STAY)
+    if relabels and stays != present("false"):  # never by itself: who takes it off again and again must not keep the step from its end
+        yield Edit(quarantine_budget.STAY, stays, present("false"))
 
 
 def _as_quarantined(pod: Obj, incident: Incident) -> Obj:

@@ -15,6 +15,7 @@ from irkit.model.plan import Confirm
 from irkit.network import deny
 from irkit.network.verdict import MIRROR
 from irkit.ports import Observed
+from irkit.steps import quarantine_budget
 from irkit.steps.quarantine import in_force, label_edits
 from irkit.text import plural, printable
 
@@ -44,6 +45,8 @@ class QuarantinePods:
         check = Check(check="pods-isolated", ref=incident.target.pod, step=seen.step, run=seen.run)
         if chosen and check.mark not in seen.marks:
             yield check
+        for namespace in sorted({at(p, ("metadata", "namespace"), "") for p in chosen}):
+            yield from quarantine_budget.missing(incident, namespace, seen)
         for pod in chosen:
             if (owner := _owner(pod)) is not None and not incident.target.kept_labels and workloads.lets_go(owner, pod):
                 yield Await(condition="detached", ref=ref_of(pod, PODS), owner=owner)

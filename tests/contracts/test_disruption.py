@@ -152,3 +152,19 @@ def test_evictions_that_can_not_be(cluster: Cluster) -> None:
     assert (reply.status, reply.json["reason"]) == (409, "Conflict")
     assert "the UID in the precondition (another) does not match the UID in record" in reply.json["message"]
     assert "deletionTimestamp" not in cluster.admin.get(cluster.path(kube.PODS, "one"))["metadata"]
+
+
+def test_a_budget_of_none_keeps_a_pod_that_nobody_controls(cluster: Cluster) -> None:
+    """As irkit makes it for a pod that its controller has let go of: ready or not."""
+    bare(cluster, "one")
+    budget(cluster, maxUnavailable=0)
+    status(cluster, expectedPods=0, desiredHealthy=0, disruptionsAllowed=0, currentHealthy=1)
+    reply = evict(cluster, "one")
+    assert (reply.status, reply.json["message"]) == (429, REFUSED)
+    waiting = [{"type": "Ready", "status": "False", "reason": "ContainersNotReady"}]
+    cluster.admin.patch(cluster.path(kube.PODS, "one", "status"), {"status": {"conditions": waiting}})
+    status(cluster, currentHealthy=0, disruptionsAllowed=0)
+    assert evict(cluster, "one").status == 429
+    assert there(cluster, "one")
+    cluster.admin.send("DELETE", cluster.path(kube.PODS, "one")).ok()  # a plain delete asks no budget
+    until(lambda: not there(cluster, "one"), "it is gone")

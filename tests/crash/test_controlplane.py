@@ -63,7 +63,7 @@ def _killed_and_resumed(plane: Running, namespace: str, proxied: tuple[Proxy, Ir
 
     events = plane.audit(start, agent="irkit/")
     made = [e for e in writes(events) if e["responseStatus"]["code"] < 300]
-    assert [what(e) for e in made] == ["create networkpolicies", "patch pods", "patch deployments/scale"]
+    assert [what(e) for e in made] == ["create networkpolicies", "patch pods", "create poddisruptionbudgets", "patch deployments/scale"]
     read = {e["objectRef"]["name"] for e in events[: events.index(made[-1])] if what(e) == "get pods/log"}
     assert read >= {name_of(p) for p in pods}, "a pod ended before its log was read"
 

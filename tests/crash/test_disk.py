@@ -28,7 +28,7 @@ def _stopped_short(world: World, answer: Answer) -> None:
     """Cut off, not stopped; the journal is whole and says why."""
     answer.ended(6)
     assert "irkit resume" in answer.said
-    assert [what(e) for e in world.changed()] == ["create networkpolicies", "patch pods"]
+    assert [what(e) for e in world.changed()] == ["create networkpolicies", "patch pods", "create poddisruptionbudgets"]
     assert set(world.pods) <= set(world.backends()), "every pod lives as long as its evidence is not stored"
     assert isinstance(world.state.steps["keep-evidence"], Failed)
 

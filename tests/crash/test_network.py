@@ -154,7 +154,9 @@ def test_a_log_that_does_not_come_stops_the_scale_down_until_it_does(tmp_path: P
         sibling = next(p for p in w.pods if p != w.box.suspect[1])
         answer = impatient.harmed(lambda r: _log(r) and sibling in r.path, FAULTS[fault], *w.contain, times=1_000_000).ended(6)
         assert "irkit resume" in answer.said
-        assert [e["objectRef"]["resource"] for e in w.changed()] == ["networkpolicies", "pods"], "cut off, and nothing is stopped"
+        assert [e["objectRef"]["resource"] for e in w.changed()] == ["networkpolicies", "pods", "poddisruptionbudgets"], (
+            "cut off, and nothing is stopped"
+        )
         assert sibling in w.backends(), "it lives as long as its evidence is not stored"
         go_on(w)
         w.lawful()

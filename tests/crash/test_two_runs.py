@@ -64,10 +64,10 @@ def test_a_colleague_on_another_machine_is_refused(colleague: tuple[World, Irkit
         first.wait_for_question()
         refused = other.run(*w.contain).ended(8)
         assert "oncall@example.com" in refused.stderr
-        assert _changes(w) == ["create networkpolicies", "patch pods"]
+        assert _changes(w) == ["create networkpolicies", "patch pods", "create poddisruptionbudgets"]
         first.answer("y")
         assert first.end() == 0
-    assert _changes(w) == ["create networkpolicies", "patch pods", "patch deployments/scale"]
+    assert _changes(w) == ["create networkpolicies", "patch pods", "create poddisruptionbudgets", "patch deployments/scale"]
     other.run("lift", w.incident, "--pod", "return", "--yes").ended(0)
 
 
@@ -77,4 +77,4 @@ def test_a_killed_run_with_a_lease_is_resumed_at_once_by_whom_it_was(colleague: 
     assert w.harmed(lambda r: writes(r) and r.path.endswith("/networkpolicies"), after(Kill()), *w.contain).code == -9
     other.run(*w.contain).ended(8)
     go_on(w)
-    assert _changes(w) == ["create networkpolicies", "patch pods", "patch deployments/scale"]
+    assert _changes(w) == ["create networkpolicies", "patch pods", "create poddisruptionbudgets", "patch deployments/scale"]

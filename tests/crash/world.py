@@ -30,7 +30,7 @@ _VOLATILE = {"uid", "resourceVersion", "managedFields", "generation", "observedG
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
 SHARED = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "irkit-system"}}
 """Where irkit keeps Leases and copies of journals, in clusters that have it."""
-WRITES = ["create networkpolicies", "patch pods", "patch deployments/scale"]
+WRITES = ["create networkpolicies", "patch pods", "create poddisruptionbudgets", "patch deployments/scale"]
 """What a containment changes, each exactly once, in this order."""
 
 

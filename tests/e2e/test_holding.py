@@ -58,7 +58,7 @@ def test_of_runs_at_the_same_time_one_acts(control_plane: Running, namespace: st
     assert len({a.document["incident"] for a in answers if a.code == 0}) == 1
     assert len(irkit.json("incident", "list")["items"]) == 1
     made = [what(e) for e in writes(control_plane.audit(mark, agent="irkit/"))]
-    assert made == ["create networkpolicies", "patch pods", "patch deployments/scale"]
+    assert made == ["create networkpolicies", "patch pods", "create poddisruptionbudgets", "patch deployments/scale"]
     assert [uid_of(p) for p in control_plane.pods(namespace, count=1)] == [uid_of(suspect)]
 
 

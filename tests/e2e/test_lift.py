@@ -33,8 +33,8 @@ def test_a_field_that_somebody_changed_is_shown_and_left(control_plane: Running,
     # what nobody else has touched is lifted all the same
     answer = irkit.run("lift", done["incident"], "--pod", "return", "--yes").ended(5)
     made = [what(e) for e in writes(control_plane.audit(mark, agent="irkit/"))]
-    # labels back, the pod-deletion-cost off again, the policy away
-    assert made == ["patch pods", "patch pods", "delete networkpolicies"]
+    # labels back, the pod-deletion-cost off again, the budget and the policy away
+    assert made == ["patch pods", "patch pods", "delete poddisruptionbudgets", "delete networkpolicies"]
     (left,) = control_plane.pods(namespace, count=1)
     assert left["metadata"]["labels"]["app"] == "web"
 

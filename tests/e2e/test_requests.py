@@ -49,8 +49,8 @@ def test_the_order_of_a_containment(control_plane: Running, namespace: str, mine
     done = mine.json("contain", name_of(pods[0]), "-n", namespace, "--yes")
     events = sent(control_plane, mark, sender)
     made = writes(events)
-    assert [what(e) for e in made] == ["create networkpolicies", "patch pods", "patch deployments/scale"]
-    policy, relabel, scale = made
+    assert [what(e) for e in made] == ["create networkpolicies", "patch pods", "create poddisruptionbudgets", "patch deployments/scale"]
+    policy, relabel, _, scale = made
     assert policy["stageTimestamp"] < relabel["requestReceivedTimestamp"], "never more open: the policy stands before the labels go"
 
     logs = named(events, "get pods/log")
@@ -60,9 +60,15 @@ def test_the_order_of_a_containment(control_plane: Running, namespace: str, mine
     assert min(e["requestReceivedTimestamp"] for e in logs) > relabel["stageTimestamp"], "the cut comes before the collection"
 
     mine.json("lift", done["incident"], "--pod", "return", "--yes")
-    lifted = writes(sent(control_plane, mark, sender))[3:]
+    lifted = writes(sent(control_plane, mark, sender))[4:]
     # the labels with the word that makes the pod dear to its ReplicaSet, then without it
-    assert [what(e) for e in lifted] == ["patch deployments/scale", "patch pods", "patch pods", "delete networkpolicies"]
+    assert [what(e) for e in lifted] == [
+        "patch deployments/scale",
+        "patch pods",
+        "patch pods",
+        "delete poddisruptionbudgets",
+        "delete networkpolicies",
+    ]
     everything = sent(control_plane, mark, sender)
     assert {e["userAgent"] for e in everything} == {f"irkit/{program.__version__}"}
     # a DELETE has no fieldManager (metav1.DeleteOptions)

@@ -81,7 +81,8 @@ NEEDED = {
     ("patch", "jobs"): "Job",
     ("patch", "cronjobs"): "CronJob",
 }
-LIFTING = {("delete", "networkpolicies"): "return", ("delete", "pods"): "delete"}
+LIFTING = {("delete", "networkpolicies"): "return", ("delete", "pods"): "delete", ("delete", "poddisruptionbudgets"): "return"}
+OPTIONAL = ("create", "poddisruptionbudgets")
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def everything(control_plane: Running, request: pytest.FixtureRequest) -> Iterat
 
 def test_every_write_of_the_role_is_tested_here(irkit: Irkit, everything: tuple[str, dict[str, str]]) -> None:
     roles = printed(irkit, everything[0])
-    assert {(verb, resource) for verb, _, resource in flat(roles) if verb not in READS} == {*NEEDED, *LIFTING}
+    assert {(verb, resource) for verb, _, resource in flat(roles) if verb not in READS} == {*NEEDED, *LIFTING, OPTIONAL}
     assert {verb for verb, _, _ in flat([r for r in roles if r["kind"] == "ClusterRole"])} <= READS
 
 
@@ -134,6 +135,18 @@ def test_lifting_needs_each_of_its_rights(control_plane: Running, namespace: str
     assert writes([e for e in control_plane.audit(mark) if e["user"]["username"] == user.name]) == []
     assert " ".join(right) in answer.document["error"]["message"]
     assert irkit.json("lift", done["incident"], "--pod", choice, "--yes")["outcome"] == "lifted"
+
+
+def test_who_may_make_no_budget_contains_and_lifts_all_the_same(control_plane: Running, namespace: str, irkit: Irkit) -> None:
+    control_plane.apply(world.bare("solo", namespace))
+    control_plane.pods(namespace, count=1)
+    user = control_plane.user("", *without(printed(irkit, namespace), "nobudget", OPTIONAL))
+    responder = irkit.using(user.kubeconfig)
+    answer = responder.run("contain", "solo", "-n", namespace, "--yes", "-o", "json").ended(0)
+    assert answer.stderr.count("nothing keeps drains from evicting it") == 1
+    (said,) = [c for s in answer.document["steps"] for c in s["changes"] if c["object"]["kind"] == "PodDisruptionBudget"]
+    assert (said["outcome"], "poddisruptionbudgets" in said["why"]) == ("skipped", True)
+    assert responder.json("lift", answer.document["incident"], "--pod", "return", "--yes")["outcome"] == "lifted"
 
 
 def test_missing_rights_on_evidence_are_gaps(control_plane: Running, namespace: str, irkit: Irkit) -> None:
