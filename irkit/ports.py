@@ -339,6 +339,10 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
+Kept = Callable[[Sequence[Obj]], Mapping[str, str]]
+"""Of these pods, those that an incident keeps as evidence: by uid, the incident's id. By journals, whatever labels say."""
+
+
 class Observed(msgspec.Struct, frozen=True):
     """All that `plan` may look at. ``marks`` are the keys of what was done and leaves no other trace."""
 
@@ -354,6 +358,7 @@ class Observed(msgspec.Struct, frozen=True):
     befores: Mapping[str, Mapping[str, object]] = {}  # by credential's id: its before-image
     outward: Outward | None = None  # only where a check is judged
     prints: Callable[[bytes], str] | None = None  # the incident's keyed HMAC, in hex; only where a check is judged
+    kept: Kept = msgspec.field(default=lambda pods: {})
 
 
 Listener = Callable[[object], None]  # takes the events of engine/events.py

@@ -7,6 +7,7 @@ import msgspec
 from irkit import workloads
 from irkit.engine import binder, preflight
 from irkit.engine.home import Home
+from irkit.engine.kept import Kept
 from irkit.errors import ForbiddenError, NotFoundError
 from irkit.model.incident import Target
 from irkit.model.kube import NETWORKPOLICIES, PODS, Permission, ref_of
@@ -39,7 +40,7 @@ def _vital(permission: Permission, namespace: str) -> bool:
 
 
 def _as_before(target: Target, ports: Ports, cluster: ClusterReader) -> Target:
-    """A pod that irkit detached has no owner any more: its workload is what an earlier incident bound."""
+    """A pod that irkit detached has no owner any more: its workload is what an earlier incident bound, a colleague's, too."""
     if target.owners or target.gone:
         return target
     where = ports.connection.identify()
@@ -47,7 +48,11 @@ def _as_before(target: Target, ports: Ports, cluster: ClusterReader) -> Target:
         old = opened.incident
         if old.cluster.uid == where.uid and old.target.pod.uid == target.pod.uid and old.target.stoppable is not None:
             return _owned(target, old.target, cluster)
-    return target
+    if not target.is_pod:
+        return target
+    pod = {"metadata": {"name": target.pod.name, "namespace": target.pod.namespace, "labels": target.labels}}
+    theirs = [s.incident.target for s in Kept(ports).incidents(pod) if s.incident.target.pod.same(target.pod)]
+    return next((_owned(target, before, cluster) for before in theirs if before.stoppable is not None), target)
 
 
 def _owned(target: Target, before: Target, cluster: ClusterReader) -> Target:

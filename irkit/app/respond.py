@@ -21,6 +21,7 @@ from irkit.engine.events import Joined, Planned
 from irkit.engine.header import header
 from irkit.engine.home import Home
 from irkit.engine.journal import stamp
+from irkit.engine.kept import Kept
 from irkit.engine.observe import Snapshot
 from irkit.engine.planner import BoundStep
 from irkit.engine.questions import for_run, for_step
@@ -142,7 +143,7 @@ def _open_incident(incident: Incident, ports: Ports, playbook: Playbook, *, give
 
 
 def _new(ports: Ports, request: Request, playbook: Playbook, incident: Incident, snapshot: Snapshot, pool: ThreadPoolExecutor) -> RunResult:
-    seen = Observed(cluster=snapshot, now=ports.clock.now(), settings=ports.settings)
+    seen = Observed(cluster=snapshot, now=ports.clock.now(), settings=ports.settings, kept=Kept(ports))
     incident, steps, plan, notes = _prepare(ports, request, playbook, incident, seen, pool)
     left = planner.left_out(playbook.of(request.phase), incident)
     warnings = [*ports.connection.warnings, *notes, *waiting(left)]
@@ -208,7 +209,8 @@ def joined(ports: Ports, request: Request, incident: Incident, state: State, sna
         return go_on(ports, state, request.command, pool, keep_workload=request.keep_workload, without_evidence=request.without_evidence,
                       reported=request.reported, phase=request.phase, parameters=more)  # fmt: skip
     incident, playbook, steps = bound(state, keep_workload=request.keep_workload, phase=request.phase, parameters=more)
-    seen = Observed(cluster=snapshot, now=ports.clock.now(), settings=ports.settings, marks=state.marks, captured=state.captured, begun=state.begun)
+    seen = Observed(cluster=snapshot, now=ports.clock.now(), settings=ports.settings, marks=state.marks, captured=state.captured, begun=state.begun,
+                    kept=Kept(ports))  # fmt: skip
     plan = planner.plan_all(steps, incident, seen, waived=bool(request.without_evidence or state.waiver))
     checked = preflight.run(plan, incident, ports.cluster, snapshot, pool, evidence=True)
     if checked.missing:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from irkit.credentials.consumers import TEMPLATES, Consumer, Consumers, Count, count, cut_off, ended_by, template
+    from irkit.credentials.consumers import TEMPLATES, Consumer, Consumers, Count, count, cut_off, ended_by, template, with_own
     from irkit.credentials.radius import due, of_namespace, of_pods, of_secrets, reached
 
 __all__ = ["TEMPLATES", "Consumer", "Consumers", "Count", "count", "cut_off", "due", "ended_by", "of_namespace", "of_pods", "of_secrets", "reached",
-           "template"]  # fmt: skip
+           "template", "with_own"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

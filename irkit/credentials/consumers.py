@@ -17,7 +17,7 @@ from irkit.credentials.reach import account_of, uses
 from irkit.model.changes import Change, Patch
 from irkit.model.credential import RESTART_ANNOTATION
 from irkit.model.edits import Edit, Present, field_value, present
-from irkit.model.incident import INCIDENT_LABEL, QUARANTINE_LABEL
+from irkit.model.incident import INCIDENT_LABEL, QUARANTINE_LABEL, Incident
 from irkit.model.kube import (
     CRONJOBS,
     DAEMONSETS,
@@ -38,6 +38,7 @@ from irkit.model.kube import (
     labels_of,
     ref_of,
 )
+from irkit.ports import Kept
 
 TEMPLATES: Mapping[Resource, tuple[str, ...]] = {
     DEPLOYMENTS: ("spec", "template"), STATEFULSETS: ("spec", "template"), DAEMONSETS: ("spec", "template"),
@@ -74,10 +75,10 @@ class Consumers:
     """All that use Secrets or ServiceAccounts in one namespace: eight lists, made once.
 
     ``moved``: Secrets whose consumers belong to another one (moved.py); they count for the first, on both sides of the move.
-    ``cut``: uids of the pods that irkit put under quarantine. No other is believed to be, whatever labels it gives itself.
+    ``kept``: whom incidents keep as evidence. Only such a pod is believed to be under quarantine, whatever labels it gives itself.
     """
 
-    def __init__(self, namespace: str, cluster: Lister, moved: Mapping[str, str] | None = None, cut: Collection[str] = ()) -> None:
+    def __init__(self, namespace: str, cluster: Lister, moved: Mapping[str, str] | None = None, kept: Kept = lambda pods: {}) -> None:
         self.namespace, self._moved = namespace, moved or {}
         self._objects = {ref_of(o, r).uid: (ref_of(o, r), o) for r in TEMPLATES for o in cluster.list(r, namespace)}
         self._pods = [p for p in cluster.list(PODS, namespace)
@@ -86,11 +87,16 @@ class Consumers:
         self._accounts = accounts = {at(a, ("metadata", "name")): a for a in cluster.list(SERVICEACCOUNTS, namespace)}
         self._by_name: dict[tuple[str, str], dict[str, ObjectRef]] = {}
         self._running: dict[str, list[Obj]] = {}
+        self._keepers, self._apart, self._tied = kept(self._pods), dict[tuple[str, str], list[ObjectRef]](), dict[str, list[Obj]]()
         for ref in self._tops:
             self._note(ref, {"metadata": {}, **at(self._objects[ref.uid][1], TEMPLATES[ref.resource], {})}, accounts)
         for pod in self._pods:
-            if not (_kept(pod) and at(pod, ("metadata", "uid")) in cut):
-                top = self._top(pod)
+            ref, top = ref_of(pod, PODS), self._top(pod)
+            if _cut_off(pod) and ref.uid in self._keepers:
+                self._tied.setdefault(top.uid, []).append(pod)  # where its controller does not let go of it
+                for use in used_by(pod, accounts):
+                    self._apart.setdefault(use, []).append(ref)
+            else:
                 self._running.setdefault(top.uid, []).append(pod)
                 self._note(top, pod, accounts)
 
@@ -105,6 +111,14 @@ class Consumers:
         if kind == "Secret" and name in self._moved:
             users = {**users, **self._by_name.get((kind, self._moved[name]), {})}
         return tuple(self._consumer(ref, (tokens or {}).get(ref.uid, ""), old) for ref in sorted(users.values(), key=lambda r: (r.kind, r.name)))
+
+    def apart(self, credential: ObjectRef) -> Mapping[ObjectRef, str]:
+        """The pods under quarantine that were given it, each with the incident that keeps it: nobody restarts them."""
+        return {ref: self._keepers[ref.uid] for ref in self._apart.get((credential.kind, credential.name), ())}
+
+    def keepers(self, pods: Iterable[ObjectRef]) -> Mapping[ObjectRef, str]:
+        """Those of these pods that an incident keeps, with its id."""
+        return {ref: self._keepers[ref.uid] for ref in pods if ref.uid in self._keepers}
 
     def owning(self, pod: Obj) -> ObjectRef:
         """Whom a pod's use counts for: its workload, or itself."""
@@ -126,7 +140,9 @@ class Consumers:
         # another step of this incident may have restarted it for other credentials: its mark stays, or the two would take turns
         ours = [m for m in marks if m.partition("-")[0] == token.partition("-")[0] and m != token]
         edit = Edit(path=_PATH, before=field_value(obj, _PATH), after=present(",".join([*ours, token])))
-        ending = tuple(ref_of(p, PODS) for p in pods)  # also those that claim to have started with what the template does not say yet
+        ending = tuple(
+            ref_of(p, PODS) for p in (*pods, *self._tied.get(ref.uid, ()))
+        )  # also those that claim to have started with what the template does not say yet
         return Patch(ref=ref, edits=(edit, *moves), action="restart", why="its credentials were changed", pods=ending, forward=True)
 
     def accounts(self) -> Iterator[Patch]:
@@ -195,7 +211,7 @@ def _marks(value: object) -> list[str]:
     return str(value or "").split(",")
 
 
-def _kept(pod: Obj) -> bool:
+def _cut_off(pod: Obj) -> bool:
     """A pod under quarantine stays as it is: it is evidence, and nothing that serves."""
     return labels_of(pod).get(QUARANTINE_LABEL) == "true" and INCIDENT_LABEL in labels_of(pod)
 
@@ -212,6 +228,12 @@ def _why(ref: ObjectRef) -> str:
 def cut_off(begun: Iterable[Change]) -> frozenset[str]:
     """Uids of the pods that these changes put under quarantine."""
     return frozenset(c.ref.uid for c in begun if isinstance(c, Patch) and c.action == "relabel")
+
+
+def with_own(incident: Incident, begun: Iterable[Change], others: Kept) -> Kept:
+    """Whom this incident keeps, by what it began, and whom others do."""
+    own = dict.fromkeys(cut_off(begun), incident.id)
+    return lambda pods: {**{uid: keeper for uid, keeper in others(pods).items() if keeper != incident.id}, **own}
 
 
 def ended_by(begun: Iterable[Change], tokens: Collection[str]) -> frozenset[str]:

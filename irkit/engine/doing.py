@@ -10,6 +10,7 @@ import msgspec
 from irkit.engine.apply import apply
 from irkit.engine.events import ChangeEnded
 from irkit.engine.journal import Journal, stamp
+from irkit.engine.kept import Kept
 from irkit.engine.observe import Snapshot
 from irkit.engine.state import State
 from irkit.errors import ApiError, IrkitError
@@ -50,7 +51,7 @@ class Doer(msgspec.Struct):
     def observed(self, cluster: ClusterReader) -> Observed:
         return Observed(cluster=cluster, now=self.ports.clock.now(), settings=self.ports.settings, marks=self.state.marks,
                         captured=self.state.captured, begun=self.state.begun, run=self.run, restarts=self.state.restarts,
-                        befores=self.state.befores)  # fmt: skip
+                        befores=self.state.befores, kept=Kept(self.ports))  # fmt: skip
 
     def do(self, step: str, change: Change, seen: Observed, timeout: float, purpose: str = "do") -> None:
         """Write ahead, do, write what became of it.

@@ -15,6 +15,7 @@ from irkit import credentials, rotators
 from irkit.credentials import moved
 from irkit.engine.events import ChangeEnded
 from irkit.engine.journal import stamp
+from irkit.engine.kept import Kept as KeptByAny
 from irkit.engine.observe import Snapshot
 from irkit.engine.state import State
 from irkit.errors import ApiError, Declined, IrkitError, RefusedError, worst
@@ -24,7 +25,7 @@ from irkit.model.incident import Incident
 from irkit.model.outcome import Done, Failed, Outcome, Skipped, Unchanged
 from irkit.model.plan import Plan
 from irkit.model.record import Intent, Result
-from irkit.ports import Ports
+from irkit.ports import Kept, Ports
 from irkit.rotators.base import Before, Tools
 from irkit.text import plural, printable
 
@@ -34,14 +35,14 @@ _KEY = "key"  # in a before-image: which key its HMACs were made with
 class _Users:
     """Who uses what, read once for each namespace, when it is first asked for."""
 
-    def __init__(self, cluster: Snapshot, moves: Mapping[str, Mapping[str, str]], begun: Sequence[Change]) -> None:
-        self._cluster, self._moves, self._lock, self._begun = cluster, moves, threading.Lock(), begun
+    def __init__(self, cluster: Snapshot, moves: Mapping[str, Mapping[str, str]], begun: Sequence[Change], kept: Kept) -> None:
+        self._cluster, self._moves, self._lock, self._begun, self._kept = cluster, moves, threading.Lock(), begun, kept
         self._found: dict[str, credentials.Consumers] = {}
 
     def of(self, namespace: str) -> credentials.Consumers:
         with self._lock:
             if namespace not in self._found:
-                self._found[namespace] = credentials.Consumers(namespace, self._cluster, self._moves.get(namespace), credentials.cut_off(self._begun))
+                self._found[namespace] = credentials.Consumers(namespace, self._cluster, self._moves.get(namespace), self._kept)
             return self._found[namespace]
 
     def count(self, change: Rotate) -> credentials.Count:
@@ -106,8 +107,8 @@ class Rotations(msgspec.Struct, frozen=True):
 
         Raises RefusedError before the first write where this is not the Vault that the Secrets are filled from.
         """
-        until, cut = self.ports.clock.monotonic() + timeout, credentials.cut_off(self.state.tried)
-        tools = Tools(self.ports, self.incident, self.ports.evidence(self.incident.id).key, until, cut=cut)
+        until, kept = self.ports.clock.monotonic() + timeout, credentials.with_own(self.incident, self.state.tried, KeptByAny(self.ports))
+        tools = Tools(self.ports, self.incident, self.ports.evidence(self.incident.id).key, until, kept=kept)
         befores = self._befores(changes, tools)
         calls = {change.mark: secrets.token_hex(6) for change in changes}
         self.note(*(Intent(call=calls[c.mark], step=step, run=self.run, change=c, before=b if isinstance(b, dict) else {})
@@ -144,7 +145,8 @@ class Rotations(msgspec.Struct, frozen=True):
         for item in todo:
             if item not in asking:
                 places.setdefault(_place(item[0]), []).append(item)
-        users = _Users(Snapshot(self.ports.cluster, self.pool), moved.moves((c.credential for c, _ in todo), self.incident), self.state.tried)
+        users = _Users(Snapshot(self.ports.cluster, self.pool), moved.moves((c.credential for c, _ in todo), self.incident), self.state.tried,
+                       tools.kept)  # fmt: skip
         ended: SimpleQueue[Future[list[tuple[Rotate, Outcome]]]] = SimpleQueue()
         for items in places.values():
             self.pool.submit(self._several, items, tools, users).add_done_callback(ended.put)

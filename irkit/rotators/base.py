@@ -26,7 +26,7 @@ from irkit.model.credential import Credential, OldValue, fingerprint
 from irkit.model.incident import Incident
 from irkit.model.kube import Permission
 from irkit.model.outcome import Done, Outcome
-from irkit.ports import Observed, Ports
+from irkit.ports import Kept, Observed, Ports
 from irkit.rotators.shared import Shared
 
 Before: TypeAlias = dict[str, Any]
@@ -41,7 +41,7 @@ class Tools(msgspec.Struct, frozen=True):
     key: bytes  # the incident's, for HMACs
     until: float  # on the clock's monotonic time: when waiting ends
     protect: tuple[str, ...] = ()  # fingerprints of old values: for a rotator that must not make the same one again
-    cut: frozenset[str] = frozenset()  # uids of the pods that this incident put under quarantine: nobody whom a rotation could harm
+    kept: Kept = msgspec.field(default=lambda pods: {})  # the pods under quarantine are nobody whom a rotation could harm
     shared: Shared = msgspec.field(default_factory=Shared)  # what one batch asks once
 
     def print(self, value: bytes | str) -> str:

@@ -99,7 +99,7 @@ class KubeSecret:
         from irkit.credentials import Consumers
 
         cluster, ref = self.tools.ports.cluster, self.credential.ref
-        left = [str(c.ref) for c in Consumers(ref.namespace, cluster, cut=self.tools.cut).of(ref)]
+        left = [str(c.ref) for c in Consumers(ref.namespace, cluster, kept=self.tools.kept).of(ref)]
         if left:
             return "alive", f"{self.where} is still used by {', '.join(left)}; irkit deletes it when nobody does"
         with suppress(NotFoundError):

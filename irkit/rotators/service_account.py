@@ -127,7 +127,7 @@ class _Account(NamedTuple):
     def remake(self, token: Before) -> None:
         """Make a Secret with a lasting token again, for the cluster to fill, where pods use it."""
         cluster, ref = self.tools.ports.cluster, msgspec.structs.replace(self._secret(token), uid="")
-        if not Consumers(ref.namespace, cluster, cut=self.tools.cut).of(ref):
+        if not Consumers(ref.namespace, cluster, kept=self.tools.kept).of(ref):
             return
         found = exists(cluster, ref)
         if found is not None and annotations_of(found).get(_UID) == self.before.get("uid", ""):  # of the account that is gone: it goes, too

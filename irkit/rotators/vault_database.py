@@ -161,7 +161,7 @@ class _Root(NamedTuple):
 
     def before(self) -> Before:
         cluster, ref = self.tools.ports.cluster, self.credential.ref
-        if users := [c for c in Consumers(ref.namespace, cluster, cut=self.tools.cut).of(ref) if c.pods]:
+        if users := [c for c in Consumers(ref.namespace, cluster, kept=self.tools.kept).of(ref) if c.pods]:
             raise EndStateError(f"{users[0].ref} uses {ref}, and would be locked out: Vault alone would know the new password; nothing was written",
                                 next="give it a login of its own, as a static role")  # fmt: skip
         try:

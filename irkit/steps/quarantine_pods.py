@@ -70,10 +70,11 @@ def _sorted(pods: Sequence[ObjectRef], seen: Observed) -> list[tuple[Obj, str]]:
     listed = {at(p, ("metadata", "uid")) for p in found}
     bare: list[tuple[Obj, str]] = [({"metadata": {"name": p.name, "namespace": p.namespace}}, "their namespace is protected")
                                    for p in pods if p.uid not in listed and p.namespace in protected]  # fmt: skip
-    return [(p, _why(p)) for p in found] + bare
+    return [(p, why_not(p)) for p in found] + bare
 
 
-def _why(pod: Obj) -> str:
+def why_not(pod: Obj) -> str:
+    """Why this pod can't be cut off; empty: it can."""
     if at(pod, ("metadata", "deletionTimestamp")) or not workloads.active([pod]):
         return "they have ended, or are ending"
     if at(pod, ("spec", "hostNetwork")):

@@ -17,10 +17,13 @@ from irkit.model.changes import Await, Capture, Change
 from irkit.model.credential import Class, Credential
 from irkit.model.evidence import VITAL
 from irkit.model.incident import Incident
-from irkit.model.kube import CRONJOBS, NAMESPACES, PODS, SERVICEACCOUNTS, Obj, ObjectRef, at
+from irkit.model.kube import CRONJOBS, DAEMONSETS, NAMESPACES, NODES, PODS, SERVICEACCOUNTS, Obj, ObjectRef, at
 from irkit.model.plan import Confirm
-from irkit.ports import Observed
+from irkit.ports import Kept, Observed
+from irkit.steps.quarantine_pods import why_not
 from irkit.text import printable
+
+_AFTER_IT = "; what starts in its place on that node is given the new values, so rotate them again once the node is replaced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,11 @@ class Rotate:
         elsewhere = sorted({c.ref.namespace for c in found} - _inside(incident, seen))
         if elsewhere:
             yield printable(f"credentials in other namespaces could be reached too, and are not rotated by this step: {', '.join(elsewhere)}", 600)
-        left = [c for c in _Users(scope, incident, seen).all if c.why and c.pods]
-        for consumer in left:
-            yield f"{consumer.ref} goes on with the old value: {consumer.why}"
+        users = _Users(scope, incident, seen)
+        for consumer in users.all:
+            if consumer.why and consumer.pods:
+                yield f"{consumer.ref} goes on with the old value: {consumer.why}"
+        yield from users.kept()
 
     def _scope(self, incident: Incident, seen: Observed, found: Sequence[Credential]) -> list[Credential]:
         """Of what was found, what is in scope now and what was begun, each once; only in the incident's namespace, or those of a node's pods."""
@@ -106,8 +111,9 @@ class _Users:
     """Who uses the renewed credentials, and the mark by which each tells that its pods started after the change."""
 
     def __init__(self, renewed: Sequence[Credential], incident: Incident, seen: Observed) -> None:
-        moves, cut = moved.moves(renewed, incident), credentials.cut_off(seen.begun)
-        self._consumers = {n: credentials.Consumers(n, seen.cluster, moves.get(n), cut) for n in sorted({c.ref.namespace for c in renewed})}
+        moves, kept = moved.moves(renewed, incident), _keepers(incident, seen)
+        self._consumers = {n: credentials.Consumers(n, seen.cluster, moves.get(n), kept) for n in sorted({c.ref.namespace for c in renewed})}
+        self._renewed = renewed
         self._uses: dict[str, tuple[credentials.Consumer, list[str]]] = {}
         self._of: dict[str, list[str]] = {}
         for credential in renewed:
@@ -129,8 +135,8 @@ class _Users:
         ``ended``: credentials whose old values were ended after the restarts. Who had no pods then started with the new values
         since, and bears no mark of a restart.
         """
-        current = [c for c, ids in self._uses.values() if not set(ids) <= ended]
-        able = [(c.ref, self._consumers[c.ref.namespace], self._tokens[c.ref.uid]) for c in current if not c.why or c.ref.resource == CRONJOBS]
+        able = [(c.ref, self._consumers[c.ref.namespace], self._tokens[c.ref.uid]) for c, ids in self._uses.values()
+                if not set(ids) <= ended and _able(c)]  # fmt: skip
         found = [patch for ref, users, token in able if (patch := users.restart(ref, token))]
         yield from (Await(condition="ready", ref=ref) for ref, users, token in able if users.settling(ref, token))
         for pod in dict.fromkeys(p for patch in found for p in patch.ends if capture and p.uid not in seen.captured):
@@ -142,6 +148,35 @@ class _Users:
             wave, found, size = found[:size], found[size:], size * 2
             yield from wave
             yield from (Await(condition="ready", ref=patch.ref) for patch in wave if patch.action == "restart")
+
+    def kept(self) -> Iterator[str]:
+        """Who is evidence of an incident: left alone where that can be, else what a restart ends."""
+        apart = {pod: keeper for c in self._renewed for pod, keeper in self._consumers[c.ref.namespace].apart(c.ref).items()}
+        for keeper in dict.fromkeys(apart.values()):
+            names = ", ".join(str(pod) for pod, by in apart.items() if by == keeper)
+            yield printable(f"not restarted, kept cut off as evidence of incident {keeper}: {names}", 600)
+        for consumer in filter(_able, self.all):
+            users = self._consumers[consumer.ref.namespace]
+            patch = users.restart(consumer.ref, self._tokens[consumer.ref.uid])
+            ends = users.keepers(patch.ends if patch else ())
+            for keeper in dict.fromkeys(ends.values()):
+                names = ", ".join(str(pod) for pod, by in ends.items() if by == keeper)
+                after = _AFTER_IT if consumer.ref.resource == DAEMONSETS else ""
+                yield printable(f"the restart of {consumer.ref} ends what incident {keeper} keeps, once it is collected: {names}{after}", 900)
+
+
+def _keepers(incident: Incident, seen: Observed) -> Kept:
+    """Whom incidents keep; of this one about a node, also its pods that nothing cuts off."""
+    kept = credentials.with_own(incident, seen.begun, seen.kept)
+    if incident.target.pod.resource != NODES:
+        return kept
+    bound = {pod.uid for pod in incident.target.siblings}
+    return lambda pods: {**kept(pods), **{uid: incident.id for p in pods if (uid := p["metadata"].get("uid", "")) in bound and why_not(p)}}
+
+
+def _able(consumer: credentials.Consumer) -> bool:
+    """Whether it is given the new values: restarted, or a CronJob, whose next run gets them."""
+    return not consumer.why or consumer.ref.resource == CRONJOBS
 
 
 def _tried(change: changes.Rotate, seen: Observed) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from irkit.checks.old_image import OldImage
 from irkit.checks.scanned import REPORTS, Scanned
-from irkit.credentials import Consumers, count, cut_off, ended_by
+from irkit.credentials import Consumers, count, ended_by, with_own
 from irkit.credentials.classes import classify
 from irkit.engine import rotation
 from irkit.errors import IrkitError, UsageError
@@ -21,7 +21,7 @@ from irkit.model.edits import Edit, present
 from irkit.model.incident import ClusterIdentity, Incident, Operator, Target
 from irkit.model.kube import DEPLOYMENTS, PODS, SECRETS, Obj, ObjectRef, Resource, ref_of
 from irkit.model.outcome import Failed
-from irkit.ports import Observed
+from irkit.ports import Kept, Observed
 from irkit.rotators import values
 from irkit.rotators.base import Tools
 from irkit.settings import Settings
@@ -78,7 +78,7 @@ def test_a_pod_from_before_never_counts_as_restarted(liar: Obj) -> None:
     workload = ref_of(world()[DEPLOYMENTS][0], DEPLOYMENTS)
     restart = Patch(ref=workload, action="restart", why="", forward=True, pods=(ref_of(liar, PODS),), edits=(edit,))
     begun: list[Change] = [restart]
-    consumers = Consumers("shop", world(pod("new", mark=TOKEN), liar, mark=TOKEN), cut=cut_off(begun))
+    consumers = Consumers("shop", world(pod("new", mark=TOKEN), liar, mark=TOKEN), kept=keeping(*begun))
     tokens = {u.ref.uid: TOKEN for u in consumers.of(SECRET)}
     found = count(SECRET, tokens, consumers, ended_by(begun, tokens.values()))
     assert found.restarted < found.total, found
@@ -87,11 +87,16 @@ def test_a_pod_from_before_never_counts_as_restarted(liar: Obj) -> None:
     assert count(SECRET, {"d1": TOKEN}, honest, ended_by(begun, [TOKEN])).restarted == 1
 
 
+def keeping(*begun: Change) -> Kept:
+    """Whom an incident that began these changes keeps, whatever the pods say."""
+    return with_own(INCIDENT, begun, lambda pods: {})
+
+
 def test_a_pod_that_irkit_cut_off_is_no_consumer() -> None:
     kept = pod("suspect", owner="", labels=QUARANTINED)
     relabel = Patch(ref=ref_of(kept, PODS), action="relabel", why="", edits=())
-    assert Consumers("shop", Cluster({PODS: [kept]}), cut=cut_off([relabel])).of(SECRET) == ()
-    assert len(Consumers("shop", Cluster({PODS: [kept]}), cut=cut_off([])).of(SECRET)) == 1
+    assert Consumers("shop", Cluster({PODS: [kept]}), kept=keeping(relabel)).of(SECRET) == ()
+    assert len(Consumers("shop", Cluster({PODS: [kept]}), kept=keeping()).of(SECRET)) == 1
 
 
 def seen(*pods: Obj, begun: tuple[Change, ...] = ()) -> Observed:
