@@ -23,7 +23,7 @@ from irkit.engine import parameters
 from irkit.engine.positions import Fields, Node, Scalar
 from irkit.engine.shapes import REFUSED, Choice, Context, Duration, Field, List, Literal, Record, Reference, Shape, Text, refuse, shown
 from irkit.model.plan import Confirm, OnFailure
-from irkit.model.playbook import PHASES, ParameterType, Severity
+from irkit.model.playbook import PHASES, Approval, ParameterType, Severity
 
 Kinds = Sequence[type[Any]]
 
@@ -163,6 +163,8 @@ _METADATA = Record(
         "name": Field(Text(ID, _ID_FORM), required=True, help="The name under which the playbook is called."),
         "title": Field(_LINE, required=True, help="The name for people."),
         "severity": Field(Choice(typing.get_args(Severity)), required=True, help="How bad such an incident is."),
+        "approval": Field(Choice(typing.get_args(Approval)), default="one-person",
+                          help="How many people it takes where a chat or an alert asks for it; whoever asked is one of them."),
         "runbook": Field(Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.md", "the name of a Markdown file"), required=True,
                          help="The human twin: a file beside the playbook or in ../runbooks/."),
         "references": Field(List(_LINE, empty=True), help="Techniques and documents, as in T1610 (MITRE ATT&CK for Containers)."),

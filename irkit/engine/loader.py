@@ -60,7 +60,8 @@ def loads(source: bytes, file: str, *, kinds: grammar.Kinds | None = None, runbo
     if mistakes.found:
         raise PlaybookError(mistakes.found)
     return Playbook(name=meta["name"], title=meta["title"], severity=meta["severity"], runbook=meta["runbook"], steps=steps,
-                    references=meta.get("references", ()), parameters=asked, source=source, path=file)  # fmt: skip
+                    references=meta.get("references", ()), parameters=asked, source=source, path=file,
+                    approval=meta.get("approval", "one-person"))  # fmt: skip
 
 
 def _declared(root: Node) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from irkit.model.plan import StepSpec
 from irkit.text import nearest, printable
 
 Severity = Literal["critical", "high", "medium", "low"]
+Approval: TypeAlias = Literal["one-person", "two-person", "two-person-after-containment"]
 Phase = Literal["detection", "containment", "investigation", "eradication", "recovery", "post-mortem"]
 ParameterType: TypeAlias = Literal[
     "pod", "workload", "secret", "serviceaccount", "namespace", "node", "image", "string", "integer", "duration", "boolean"
@@ -43,6 +44,7 @@ class Playbook(msgspec.Struct, frozen=True):
     steps: tuple[StepSpec, ...]
     references: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
+    approval: Approval = "one-person"  # how many people it takes where a chat or an alert asks for it
     source: bytes = b""
     path: str = ""
 

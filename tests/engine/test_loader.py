@@ -190,6 +190,15 @@ def test_quoted_words_and_numbers_are_text():
     assert (step.id, step.arguments) == ("on", {"message": "yes", "to": ("010", "no")})
 
 
+def test_how_many_people_it_takes_is_one_of_three_words():
+    assert of(CUT).approval == "one-person"
+    text = HEAD.replace("severity: low", "severity: low, approval: two-person-after-containment") + CUT
+    assert loads(text.encode(), "mine.yaml").approval == "two-person-after-containment"
+    said = only(HEAD.replace("severity: low", "severity: low, approval: two-persons") + CUT)
+    assert said == "mine.yaml:3:59: no approval 'two-persons'; did you mean 'two-person'?"
+    assert "'approval' takes one of" in only(HEAD.replace("severity: low", "severity: low, approval: 2") + CUT)
+
+
 def test_all_mistakes_at_once_in_the_order_of_the_file():
     found = mistakes(
         "apiVersion: irkit.dev/v2\nkind: Playbok\nmetadata: {title: Mine, severity: bad, runbook: ../mine.md}\n"

@@ -10,6 +10,7 @@ from irkit.engine.binder import parse
 from irkit.engine.journal import stamp
 from irkit.errors import ConflictError, RefusedError, UsageError
 from irkit.model.order import Command, Held, Needs, Order, Origin, Status, identifier
+from irkit.model.playbook import Playbook
 from irkit.ports import Clock, Orders
 from irkit.settings import Settings
 from irkit.text import printable
@@ -18,6 +19,7 @@ BEAT = 10.0  # seconds between two signs of life
 STALE = 60.0  # seconds without one, after which another process may take an order over
 _EVIDENCE = "collect-only"
 _TRIES = 20
+_STRICTER: tuple[Needs, ...] = ("nobody", "one", "two")
 
 
 def compose(
@@ -25,7 +27,7 @@ def compose(
     playbook: str = "", phase: str = "", parameters: dict[str, str] | None = None, take: tuple[str, ...] = (), needs: Needs | None = None,
     approvers: tuple[str, ...] = (), rule: str = "", because: str = "",
 ) -> Order:  # fmt: skip
-    """An order, checked. ``key``: the event; the same key makes the same order. ``needs`` None: as the playbook says.
+    """An order, checked. ``key``: the event; the same key makes the same order. ``needs``: at least; else as the playbook says.
 
     Raises UsageError for what names no target or no playbook, RefusedError for what nobody may order.
     """
@@ -38,18 +40,22 @@ def compose(
     if namespace in settings.protected_namespaces:
         raise RefusedError(f"namespace {printable(namespace)} is protected: nobody can order anything there",
                            next=f"irkit {command} {printable(target)} -n {printable(namespace)}, at a terminal")  # fmt: skip
-    now = clock.now()
+    now, phase = clock.now(), phase or ("containment" if command == "contain" else "")
+    strictest = max(needs or "nobody", required(command, found, phase), key=_STRICTER.index)
     return Order(
         id=identifier(key), origin=origin, command=command, playbook=name, target=target, namespace=namespace, cluster=cluster,
-        created=stamp(clock), expires=(now + timedelta(seconds=settings.orders.lifetime)).isoformat(), needs=needs or required(command),
-        approvers=approvers, phase=phase or ("containment" if command == "contain" else ""), parameters=parameters or {}, take=take, rule=rule,
+        created=stamp(clock), expires=(now + timedelta(seconds=settings.orders.lifetime)).isoformat(), needs=strictest,
+        approvers=approvers, phase=phase, parameters=parameters or {}, take=take, rule=rule,
         because=printable(because, 300) if because else "",
     )  # fmt: skip
 
 
-def required(command: Command) -> Needs:
-    """Evidence alone changes nothing in the cluster; everything else somebody must approve."""
-    return "nobody" if command == "collect" else "one"
+def required(command: Command, playbook: Playbook, phase: str) -> Needs:
+    """Evidence alone changes nothing in the cluster; everything else somebody must approve, or two where the playbook says so."""
+    if command == "collect":
+        return "nobody"
+    alone = playbook.approval == "one-person" or (playbook.approval == "two-person-after-containment" and phase == "containment")
+    return "one" if alone else "two"
 
 
 def submit(orders: Orders, order: Order, clock: Clock) -> tuple[Held, bool]:
