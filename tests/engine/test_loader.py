@@ -195,7 +195,7 @@ def test_how_many_people_it_takes_is_one_of_three_words():
     text = HEAD.replace("severity: low", "severity: low, approval: two-person-after-containment") + CUT
     assert loads(text.encode(), "mine.yaml").approval == "two-person-after-containment"
     said = only(HEAD.replace("severity: low", "severity: low, approval: two-persons") + CUT)
-    assert said == "mine.yaml:3:59: no approval 'two-persons'; did you mean 'two-person'?"
+    assert said == "mine.yaml:3:62: no approval 'two-persons'; did you mean 'two-person'?"
     assert "'approval' takes one of" in only(HEAD.replace("severity: low", "severity: low, approval: 2") + CUT)
 
 
