@@ -65,7 +65,8 @@ def respond(course: Course, commands: Sequence[str], hand: Hand, wait: Callable[
         words = course.filled(command)
         course.say("command", words)
         if words.startswith("wait "):
-            wait(parameters.seconds(words[5:]) or 0.0)
+            left = max(0.0, course.scenario.lasts - course.seconds)  # there is nothing to wait for when it is over
+            wait(min(parameters.seconds(words[5:]) or 0.0, left))
         else:
             hand(words)
         with course.turns.take():

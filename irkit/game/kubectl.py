@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 
-from irkit.errors import NotFoundError, UsageError
+from irkit.errors import ApiError, ForbiddenError, UsageError
 from irkit.model.kube import (
     CRONJOBS,
     DAEMONSETS,
@@ -42,6 +42,7 @@ _FILES: Mapping[str, Obj] = {
                         "spec": {"podSelector": {"matchLabels": {"quarantine": "true"}}, "policyTypes": ["Ingress", "Egress"]}},
 }  # fmt: skip
 """The documented deny-all."""
+VERBS = ("label", "annotate", "apply", "logs", "describe", "get", "scale", "delete", "set", "rollout", "patch", "cordon")
 
 
 class Kubectl:
@@ -53,7 +54,7 @@ class Kubectl:
         }  # fmt: skip
 
     def run(self, command: str) -> None:
-        """Raises UsageError for what it does not know; what is not there is no error, as nobody reads its code."""
+        """Raises UsageError for what it does not know, or can't read; what the cluster refuses is no error, as nobody reads its code."""
         words = shlex.split(command)
         verb, *rest = words[1:] or [""]
         if verb not in self._verbs:
@@ -61,8 +62,10 @@ class Kubectl:
         namespace, flags, plain = _sorted(rest)
         try:
             self._verbs[verb](plain, namespace, {**flags, "": verb})
-        except NotFoundError:
+        except (ApiError, ForbiddenError):
             return
+        except (IndexError, KeyError, TypeError, ValueError):
+            raise UsageError(f"kubectl could not read {printable(command, 120)!r}: something is missing, or is of another form") from None
 
     def _label(self, words: list[str], namespace: str, flags: dict[str, str]) -> None:
         ref, rest = _ref(words, namespace)

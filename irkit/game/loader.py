@@ -12,6 +12,7 @@ from irkit.errors import Mistake, PlaybookError, UsageError
 from irkit.game import grammar
 from irkit.game.acts import ACTS
 from irkit.game.goals import GOALS
+from irkit.model.kube import at
 from irkit.model.scenario import Goal, Inject, Scenario, Timed, World
 from irkit.text import nearest, printable
 
@@ -23,6 +24,7 @@ MAX_ACTS = 2000
 """How many acts there may be in all, with those that come again: the world is looked at after each."""
 MAX_PODS = 1000
 """How many pods a world's manifests may ask for; the cluster is a process on the player's laptop."""
+_PODS = ("replicas", "parallelism", "completions", "minReplicas", "maxReplicas")
 
 
 def find(name: str, folders: Sequence[Path] = (), also: Sequence[str] = ()) -> Scenario:
@@ -107,9 +109,9 @@ def _bounded(root: Fields, read: Mapping[str, Any], attack: Sequence[Timed], las
 
 
 def _pods(obj: Mapping[str, Any]) -> int:
-    spec = obj.get("spec")
-    asked = [spec.get(word) for word in ("replicas", "parallelism", "completions", "maxReplicas")] if isinstance(spec, dict) else []
-    return max((number for number in asked if isinstance(number, int)), default=0)
+    """Of a CronJob, those of one of its Jobs."""
+    asked = [at(obj, (*way, word)) for way in (("spec",), ("spec", "jobTemplate", "spec")) for word in _PODS]
+    return max((int(number) for number in asked if isinstance(number, int | float)), default=0)
 
 
 def _injects(root: Fields, read: Sequence[Mapping[str, Any]], lasts: float, context: Context) -> Iterator[Inject]:

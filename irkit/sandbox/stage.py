@@ -10,19 +10,22 @@ from typing import Any
 import msgspec
 
 from irkit.model.kube import Obj, ObjectRef, Resource, annotations_of
-from irkit.sandbox import rbac
+from irkit.sandbox import rbac, validation
 from irkit.sandbox.api.call import Answer, read
 from irkit.sandbox.box import Sandbox
-from irkit.sandbox.catalog import PODS, SERVICEACCOUNTS
+from irkit.sandbox.catalog import NAMESPACES, PODS, SERVICEACCOUNTS
 from irkit.sandbox.controllers import argocd, flux, node, owners
-from irkit.sandbox.failures import Failure, unauthorized
+from irkit.sandbox.defaults import complete
+from irkit.sandbox.failures import Failure, invalid, not_found, unauthorized
 from irkit.sandbox.logs import Line, nanoseconds
+from irkit.sandbox.patches.merge import merge
 from irkit.sandbox.world import digest
 from irkit.stage import Asked, Origin
 
 STRANGER = "kube-probe"
 AGE = "sandbox.irkit.dev/days"
 """Annotation of what a scenario adds: how many days ago it was written."""
+_META = ("name", "namespace", "labels", "annotations", "ownerReferences", "finalizers")
 _ADD_ONS = {(a.resource.api_version, a.resource.kind): serve for a, serve in ((argocd.APPLICATIONS, argocd.serve), (flux.KUSTOMIZATIONS, flux.serve))}
 """What is installed once a scenario has an object of its kind."""
 
@@ -129,10 +132,19 @@ class BoxStage:
             self._add(resource, meta, obj)
 
     def _add(self, resource: Resource, meta: Obj, obj: Obj) -> None:
-        if self._box.store.find(resource, meta["name"], meta.get("namespace", "")) is None:
-            self._box.store.add(obj)
+        store, served, namespace = self._box.store, self._box.store.catalog.of_resource(resource), meta.get("namespace", "")
+        if resource.namespaced != bool(namespace):
+            raise ValueError("it needs 'metadata.namespace'" if resource.namespaced else "its kind is in no namespace")
+        if resource.namespaced and store.get(NAMESPACES, "", namespace) is None:
+            raise not_found(NAMESPACES, namespace)
+        found = store.find(resource, meta["name"], namespace)
+        obj = {**obj, "metadata": {key: value for key, value in meta.items() if key in _META}}
+        if causes := validation.creating(served, complete(obj if found is None else merge(found, obj))):
+            raise invalid(served, meta["name"], causes)
+        if found is None:
+            store.add(obj)
         else:
-            self._box.store.patch(resource, meta["name"], obj, meta.get("namespace", ""))
+            store.patch(resource, meta["name"], obj, namespace)
 
     def change(self, ref: ObjectRef, body: Obj) -> bool:
         if self.find(ref) is None:
@@ -172,7 +184,10 @@ class BoxStage:
         box, received = self._box, self._box.recorder.begin()
         raw = b"" if body is None else msgspec.json.encode(body)
         headers = {"User-Agent": STRANGER, "Content-Type": "application/json" if method != "PATCH" else "application/merge-patch+json"}
-        call = read(box.store.catalog, method, path, headers, raw, rbac.ANONYMOUS)
+        try:
+            call = read(box.store.catalog, method, path, headers, raw, rbac.ANONYMOUS)
+        except Failure as failure:  # of what is no address there is nothing to write down
+            return failure.code
         try:
             user = box.authenticate(token)
             if user is None:

@@ -15,15 +15,17 @@ from typing import Any, Literal, NamedTuple
 
 from irkit.model.kube import Obj, Resource
 from irkit.ports import Clock
-from irkit.sandbox.catalog import Catalog, Served
+from irkit.sandbox.catalog import PODS, Catalog, Served
 from irkit.sandbox.clock import stamp
 from irkit.sandbox.defaults import complete, identify
-from irkit.sandbox.failures import exists, not_found
+from irkit.sandbox.failures import exists, forbidden, not_found
 from irkit.sandbox.images import Images
 from irkit.sandbox.names import Names
 from irkit.sandbox.patches import fields
 from irkit.sandbox.patches.merge import merge
 
+MOST_PODS = 3000
+"""As many as there may be: it is a process on somebody's laptop, and who scales to a million is told no, as by a ResourceQuota."""
 HISTORY = 5000
 """How many writes a watch can go back."""
 _WITHOUT_GENERATION = {"Namespace", "Node", "Service", "Lease", "PersistentVolume", "PersistentVolumeClaim", "ResourceQuota", "LimitRange",
@@ -119,6 +121,8 @@ class Store:
             namespace, name = meta.get("namespace", ""), meta["name"]
             if self.get(served, namespace, name) is not None:
                 raise exists(served, name)
+            if served is PODS and len(self._objects.get(served.id, ())) >= MOST_PODS:
+                raise forbidden(served, name, f"exceeded quota: rehearsal, requested: pods=1, used: pods={MOST_PODS}, limited: pods={MOST_PODS}")
             now = stamp(self.now())
             made = {**obj, "metadata": {**meta, "uid": self.names.uid(*served.id, namespace, name), "creationTimestamp": now}}
             if "spec" in obj and served.resource.kind not in _WITHOUT_GENERATION:

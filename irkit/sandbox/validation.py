@@ -42,6 +42,8 @@ _POD_TEXT = (
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
+_LISTS = {"Pod": (("status", "conditions"), ("status", "containerStatuses")), "Node": (("status", "conditions"),),
+          "EndpointSlice": (("endpoints",),)}  # fmt: skip
 _STATEFUL_FREE = {"replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy",
                   "minReadySeconds"}  # fmt: skip
 _STATEFUL_TEXT = (
@@ -51,13 +53,27 @@ _STATEFUL_TEXT = (
 
 
 def creating(served: Served, obj: Obj) -> list[Cause]:
-    """What is wrong with a new object."""
+    """What is wrong with a new object. Raises TypeError where what everybody reads can't be read."""
+    _legible(obj)
     return [*_meta(served, obj), *_kind(obj)]
 
 
 def updating(served: Served, old: Obj, new: Obj) -> list[Cause]:
-    """What is wrong with ``new`` as the next state of ``old``."""
+    """What is wrong with ``new`` as the next state of ``old``. Raises TypeError where what everybody reads can't be read."""
+    _legible(new)
     return [*_immutable_meta(old, new), *_meta(served, new), *_kind(new), *_immutable(old, new)]
+
+
+def _legible(obj: Obj) -> None:
+    """There are no schemas: of what every reader of such objects goes through, the types are looked at here."""
+    for path in (("metadata", "ownerReferences"), *_LISTS.get(obj["kind"], ())):
+        found = at(obj, path, [])
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+            raise TypeError(".".join(path))
+    if not all(isinstance(name, str) for name in at(obj, ("metadata", "finalizers"), [])):
+        raise TypeError("metadata.finalizers")
+    if obj["kind"] == "Pod" and not all(isinstance(s.get("restartCount", 0), int) for s in at(obj, ("status", "containerStatuses"), [])):
+        raise TypeError("status.containerStatuses.restartCount")
 
 
 def _quoted(value: Any) -> str:

@@ -147,8 +147,14 @@ def _yaml(body: bytes) -> Any:
 
 
 def read(catalog: Catalog, method: str, uri: str, headers: Mapping[str, str], body: bytes, user: User) -> Call:
-    """Take a request apart. A path below a group and version that is served, but of no resource: Failure 404 later."""
-    parts = urlsplit(uri)
+    """Take a request apart. A path below a group and version that is served, but of no resource: Failure 404 later.
+
+    Raises Failure 400 for what is no address.
+    """
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise bad_request(f"the address of the request can't be read: {error}") from None
     query = {key: values[0] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
     call = Call(method, uri, parts.path, query, headers, body, user)
     segments = [unquote(s) for s in parts.path.strip("/").split("/")]

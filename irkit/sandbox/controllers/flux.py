@@ -20,7 +20,7 @@ KUSTOMIZATIONS = Served(Resource(_GROUP, "v1", "kustomizations", "Kustomization"
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
 _DISABLED = f"{_GROUP}/reconcile"
 _MANAGER = "kustomize-controller"
-_INTERVAL = 600.0
+_INTERVAL, _SHORTEST = 600.0, 1.0  # seconds: without one; and at least, so that time can go on
 
 
 def serve(catalog: Catalog) -> None:
@@ -47,7 +47,7 @@ class Flux:
         mine = {f"{_GROUP}/name": meta["name"], f"{_GROUP}/namespace": meta["namespace"]}
         manifests = self._repository.of(store, kustomization, lambda _, obj: mine.items() <= labels_of(obj).items())
         interval = seconds(str(at(kustomization, ("spec", "interval"), "")))
-        every = timedelta(seconds=interval if interval > 0 else _INTERVAL)
+        every = timedelta(seconds=max(interval, _SHORTEST) if interval > 0 else _INTERVAL)
         last = self._applied.get(meta["uid"])
         if not manifests or (last is not None and store.now() < last + every and not _asked(kustomization)):
             if manifests and last is not None:

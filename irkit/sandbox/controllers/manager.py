@@ -88,7 +88,7 @@ class Manager:
         with self._store.changed:
             try:
                 step(self._store)
-            except (AttributeError, IndexError, KeyError, TypeError, ValueError, Failure) as error:
+            except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, Failure) as error:
                 self.problems.append(error)
 
     def _pending(self) -> bool:
