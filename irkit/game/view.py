@@ -9,13 +9,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from irkit.game.cast import Cast
-from irkit.game.history import History, key_of, triple
-from irkit.model.kube import PODS, SECRETS, SERVICEACCOUNTS, Obj, ObjectRef, at, is_ready, ref_of
+from irkit.game.cast import Cast, owner_of
+from irkit.game.history import History, Key, key_of, triple
+from irkit.model.kube import PODS, SECRETS, SERVICEACCOUNTS, Obj, ObjectRef, at, is_ready, labels_of, ref_of
 from irkit.stage import Stage
 
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 _SHORT = 8  # characters of base64: what is that short may be there by chance
+_PARTS = {"tailLines", "limitBytes", "sinceSeconds", "sinceTime"}
 _PAGE = 100  # events: who asks for fewer at a time does not mean to read them all
 
 
@@ -49,10 +50,15 @@ class View:
         self.values = {base64.b64decode(v).decode("utf-8", "replace") for data in self.secrets.values() for v in data.values() if len(v) > _SHORT}
         self.images = images_of(stage.find(cast.suspect))
         self.ready = {key_of(p): p["metadata"]["uid"] for p in stage.objects(PODS) if is_ready(p)}
+        self.apps: dict[Key, dict[str, str]] = {}  # by namespace and label app: the pods' uids, with whose they are
+        for pod in stage.objects(PODS):
+            if app := labels_of(pod).get("app"):
+                self.apps.setdefault((key_of(pod)[0], app), {})[pod["metadata"]["uid"]] = name_of(owner_of(pod, stage))
         self.tokens: dict[str, str] = {}  # stolen, by "namespace/account"
         self._pods: dict[str, Obj] = {}
+        self._runs: dict[str, list[tuple[str, str]]] = {}  # by uid: what there was to read of its logs when it was first seen
         self._heard = 0
-        self._logs: dict[tuple[str, str], set[str]] = {}  # by namespace and name: "current", "previous"
+        self._logs: dict[tuple[str, str], set[tuple[str, str]]] = {}  # by namespace and name: of which container "current", "previous"
         self._events: set[tuple[str, str]] = set()  # by namespace (empty: all) and name of what they are about (empty: everything)
         self.players: list[Obj] = []  # audit events of those who play
         self.hears = True  # reads, too; without an audit log it is not known who read what, and nothing is said of it
@@ -81,6 +87,7 @@ class View:
         for uid, pod in self._pods.items():
             if uid not in now and uid not in self.gone:
                 self.gone[uid] = Gone(ref_of(pod, PODS), self.now, self.read(ref_of(pod, PODS)))
+        self._runs.update({uid: _runs(pod) for uid, pod in now.items() if uid not in self._runs})
         self._pods = now
 
     def read(self, pod: ObjectRef) -> bool:
@@ -88,9 +95,9 @@ class View:
         if not self.hears:
             return True
         logs = self._logs.get((pod.namespace, pod.name), set())
-        needed = {"current", "previous"} if self.cast.restarts.get(pod.uid) else {"current"}
+        unread = [run for run in self._runs.get(pod.uid, ()) if run not in logs and ("", run[1]) not in logs]
         heard = {(namespace, name) for namespace in (pod.namespace, "") for name in (pod.name, "")}
-        return needed <= logs and bool(heard & self._events)
+        return not unread and bool(heard & self._events)
 
     def _listen(self) -> None:
         asked = self.stage.asked
@@ -104,25 +111,43 @@ class View:
         about, code = event.get("objectRef") or {}, at(event, ("responseStatus", "code"), 0)
         if event["stage"] != "ResponseComplete" or not 200 <= code < 300:
             return
-        if about.get("resource") == "pods" and about.get("subresource") == "log":
-            query = parse_qs(urlsplit(event["requestURI"]).query)
-            if not {"tailLines", "limitBytes", "sinceSeconds", "sinceTime"} & set(query):
-                which = "previous" if query.get("previous", ["false"])[0] == "true" else "current"
-                self._logs.setdefault((about.get("namespace", ""), about.get("name", "")), set()).add(which)
+        query = _query(event)
+        if about.get("resource") == "pods" and about.get("subresource") == "log" and not _PARTS & {name for name, value in query.items() if value}:
+            run = "previous" if query.get("previous", "false").lower() not in ("false", "0") else "current"
+            self._logs.setdefault((about.get("namespace", ""), about.get("name", "")), set()).add((query.get("container", ""), run))
         if about.get("resource") == "events" and event["verb"] in ("list", "watch"):
-            self._events |= _heard(about.get("namespace", ""), parse_qs(urlsplit(event["requestURI"]).query))
+            self._events |= self._heard_of(about.get("namespace", ""), query, watch=event["verb"] == "watch")
+
+    def _heard_of(self, namespace: str, query: Mapping[str, str], *, watch: bool) -> set[tuple[str, str]]:
+        """Whose events such a list holds, all of them: one that selects by something else, or stops early, holds nobody's."""
+        limit = query.get("limit") or str(_PAGE)
+        late = watch and query.get("resourceVersion", "") not in ("", "0") and query.get("sendInitialEvents") != "true"
+        if query.get("labelSelector") or query.get("continue") or late or not limit.isdecimal() or 0 < int(limit) < _PAGE:
+            return set()
+        fields = dict(part.partition("=")[::2] for part in query.get("fieldSelector", "").replace("==", "=").split(",") if part)
+        about = {name: fields.pop(f"involvedObject.{name}", "") for name in ("name", "namespace", "kind", "uid")}
+        space = about["namespace"] or namespace
+        if fields or (any(about.values()) and not about["name"]) or namespace not in ("", space) or about["kind"] not in ("", "Pod"):
+            return set()
+        if about["uid"] and about["uid"] not in {uid for uid, pod in self._pods.items() if key_of(pod) == (space, about["name"])}:
+            return set()
+        return {(space, about["name"])}
 
 
-def _heard(namespace: str, query: Mapping[str, Sequence[str]]) -> set[tuple[str, str]]:
-    """Whose events such a list holds, all of them: one that selects by something else, or stops early, holds nobody's."""
-    limit = query.get("limit", [str(_PAGE)])[0]
-    if "labelSelector" in query or not limit.isdecimal() or 0 < int(limit) < _PAGE:
-        return set()
-    fields = dict(part.partition("=")[::2] for part in ",".join(query.get("fieldSelector", ())).replace("==", "=").split(",") if part)
-    named = fields.get("involvedObject.name", "")
-    if set(fields) - {"involvedObject.name", "involvedObject.namespace", "involvedObject.kind", "involvedObject.uid"} or bool(fields) != bool(named):
-        return set()
-    return {(namespace, named)}
+def _runs(pod: Obj) -> list[tuple[str, str]]:
+    """Each container, and the run before its last restart."""
+    restarted = [s["name"] for s in at(pod, ("status", "containerStatuses"), ()) if s.get("restartCount")]
+    return [*((c["name"], "current") for c in at(pod, ("spec", "containers"), ())), *((name, "previous") for name in restarted)]
+
+
+def _query(event: Obj) -> dict[str, str]:
+    """The parameters of a request, of each the first, as the API server reads them."""
+    return {name: values[0] for name, values in parse_qs(urlsplit(event["requestURI"]).query, keep_blank_values=True).items()}
+
+
+def name_of(owner: ObjectRef | None) -> str:
+    """By which a workload is known though it was made anew; empty: none."""
+    return f"{owner.kind} {owner.name}" if owner else ""
 
 
 def images_of(pod: Obj | None) -> set[str]:
@@ -137,4 +162,4 @@ def acting(players: Sequence[Obj]) -> Sequence[Obj]:
 def changes(event: Obj) -> bool:
     """Whether a request would change something: no rehearsal of a write, and no review, which is a question in the form of one."""
     about = event.get("objectRef") or {}
-    return event["verb"] in WRITES and "dryRun" not in event["requestURI"] and "reviews" not in about.get("resource", "")
+    return event["verb"] in WRITES and not _query(event).get("dryRun") and "reviews" not in about.get("resource", "")

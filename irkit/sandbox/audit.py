@@ -1,7 +1,7 @@
 """What was asked of the rehearsal cluster, in the shape of the API server's audit log (audit.k8s.io/v1, level Metadata).
 
 As there, field manager and dry run are in ``requestURI``; watches and logs give an event when they start and one when
-they end.
+they end. A log whose reader went away before it had been sent all of it ends in stage Panic, by which it is told from one that was read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from irkit.sandbox.api.call import Call
 from irkit.sandbox.clock import micro
 from irkit.sandbox.names import Names
 
-Stage = Literal["ResponseStarted", "ResponseComplete"]
+Stage = Literal["ResponseStarted", "ResponseComplete", "Panic"]
+STAGES: tuple[Stage, ...] = ("ResponseStarted", "ResponseComplete", "Panic")
 
 
 class Audit:

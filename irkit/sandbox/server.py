@@ -36,6 +36,7 @@ class Server(Loopback):
 
 class _Handler(Handler):
     server: Server
+    _caught_up = False  # whether the client was sent all that there was to send
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         return format_datetime(self.server.store.now(), usegmt=True)
@@ -54,12 +55,15 @@ class _Handler(Handler):
         except Unreadable:
             self.close_connection = True
             return
+        self._caught_up = False
         try:
             self._send(answer)
+            self._caught_up = True
         except OSError:
             self.close_connection = True
         if call is not None and call.streams:
-            self._record(call, received, answer.code, "ResponseComplete")
+            broken = call.subresource == "log" and not self._caught_up
+            self._record(call, received, answer.code, "Panic" if broken else "ResponseComplete")
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
@@ -138,8 +142,10 @@ class _Handler(Handler):
         gathered = bytearray()
         for part in parts:
             gathered += part
-            if not part and self._gone():
-                raise BrokenPipeError
+            if not part:  # who waits for more has all that there is
+                self._caught_up = True
+                if self._gone():
+                    raise BrokenPipeError
             if (eager and gathered) or len(gathered) >= CHUNK:
                 self._chunk(bytes(gathered))
                 gathered.clear()

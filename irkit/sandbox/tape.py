@@ -17,7 +17,7 @@ from irkit.model.kube import Obj
 from irkit.sandbox import rbac
 from irkit.sandbox.api.call import Answer, Call, read
 from irkit.sandbox.api.router import Router
-from irkit.sandbox.audit import Audit, Stage
+from irkit.sandbox.audit import STAGES, Audit, Stage
 from irkit.sandbox.clock import micro
 from irkit.sandbox.failures import Failure
 from irkit.sandbox.rbac import User
@@ -94,6 +94,12 @@ class Tape:
 
     def again(self, asked: Asked, router: Router, audit: Audit, vault: Vault) -> None:
         """Raises ValueError for what can't have been asked."""
+        try:
+            self._again(asked, router, audit, vault)
+        except (Failure, msgspec.DecodeError) as error:
+            raise ValueError(str(error)) from error
+
+    def _again(self, asked: Asked, router: Router, audit: Audit, vault: Vault) -> None:
         self.turns.clock.reach(asked.at)
         match asked.server:
             case "turn" | "command":
@@ -103,9 +109,8 @@ class Tape:
                 self._call_again(asked, router, audit)
             case "read":
                 received = micro(self.turns.clock.began + timedelta(milliseconds=asked.at))
-                audit.record(
-                    _call(asked, router), received, asked.code, "ResponseComplete" if asked.stage == "ResponseComplete" else "ResponseStarted"
-                )
+                stage: Stage = next((known for known in STAGES if known == asked.stage), "ResponseStarted")
+                audit.record(_call(asked, router), received, asked.code, stage)
             case "vault":
                 self._vault_again(asked, vault)
 

@@ -4,16 +4,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
+from irkit.game.cast import owner_of
 from irkit.game.goals.base import Seen
 from irkit.game.history import pair
-from irkit.game.view import View
-from irkit.model.kube import PODS, at, is_ready
+from irkit.game.view import View, name_of
+from irkit.model.kube import NETWORKPOLICIES, PODS, at, is_ready, labels_of
+from irkit.network.verdict import judge
 from irkit.text import plural, printable
 
 
 @dataclass(frozen=True, slots=True)
 class Restarted:
-    """Every pod with the label ``app`` (namespace/value) began after the Secret ``after`` (namespace/name) got its new values, and one is ready."""
+    """Every pod with the label ``app`` (namespace/value) began after the Secret ``after`` (namespace/name) got its new values, and one is ready.
+
+    A label can be taken off and put on: pods that had it when the game began count until they end, or nothing reaches them any more, and
+    a ready one is of a workload that had such pods then.
+    """
 
     kind: ClassVar[str] = "restarted"
 
@@ -24,12 +30,14 @@ class Restarted:
         changed = view.history.changed(pair(self.after))
         if changed is None:
             return Seen(False, printable(f"Secret {self.after} holds what it held before"))
-        namespace, value = pair(self.app)
-        pods = [p for p in view.stage.objects(PODS, namespace)
-                if at(p, ("metadata", "labels", "app")) == value and is_ready(p) and not at(p, ("metadata", "deletionTimestamp"))]  # fmt: skip
-        old = [p for p in pods if datetime.fromisoformat(p["metadata"]["creationTimestamp"]) < changed.replace(microsecond=0)]
+        key = pair(self.app)
+        known = view.apps.get(key, {})
+        ready = [p for p in view.stage.objects(PODS, key[0]) if is_ready(p) and not at(p, ("metadata", "deletionTimestamp"))]
+        pods = [p for p in ready if labels_of(p).get("app") == key[1]]
+        hidden = [p for p in ready if p not in pods and p["metadata"]["uid"] in known and judge(p, view.stage.objects(NETWORKPOLICIES, key[0]))]
+        old = [p for p in (*pods, *hidden) if datetime.fromisoformat(p["metadata"]["creationTimestamp"]) < changed.replace(microsecond=0)]
         if old:
             return Seen(False, printable(f"{plural(len(old), 'pod')} of {self.app} began before Secret {self.after} changed, with the old value"))
-        if not pods:
+        if not any(name_of(owner_of(p, view.stage)) in known.values() for p in pods):
             return Seen(False, printable(f"no pod of {self.app} is ready"))
         return Seen(True, printable(f"every pod of {self.app} began with the new values of {self.after}"))
