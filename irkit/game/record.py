@@ -1,20 +1,21 @@
 """A game kept in a file: what it began with, then every request of its players in order, then how it ended.
 
-JSON lines, mode 0600: values that players wrote to Secrets and to the Vault are in it. A file without its last line is of a
-game that was broken off; the last line has the SHA-256 of all before it.
+JSON lines, mode 0600: values that players wrote to Secrets and to the Vault are in it. The last line has the SHA-256 of all
+before it. Until there is one, the file is a hidden one; of a game that is broken off nothing stays, of one that is killed until the next.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import msgspec
 
@@ -27,9 +28,11 @@ from irkit.text import printable
 
 LIMIT = 256 * 1024 * 1024
 """Bytes of the largest file that is read."""
-LONGEST = 8 * 24 * 3600 * 1000
-"""Milliseconds after the alert in which all of a game happens: a watch of a week, and what was before it."""
+LONGEST = 2 * 24 * 3600 * 1000
+"""Milliseconds after the alert in which all of a game happens: no scenario lasts longer than a day, and somebody may have stopped the process."""
 KIND = "Game"
+PART = ".part"
+"""How a hidden file ends in which a game is written down until it is over."""
 
 
 class Head(Value, frozen=True):
@@ -66,12 +69,17 @@ class Recording:
 
     def __init__(self, path: Path, head: Head, stage: Repeatable) -> None:
         self._path, self._stage, self._sum = path, stage, hashlib.sha256()
+        self._part = path.with_name(f".{path.name}{PART}")
         self.whole = False
+        there = f"{printable(path, 1000)} is there already; a game is kept in a file of its own"
+        if path.exists():
+            raise UsageError(there)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-        except FileExistsError:
-            raise UsageError(f"{printable(path, 1000)} is there already; a game is kept in a file of its own") from None
+            _sweep(path.parent)
+            self._file = _opened(self._part)
+        except BlockingIOError:
+            raise UsageError(there) from None
         except OSError as error:
             raise UsageError(f"the game can't be kept in {printable(path, 1000)}: {error.strerror}") from None
         self._write(head)
@@ -86,18 +94,38 @@ class Recording:
         self._write(End(at=asked.at, score=asked.code, world=self._stage.digest(), sum=self._sum.hexdigest()))
         self._file.flush()
         os.fsync(self._file.fileno())
+        self._part.rename(self._path)
         self.whole = True
 
     def close(self) -> None:
         """What was broken off is not kept."""
-        self._file.close()
         if not self.whole:
-            self._path.unlink(missing_ok=True)
+            self._part.unlink(missing_ok=True)
+        self._file.close()
 
     def _write(self, line: Value) -> None:
         data = msgspec.json.encode(line) + b"\n"
         self._sum.update(data)
         self._file.write(data)
+
+
+def _opened(part: Path) -> IO[bytes]:
+    """Locked, empty, and there. Raises BlockingIOError where another game writes it."""
+    while True:
+        file = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT, 0o600), "wb")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(file.fileno()).st_nlink:
+            file.truncate(0)
+            return file
+        file.close()  # somebody swept it away before it was locked
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what games left that were killed: nobody holds its lock any more."""
+    for part in folder.glob(f".*{PART}"):
+        with suppress(OSError), part.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -90,6 +91,46 @@ def test_a_file_that_is_not_as_it_was_written_is_refused_in_one_sentence(kept, c
     with pytest.raises(UsageError, match=said) as caught:
         record.load(other)
     assert "\n" not in caught.value.message
+
+
+HOSTILE = {
+    "an address that is none": {"server": "read", "method": "GET", "path": "http://["},
+    "a body that is none": {"server": "vault", "method": "POST", "path": "secret/data/x", "body": "{"},
+    "a body of another type": {"server": "vault", "method": "POST", "path": "secret/data/x", "body": "[1]"},
+    "bytes that are none": {"server": "api", "method": "POST", "path": "/api/v1/namespaces/x/pods", "body": "***", "base64": True},
+    "after days": {"server": "turn", "at": 3 * 24 * 3600 * 1000},
+}
+
+
+@pytest.mark.parametrize("line", HOSTILE)
+def test_a_line_that_nobody_can_have_caused_is_one_sentence(kept, line, tmp_path, capsys):
+    """Who makes up a game makes up its sum, too."""
+    head, *asked, end = kept[0].read_bytes().split(b"\n")[:-1]
+    before = b"".join(each + b"\n" for each in (head, json.dumps({"at": 100, **HOSTILE[line]}).encode(), *asked))
+    path = tmp_path / "game.jsonl"
+    path.write_bytes(before + json.dumps({**json.loads(end), "sum": hashlib.sha256(before).hexdigest()}).encode() + b"\n")
+    assert main.run(["rehearse", "replay", str(path)]) == 2
+    assert "unexpected" not in capsys.readouterr().err
+
+
+def test_what_a_killed_game_wrote_down_goes_with_the_next(tmp_path):
+    """A game is a hidden file until it is over, and whoever plays it holds its lock."""
+    script = ("import os, sys; from pathlib import Path; from irkit.cli import games; from irkit.game import loader, record\n"
+              "first = loader.find('first-contact')\n"
+              "with games.staged(first, 0) as (stage, turns), record.recording(Path(sys.argv[1]), first, 0, 'x', stage, turns):\n"
+              "    print('playing', flush=True); sys.stdin.read(1); os.kill(os.getpid(), 9)")  # fmt: skip
+    path = tmp_path / "a.jsonl"
+    with subprocess.Popen([sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as playing:
+        assert playing.stdout is not None
+        assert playing.stdout.readline() == b"playing\n"
+        games.played(FIRST, 0, "test", (), kept=tmp_path / "b.jsonl")
+        assert sorted(p.name for p in tmp_path.iterdir()) == [".a.jsonl.part", "b.jsonl"]
+        with pytest.raises(UsageError, match="is there already"):
+            games.played(FIRST, 0, "test", (), kept=path)
+        playing.communicate(b"x")
+    assert (tmp_path / ".a.jsonl.part").exists()
+    games.played(FIRST, 0, "test", (), kept=tmp_path / "c.jsonl")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b.jsonl", "c.jsonl"]
 
 
 def test_what_is_not_there_and_what_is_there_already_is_said(kept, tmp_path):
