@@ -10,6 +10,7 @@ import msgspec
 from irkit import wiring
 from irkit.app import gameday
 from irkit.cli import games
+from irkit.errors import IrkitError
 from irkit.game import ledger, record
 from irkit.game.card import Scorecard
 from irkit.model.scenario import Scenario
@@ -36,7 +37,8 @@ def entered(book: Book, card: Scorecard, scenario: Scenario, mode: str) -> Score
         card = msgspec.structs.replace(card, team=", ".join(sorted(card.player.split(", "))))
     kept = book.record if book.record and book.record.exists() else None
     ledger.append(book.home, ledger.entry(card, wiring.clock().now(), scenario.digest, mode, kept))
-    with suppress(KeyboardInterrupt):  # who does not want to wait for it sees the card alone
+    # who does not want to wait for it sees the card alone; so does whose scenario says nothing that irkit can type
+    with suppress(KeyboardInterrupt, IrkitError):
         return beside(card, scenario)
     return card
 

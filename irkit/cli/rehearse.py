@@ -6,7 +6,6 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -181,12 +180,13 @@ def _run(scenario: str, seed: int, output: str, phase: str, *, yes: bool, keep_w
     """One run of the first playbook on a built-in cluster, with a person at the terminal or nobody."""
     from irkit import wiring
     from irkit.app import rehearse as cases
+    from irkit.cli import gamedir
     from irkit.cli import output as streams
     from irkit.cli.render import Progress
     from irkit.cli.running import tell
 
     err = streams.stderr()
-    with TemporaryDirectory(prefix="irkit-rehearsal-") as home, wiring.rehearsal(scenario, seed, Path(home)) as box:
+    with gamedir.directory() as home, wiring.rehearsal(scenario, seed, home / "box") as box:
         configured = wiring.inside(box)
         request = cases.request(box.suspect, box.scenario.images.get("patched", ""), phase, keep_workload=keep_workload)
         alone = yes or not sys.stdin.isatty()

@@ -27,7 +27,7 @@ from irkit.model.scenario import Scenario
 from irkit.stage import Repeatable
 from irkit.text import printable
 
-FASTEST = 100_000.0
+SLOWEST, FASTEST = 0.01, 100_000.0
 Roles = Callable[[], Sequence[Role]]
 
 
@@ -52,8 +52,14 @@ class Game(msgspec.Struct, frozen=True, kw_only=True):
         return named(self.name)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.speed <= FASTEST:  # nan is neither
-            raise UsageError(f"--speed is a number above 0 and at most {FASTEST:.0f}, not {self.speed:g}", next="irkit rehearse --speed 10")
+        check_speed(self.speed)
+        scorecard.check(self.html)
+
+
+def check_speed(speed: float) -> None:
+    """Raises UsageError; 0 is none that was said."""
+    if speed and not SLOWEST <= speed <= FASTEST:  # nan is neither
+        raise UsageError(f"--speed is a number from {SLOWEST:g} to {FASTEST:.0f}, not {speed:g}", next="irkit rehearse --speed 10")
 
 
 def named(name: str) -> str:
@@ -243,10 +249,14 @@ def nothing(moment: Moment) -> None:
 
 def tell(card: Scorecard, game: Game) -> int:
     """The card, once the game is in the history; what irkit plays alone is in none."""
-    book = game.book
+    book, err, code = game.book, streams.stderr(), 0
     if book and card.player != gamebook.IRKIT:
-        card = gamebook.entered(book, card, game.scenario, game.mode)
+        try:
+            card = gamebook.entered(book, card, game.scenario, game.mode)
+        except UsageError as error:  # half an hour of play is worth more than its line in the history
+            err.line(f"{error.message}; the game is in no history", style="red")
+            code = error.exit_code
     scorecard.show(card, game.output, game.html)
     if book and book.record and game.output == "text":
-        streams.stderr().line(f"  kept       irkit rehearse replay {shlex.quote(str(book.record))}", hang=13)
-    return 0
+        err.line(f"  kept       irkit rehearse replay {shlex.quote(str(book.record))}", hang=13)
+    return code

@@ -13,7 +13,7 @@ from irkit.cli import options
 if TYPE_CHECKING:
     from irkit.game.course import Moment
 
-FASTEST = 100_000.0
+SLOWEST, FASTEST = 0.01, 100_000.0
 Html = Annotated[Path | None, typer.Option("--html", metavar="PAGE", help="Write the card as one HTML page", show_default=False)]
 
 
@@ -30,8 +30,9 @@ def replay(
     from irkit.game import record
     from irkit.game import replay as again
 
-    if not 0 <= speed <= FASTEST:  # nan is neither
-        raise UsageError(f"--speed is a number from 0, which is all at once, to {FASTEST:.0f}, not {speed:g}")
+    if speed and not SLOWEST <= speed <= FASTEST:  # nan is neither
+        raise UsageError(f"--speed is a number from {SLOWEST:g} to {FASTEST:.0f}, or 0, which is all at once, not {speed:g}")
+    scorecard.check(html)
     game = record.load(file)
     scenario = again.scenario_of(game)
     err, shown = streams.stderr(), 0.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from irkit import API_VERSION, wiring
 from irkit.app import drill as drills
 from irkit.app.drill import Drill, Task
 from irkit.app.live import Live
-from irkit.cli import games, output
+from irkit.cli import gamedir, games, output
 from irkit.cli.output import Out
 from irkit.cli.shell import Shell, environment
 from irkit.engine import library
@@ -73,7 +72,7 @@ def rehearse(name: str, playbooks: Path | None, seed: int, form: str, *, yes: bo
     playbook = library.find(name, configured)
     page = library.runbook(playbook)
     alone = yes or form == "json" or not sys.stdin.isatty()
-    with games.staged(drills.scenario(playbook), seed) as (stage, turns), tempfile.TemporaryDirectory(prefix="irkit-runbook-") as home:
+    with games.staged(drills.scenario(playbook), seed) as (stage, turns), gamedir.directory() as home:
         world.prepare(drills.scenario(playbook), stage, turns, seed)
         course = Course(drills.scenario(playbook), stage, turns)
         course.begin()
@@ -81,7 +80,7 @@ def rehearse(name: str, playbooks: Path | None, seed: int, form: str, *, yes: bo
         out = output.stderr()
         walk = Walk(drill, out, alone=alone, quiet=form == "json", look=lambda: _look(course))
         walk.open(page, stage.environment)
-        with Live(course), Shell(program, environment(stage.environment, Path(home)), Path(home), walk.heard) as shell:
+        with Live(course), Shell(program, environment(stage.environment, home), home, walk.heard) as shell:
             steps = walk.through(shell)
             _look(course)
             held = _held(drill)

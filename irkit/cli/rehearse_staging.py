@@ -47,8 +47,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 def play(wanted: Wanted) -> int:
     """Look, say what would be made, have the context's name typed, play, and take everything away again."""
-    if not 0 <= wanted.speed <= rehearse_live.FASTEST:
-        raise UsageError(f"--speed is a number above 0 and at most {rehearse_live.FASTEST:.0f}, not {wanted.speed:g}")
+    rehearse_live.check_speed(wanted.speed)
     if bool(wanted.image) != bool(wanted.patched) or _repository(wanted.image) != _repository(wanted.patched):
         raise UsageError("--image and --patched go together, and are of one repository: what the pods run, and what they run when it is patched")
     if wanted.patched and "@sha256:" not in wanted.patched:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Annotated
 
@@ -21,10 +19,11 @@ Seed = Annotated[int, typer.Option("--seed", help="Changes names, siblings and w
 def sandbox(scenario: Scenario = "todo-app", seed: Seed = 0) -> int:
     """Start the built-in cluster and print the lines that point kubectl, irkit and `bao` at it. Ctrl-C ends it."""
     from irkit import wiring
+    from irkit.cli import gamedir
     from irkit.cli import output as streams
 
     out, err = streams.stdout(), streams.stderr()
-    with TemporaryDirectory(prefix="irkit-sandbox-") as home, wiring.rehearsal(scenario, seed, Path(home)) as box:
+    with gamedir.directory() as home, wiring.rehearsal(scenario, seed, home / "box") as box:
         namespace, pod = box.suspect
         for name, value in box.environment.items():
             out.line(f"export {name}={shlex.quote(value)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from irkit.cli import output as streams
@@ -12,17 +13,26 @@ from irkit.game.card import Finding, Scorecard
 from irkit.game.page import clock
 from irkit.text import printable
 
-__all__ = ["clock", "save", "show", "tell"]
+__all__ = ["check", "clock", "save", "show", "tell"]
 
 
 def show(card: Scorecard, output: str, file: Path | None = None) -> None:
-    """The card, as text or JSON, and in ``file`` as HTML. Raises UsageError where that can't be written."""
+    """The card, as text or JSON, and in ``file`` as HTML. Raises UsageError where that can't be written; as text it was told by then."""
+    if output != "json":
+        tell(streams.stdout(), card)
     if file is not None:
         save(card, file)
     if output == "json":
         streams.document(card)
-    else:
-        tell(streams.stdout(), card)
+
+
+def check(file: Path | None) -> None:
+    """Raises UsageError now, and not when the game is over, where no page can be written there."""
+    if file is None:
+        return
+    place = file.expanduser().absolute()
+    if place.is_dir() or not os.access(place if place.exists() else place.parent, os.W_OK):
+        raise UsageError(f"the card can't be written to {printable(file, 1000)}: no file can be made there", next="--html FILE, where one can")
 
 
 def save(card: Scorecard, file: Path) -> None:
