@@ -5,6 +5,7 @@ Who joins leaves a question, and the game answers it in its next turn. Both are 
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -73,8 +74,7 @@ class Door:
 
 def join(home: Path, name: str, role: str, sleep: Callable[[float], None]) -> Answer:
     """The player's side. Raises UsageError where there is no game, or the game refuses."""
-    if not _asked(home).is_dir():
-        raise UsageError(f"{printable(home)} is not the directory of a game that goes on", next="irkit rehearse --team")
+    _check(home)
     file = f"{secrets.token_hex(8)}.json"
     try:
         _write(_asked(home) / file, Question(name=name, role=role))
@@ -86,10 +86,24 @@ def join(home: Path, name: str, role: str, sleep: Callable[[float], None]) -> An
     return answer
 
 
+def _check(home: Path) -> None:
+    """What the game answers becomes variables of a shell: whose game it is matters. Raises UsageError."""
+    if not _asked(home).is_dir():
+        raise UsageError(f"{printable(home)} is not the directory of a game that goes on", next="irkit rehearse --team")
+    for folder in (home, _asked(home), _answered(home)):
+        found = folder.stat() if folder.is_dir() else None
+        if found is None or found.st_uid != os.getuid() or found.st_mode & 0o022:
+            raise UsageError(f"{printable(folder)} belongs to somebody else, or others may write in it; a game of yours is yours alone",
+                             next="irkit rehearse --team")  # fmt: skip
+
+
 def _wait(path: Path, sleep: Callable[[float], None]) -> Answer:
     for _ in range(int(PATIENCE / _LOOK)):
         if path.exists():
-            answer = msgspec.json.decode(path.read_bytes(), type=Answer)
+            try:
+                answer = msgspec.json.decode(path.read_bytes(), type=Answer)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                raise UsageError("that game does not answer in a way that can be read", next="irkit rehearse --team") from None
             path.unlink()
             return answer
         sleep(_LOOK)

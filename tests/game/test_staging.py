@@ -27,7 +27,22 @@ IMAGES = ("registry.k8s.io/pause:3.9", "registry.k8s.io/pause:3.10")
 
 
 @pytest.mark.parametrize(
-    "name", ["prod", "prod-eu", "eu_prod_1", "shop.prd.example", "PRODUCTION", "https://k8s.live.example:6443", "prod2", "myProd"]
+    "name",
+    [
+        "prod",
+        "prod-eu",
+        "eu_prod_1",
+        "shop.prd.example",
+        "PRODUCTION",
+        "https://k8s.live.example:6443",
+        "prod2",
+        "myProd",
+        "eksprod",
+        "prodeu",
+        "acme-eksprod01",
+        "PRODcluster",
+        "myproduction",
+    ],
 )
 def test_a_name_with_the_word_is_production(name: str):
     assert guard.says_production(name)
@@ -35,7 +50,8 @@ def test_a_name_with_the_word_is_production(name: str):
         guard.check_names({"context": name})
 
 
-@pytest.mark.parametrize("name", ["staging", "product-catalog", "reproduce", "olive", "delivery", "kind-test", "non-prod", "liveness", ""])
+@pytest.mark.parametrize("name", ["staging", "product-catalog", "reproduce", "olive", "delivery", "kind-test", "non-prod", "liveness", "",
+                                  "nonprod", "preprod", "products", "producer", "reproduction", "prodigy"])  # fmt: skip
 def test_a_name_without_it_is_not(name: str):
     assert not guard.says_production(name)
 

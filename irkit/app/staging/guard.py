@@ -14,6 +14,8 @@ WORDS = frozenset({"prod", "prods", "prd", "live", "production"})
 """What says production, as a word of a name or as the value of a label."""
 NODES_AT_MOST, PODS_AT_MOST = 10, 150
 """A cluster with more, outside its own namespaces, is at work for many: `--really` says that it is known."""
+_GLUED = re.compile(r"prod(?!u|i)[a-z0-9]*|(?!(?:non|pre|re)prod)[a-z0-9]+prod|[a-z0-9]*(?<!non)(?<!pre)(?<!re)production[a-z0-9]*")
+"""The word with others written against it: ``eksprod``, ``prodeu``; not a product, and no ``preprod``."""
 _PARTS = re.compile(r"[^a-z0-9]+")
 _OWN = ("kube-", "irkit-")
 
@@ -21,7 +23,7 @@ _OWN = ("kube-", "irkit-")
 def says_production(name: str) -> bool:
     """Whether one of the words in a name is production's, numbers at its end left out; ``non-prod`` says that it is not."""
     parts = [part.rstrip("0123456789") for part in _PARTS.split(_spaced(name).lower())]
-    return any(part in WORDS and parts[n - 1 : n] != ["non"] for n, part in enumerate(parts))
+    return any((part in WORDS or _GLUED.fullmatch(part)) and parts[n - 1 : n] != ["non"] for n, part in enumerate(parts))
 
 
 def _spaced(name: str) -> str:

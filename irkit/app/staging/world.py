@@ -62,6 +62,9 @@ def staged(scenario: Scenario, base: Sequence[Obj], game: str, namespace: str, i
     except (UsageError, RefusedError) as error:
         message = f"scenario {scenario.name} can't be played on a real cluster: {error.message}"
         raise type(error)(message, next=f"irkit rehearse --scenario {printable(scenario.name, 80)}, on the built-in cluster") from None
+    except (AttributeError, LookupError, TypeError, ValueError):  # there are no schemas here
+        message = f"scenario {scenario.name} can't be played on a real cluster: an object of its world has not the shape of its kind"
+        raise UsageError(message, next=f"irkit rehearse check {printable(scenario.path, 300)}") from None
 
 
 def _staged(scenario: Scenario, base: Sequence[Obj], game: str, namespace: str, images: tuple[str, str]) -> Staged:
