@@ -17,9 +17,10 @@ from irkit import API_VERSION
 from irkit.engine import grammar as playbooks
 from irkit.engine import parameters
 from irkit.engine.positions import Fields, Node, Scalar, plain
-from irkit.engine.shapes import MAX_ITEMS, REFUSED, Choice, Context, Duration, Field, List, Record, Shape, Text, known, refuse, shown
+from irkit.engine.shapes import REFUSED, Choice, Context, Duration, Field, List, Record, Shape, Text, Texts, Whole, known, refuse, shown
 from irkit.game.acts import ACTS
 from irkit.game.goals import GOALS
+from irkit.game.kubectl import VERBS
 from irkit.model.scenario import STAGES, Hold
 from irkit.text import printable
 
@@ -36,22 +37,6 @@ _COMMANDS = ("contain", "collect", "rotate", "redeploy", "respond", "resume", "l
 _ELSEWHERE = ("--kubeconfig", "--context", "--playbooks", "--output-dir", "--server", "--cluster", "--user", "--token", "--as")
 _HANDED = re.compile(r"[^=]*=\$\{files\}/" + _FILE)
 """A value of ``--value``: the file is one of those that the scenario itself hands out."""
-
-
-class Whole(msgspec.Struct, frozen=True):
-    """A whole number within bounds."""
-
-    low: int
-    high: int
-
-    def read(self, node: Node, what: str, context: Context) -> Any:
-        value = node.value if isinstance(node, Scalar) else None
-        if type(value) is int and self.low <= value <= self.high:
-            return value
-        return refuse(node, context, f"{what!r} takes a whole number from {self.low} to {self.high}, not {shown(node)}")
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -78,8 +63,10 @@ def _foreign(command: str) -> str:
             return f"a scenario plays on its own cluster and in its own directory: {printable(command, 80)!r} names another, or other playbooks"
         case ["irkit", *rest] if any(not _HANDED.fullmatch(value) for value in _values(rest)):
             return f"a value is in a file of the scenario's own, as in --value web/key=${{files}}/new.key, not in {printable(command, 80)!r}"
-        case ["kubectl", _, *_]:
+        case ["kubectl", verb, *_] if verb in VERBS:
             return ""
+        case ["kubectl", verb, *_]:
+            return f"rehearsals know no 'kubectl {printable(verb, 40)}'{known(verb, VERBS)}"
         case ["irkit", "respond", playbook, *_] if not re.fullmatch(playbooks.ID, playbook):
             return f"after 'irkit respond' comes the name of a playbook, and no file: {printable(playbook, 80)}"
         case ["irkit", verb, *_] if verb in _COMMANDS:
@@ -122,28 +109,6 @@ class Manifest(msgspec.Struct, frozen=True):
         named = {"type": "object", "required": ["name"], "properties": {"name": name, "namespace": name, "labels": texts, "annotations": texts}}
         text = {"type": "string", "minLength": 1}
         return {"type": "object", "required": ["apiVersion", "kind", "metadata"], "properties": {"apiVersion": text, "kind": text, "metadata": named}}
-
-
-class Texts(msgspec.Struct, frozen=True):
-    """A mapping from names (any, or those of the ``pattern``) to ``of``."""
-
-    of: Shape
-    pattern: str = ""
-
-    def read(self, node: Node, what: str, context: Context) -> Any:
-        if not isinstance(node, Fields):
-            return refuse(node, context, f"{what!r} takes a mapping, not {shown(node)}")
-        if len(node.entries) > MAX_ITEMS:
-            return refuse(node, context, f"{what!r} takes at most {MAX_ITEMS} names, not {len(node.entries)}")
-        for key, _ in node.entries:
-            if self.pattern and not re.fullmatch(self.pattern, str(key.value)):
-                context.mistakes.at(key, f"{shown(key)} is no name in {what!r}: lower-case letters, digits, dots and dashes, at most 63")
-        found = {str(key.value): self.of.read(value, str(key.value), context) for key, value in node.entries}
-        return REFUSED if any(v is REFUSED for v in found.values()) else found
-
-    def schema(self) -> dict[str, Any]:
-        names = {"propertyNames": {"pattern": f"^(?:{self.pattern})$"}} if self.pattern else {}
-        return {"type": "object", "additionalProperties": self.of.schema(), "maxProperties": MAX_ITEMS, **names}
 
 
 class Kinded(msgspec.Struct, frozen=True):

@@ -47,6 +47,12 @@ best:
 """
 
 
+CONTAINERS = "[{name: a, image: b}]"
+POD = "apiVersion: v1, kind: Pod, metadata: {name: a, namespace: todo-app}"
+JOB = "apiVersion: batch/v1, kind: CronJob, metadata: {name: a, namespace: todo-app}"
+TEMPLATE = f"jobTemplate: {{spec: {{template: {{spec: {{containers: {CONTAINERS}}}}}}}}}"
+
+
 def mistakes(text: str) -> list[str]:
     with pytest.raises(PlaybookError) as raised:
         loader.loads(text.encode(), "mine.yaml")
@@ -106,6 +112,8 @@ def test_a_game_ends_in_a_time_that_its_player_has():
     many = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a, namespace: todo-app}, spec: {replicas: 900000000000}}"
     assert "the objects ask for 900000000000 pods; a game has at most 1000" in one(f"{SOUND}world: {{manifests: [{many}]}}\n")
     assert "at most 1000" in one(SOUND.replace("act: connect, with: {to: 198.51.100.1}", f"act: apply, with: {{object: {many}}}"))
+    for spec in ("minReplicas: 900000, maxReplicas: 5", "maxReplicas: 900000.5", "jobTemplate: {spec: {parallelism: 900000}}"):
+        assert "at most 1000" in one(SOUND + f"world: {{manifests: [{{apiVersion: a/v1, kind: A, metadata: {{name: a}}, spec: {{{spec}}}}}]}}\n")
 
 
 @pytest.mark.parametrize("command", [
@@ -114,6 +122,7 @@ def test_a_game_ends_in_a_time_that_its_player_has():
     "irkit respond compromised-pod ${suspect} --playbooks /tmp/theirs", "irkit respond ./theirs.yaml ${suspect}",
     "irkit respond theirs.yml ${suspect}",
     "kubectl delete pod x --kubeconfig=/home/me/.kube/config", "irkit bundle push x", "irkit serve", "irkit slack", "irkit rehearse --staging prod",
+    "kubectl exec x -- sh", "kubectl dance",
     "rm -rf /", "bash -c 'irkit contain x'", "wait", "wait forever", "wait 0s", "irkit", "kubectl", "'unclosed", "/usr/bin/irkit contain x",
 ])  # fmt: skip
 def test_a_scenario_types_only_what_stays_in_its_game(command: str):
@@ -191,6 +200,15 @@ def test_a_goal_about_what_is_not_there_is_said_before_the_game(goal: str, said:
     "{manifests: [{apiVersion: v1, kind: Secret, metadata: {name: a, namespace: 3}}]}",
     "{manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: todo-app, labels: [x]}}]}",
     "{vault: {'../x': {A: b}}}", "{vault: {'': {A: b}}}",
+    "{manifests: [{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: a, namespace: todo-app}, spec: {podSelector: 5}}]}",
+    "{manifests: [{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: a, namespace: todo-app}, spec: {ingress: [5]}}]}",
+    "{manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: todo-app, ownerReferences: [5]}}]}",
+    "{manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: todo-app, finalizers: 5, deletionTimestamp: x}}]}",
+    "{manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}]}",
+    "{manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: nowhere}}]}",
+    "{manifests: [{apiVersion: v1, kind: Node, metadata: {name: a, namespace: todo-app}}]}",
+    f"{{manifests: [{{{POD}, spec: {{containers: {CONTAINERS}}}, status: {{containerStatuses: [{{restartCount: x}}]}}}}]}}",
+    f"{{manifests: [{{{JOB}, spec: {{schedule: '* * * * *', startingDeadlineSeconds: {10**17}, {TEMPLATE}}}}}]}}",
 ])  # fmt: skip
 def test_a_world_that_can_t_be_made_is_one_sentence_or_is_played(world: str):
     said = "scenario mine: played"
