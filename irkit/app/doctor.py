@@ -11,9 +11,9 @@ from typing import Literal
 
 from irkit import __version__
 from irkit.app.runs import pool_of
-from irkit.engine import library, rights
+from irkit.engine import handover, library, rights, signing
 from irkit.engine.holder import NAMESPACE
-from irkit.errors import ForbiddenError, IrkitError, NotFoundError
+from irkit.errors import ForbiddenError, IrkitError, NotFoundError, RefusedError
 from irkit.model.kube import CONFIGMAPS, LEASES, NAMESPACES, ObjectRef, permission
 from irkit.network import cni
 from irkit.ports import Ports
@@ -54,7 +54,7 @@ def examine(settings: Settings, connect: Callable[[], Ports], namespace: str) ->
         level: Literal["ok", "note"] = "note" if abs(where.clock_skew) > _SKEW else "ok"
         found.append(Finding("clock", level, f"the API server's is {where.clock_skew:+.1f} s from this machine's; bundles record it"))
     namespace = namespace or ports.connection.namespace
-    found += [_rights(ports, namespace, settings), _plugin(ports), _shared(ports)]
+    found += [_rights(ports, namespace, settings), _plugin(ports), *_shared(ports)]
     return found
 
 
@@ -101,17 +101,28 @@ def _plugin(ports: Ports) -> Finding:
     return Finding("network", level, "; ".join(p for p in parts if p), exit_code=5 if level == "bad" else 0)
 
 
-def _shared(ports: Ports) -> Finding:
+def _shared(ports: Ports) -> list[Finding]:
     try:
         ports.cluster.get(ObjectRef(resource=NAMESPACES, name=NAMESPACE))
     except NotFoundError:
-        return Finding("hand-over", "note", f"no namespace {NAMESPACE}: a run is known on this machine only", f"kubectl create namespace {NAMESPACE}")
+        text = f"no namespace {NAMESPACE}: a run is known on this machine only"
+        return [Finding("hand-over", "note", text, f"kubectl create namespace {NAMESPACE}")]
     except ForbiddenError as error:
-        return Finding("hand-over", "note", error.message)
+        return [Finding("hand-over", "note", error.message)]
     needed = [permission(verb, resource, NAMESPACE) for resource in (LEASES, CONFIGMAPS) for verb in ("create", "get", "patch")]
     if missing := [str(p) for p in needed if not ports.cluster.can(p)]:
-        return Finding("hand-over", "note", f"you may not {'; '.join(missing)}: nobody sees what you work on, nor do you see it of others")
-    return Finding("hand-over", "ok", f"namespace {NAMESPACE} keeps who works on what")
+        return [Finding("hand-over", "note", f"you may not {'; '.join(missing)}: nobody sees what you work on, nor do you see it of others")]
+    return [Finding("hand-over", "ok", f"namespace {NAMESPACE} keeps who works on what"), _signing(ports)]
+
+
+def _signing(ports: Ports) -> Finding:
+    try:
+        found = signing.keys(ports.cluster)
+    except (ForbiddenError, RefusedError) as error:
+        return Finding("signing", "note", f"{error.message}; you believe no copy there, nor do you write one", error.next)
+    if found is None:
+        return Finding("signing", "note", handover.UNSIGNED, "irkit doctor --create-signing-key")
+    return Finding("signing", "ok", f"copies in {NAMESPACE} are signed")
 
 
 def summary(found: list[Finding]) -> str:

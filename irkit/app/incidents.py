@@ -1,61 +1,153 @@
-"""Looking at incidents: from their journals alone, without a cluster."""
+"""Looking at incidents: from their journals, on this machine and, where it is asked, in the cluster."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from irkit import API_VERSION
 from irkit.app import closing
-from irkit.engine import journal
+from irkit.engine import handover, journal
 from irkit.engine.home import Home
+from irkit.engine.result import elsewhere
 from irkit.engine.state import State
-from irkit.errors import EvidenceError, UsageError
+from irkit.errors import EvidenceError, IrkitError, UsageError
 from irkit.evidence.store import BagStore
 from irkit.model.outcome import reason, word
-from irkit.model.record import Approved, Body, Closed, Intent, Line, Ordered, Ran, Refused, Result, Sealed, StepEnded, Told, Waived, Watched
+from irkit.model.record import (
+    Approved,
+    Assigned,
+    Body,
+    Closed,
+    Intent,
+    Line,
+    Ordered,
+    Pushed,
+    Ran,
+    Refused,
+    Result,
+    Sealed,
+    StepEnded,
+    Told,
+    Waived,
+    Watched,
+)
 from irkit.model.titles import title
+from irkit.ports import ClusterReader, Orders
 from irkit.settings import Settings
 from irkit.text import plural, printable
 
 
 def summaries(settings: Settings) -> list[dict[str, Any]]:
-    """One entry an incident, newest first; one whose journal can't be read says so as its status."""
+    """One entry an incident of this machine, newest first; one whose journal can't be read says so as its status."""
     home, found = Home(settings.home), []
     for identifier in home.ids():
         try:
-            state = home.load(identifier)
+            found.append(_summary(home.load(identifier), "here"))
         except EvidenceError as error:
-            found.append({"id": identifier, "status": f"unreadable: {error.message}", "kind": "", "pod": "", "namespace": "", "context": "",
-                          "bags": 0, "opened": "", "severity": "", "summary": ""})  # fmt: skip
-            continue
-        target = state.incident.target
-        found.append({"id": identifier, "status": state.status, "kind": target.pod.kind, "pod": target.pod.name, "namespace": target.namespace,
-                      "context": state.incident.cluster.context, "bags": len(state.bags),
-                      "opened": state.incident.opened, "severity": state.severity, "summary": state.reported.summary})  # fmt: skip
+            found.append(_unreadable(identifier, error.message, "here"))
     return found
 
 
-def show(settings: Settings, identifier: str | None) -> dict[str, Any]:
-    """Everything a person wants to know of one incident. Raises UsageError, EvidenceError."""
+def known(settings: Settings, identifier: str | None) -> bool:
+    """Whether this machine has that incident; without an id, whether it has any."""
+    ids = Home(settings.home).ids()
+    return identifier in ids if identifier else bool(ids)
+
+
+def shared(cluster: ClusterReader, orders: Orders | None = None, *, over: bool = False) -> list[dict[str, Any]]:
+    """The incidents that the cluster knows of, newest first: of colleagues, of chats and alerts. None where it keeps none.
+
+    As `summaries`, with ``where`` cluster. What can't be believed says so as its status. ``orders``: those that are carried
+    out now, of which there may be no copy yet. ``over``: also what was lifted or closed. Raises ForbiddenError, UnreachableError.
+    """
+    found = [_unreadable(name, state.message, "cluster") if isinstance(state, IrkitError) else _summary(state, "cluster")
+             for name, state in handover.look_all(cluster, over=over)]  # fmt: skip
+    copied = {item["id"] for item in found}
+    for held in orders.list() if orders is not None else ():
+        if held.status.incident and held.status.incident not in copied and not held.status.over:
+            order = held.order
+            found.append(_item(held.status.incident, f"{held.status.state} (order {order.id})", "cluster", pod=order.target,
+                               namespace=order.namespace, summary=order.because, opened=held.status.changed))  # fmt: skip
+    return sorted(found, key=lambda item: str(item["id"]), reverse=True)
+
+
+def merged(here: list[dict[str, Any]], there: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Both, each incident once, newest first. One that both have is told as on this machine, and marked where it went on elsewhere."""
+    found = {item["id"]: item for item in here}
+    for item in there:
+        mine = found.get(item["id"])
+        if mine is None:
+            found[item["id"]] = item
+        else:
+            gone_on = item["lines"] > mine["lines"]
+            found[item["id"]] = {**(item if gone_on else mine), "where": "gone on with elsewhere" if gone_on else "here and cluster"}
+    return sorted(found.values(), key=lambda item: str(item["id"]), reverse=True)
+
+
+def _summary(state: State, where: str) -> dict[str, Any]:
+    target = state.incident.target
+    return _item(state.incident.id, state.status, where, kind=target.pod.kind, pod=target.pod.name, namespace=target.namespace,
+                 context=state.incident.cluster.context, bags=len(state.bags), opened=state.incident.opened, severity=state.severity,
+                 summary=state.reported.summary, operator=state.incident.operator.name, roles=state.roles, lines=state.lines)  # fmt: skip
+
+
+def _unreadable(identifier: str, why: str, where: str) -> dict[str, Any]:
+    return _item(identifier, f"unreadable: {why}", where)
+
+
+def _item(identifier: str, status: str, where: str, **more: Any) -> dict[str, Any]:
+    return {"id": identifier, "status": status, "where": where, "kind": "", "pod": "", "namespace": "", "context": "", "bags": 0,
+            "opened": "", "severity": "", "summary": "", "operator": "", "roles": {}, "lines": 0, **more}  # fmt: skip
+
+
+def show(settings: Settings, identifier: str | None, cluster: ClusterReader | None = None) -> dict[str, Any]:
+    """Everything a person wants to know of one incident. Raises UsageError, EvidenceError, RefusedError.
+
+    ``cluster``: also look there, for what colleagues did, and for incidents that this machine does not have. Nothing is
+    taken over.
+    """
     home = Home(settings.home)
     if identifier is None:
-        identifier = next(iter(home.ids()), None)
+        identifier = next(iter(home.ids()), None) or _newest(cluster)
     if identifier is None:
         raise UsageError("there are no incidents on this machine", next="irkit contain POD -n NAMESPACE")
-    state = home.load(identifier)
+    state, lines, where = _found(home, identifier, cluster)
     incident = state.incident
-    lines = journal.read(home.journal(identifier)).lines
     target, said = incident.target, state.reported
     left = closing.left(state, BagStore(home.directory(identifier) / "bags"))
+    here = [home.directory(identifier) / "bags" / str(n) for n in range(1, len(state.bags) + 1)]
     return {
-        "apiVersion": API_VERSION, "kind": "Incident", "id": identifier, "status": state.status, "opened": incident.opened,
+        "apiVersion": API_VERSION, "kind": "Incident", "id": identifier, "status": state.status, "where": where, "opened": incident.opened,
         "severity": state.severity, "reportedBy": said.by, "summary": said.summary, "startedAt": said.started_at,
-        "operator": incident.operator.name, "playbook": f"{incident.playbook} {incident.phase}".strip(), "context": incident.cluster.context,
-        "server": incident.cluster.server, "cluster": incident.cluster.uid, "target": str(target.pod),
+        "operator": incident.operator.name, "roles": state.roles, "playbook": f"{incident.playbook} {incident.phase}".strip(),
+        "context": incident.cluster.context, "server": incident.cluster.server, "cluster": incident.cluster.uid, "target": str(target.pod),
         "workload": str(target.workload) if target.workload else "none", "timeline": _timeline(lines, state),
-        "bags": [str(home.directory(identifier) / "bags" / str(n)) for n in range(1, len(state.bags) + 1)],
+        "bags": [str(bag) for bag in here if bag.is_dir()], "elsewhere": elsewhere(state, here),
         "left": [one.what for one in left], "closed": _closed(lines), "next": left[0].next if left else _next(state),
     }  # fmt: skip
+
+
+def _newest(cluster: ClusterReader | None) -> str | None:
+    return None if cluster is None else max((name for name, state in handover.look_all(cluster, over=True) if isinstance(state, State)), default=None)
+
+
+def _found(home: Home, identifier: str, cluster: ClusterReader | None) -> tuple[State, tuple[Line, ...], str]:
+    """The incident as it is on this machine, or as the cluster has it where that is more."""
+    if identifier not in home.ids():
+        if cluster is None:
+            return home.load(identifier), (), ""  # which says that there is none
+        state, lines = handover.look(cluster, identifier)
+        return state, lines, "cluster"
+    state, lines = home.load(identifier), journal.read(home.journal(identifier)).lines
+    if cluster is not None:
+        try:
+            theirs, more = handover.look(cluster, identifier)
+        except IrkitError:  # what is here is the truth
+            return state, lines, "here"
+        if more[: len(lines)] == lines:
+            return theirs, more, "gone on with elsewhere" if len(more) > len(lines) else "here and cluster"
+    return state, lines, "here"
 
 
 def _next(state: State) -> str:
@@ -99,6 +191,9 @@ def _text(line: Line, state: State) -> str:
             return f"step {ended.step}: {word(ended.outcome)}"
         case Sealed() as sealed:
             return f"bag sealed: {sealed.bag.artefacts} artefacts"
+        case Pushed() as pushed:
+            kept = f", kept until {pushed.kept_until}" if pushed.kept_until else ""
+            return f"bag {pushed.bag} is in {pushed.url}, verified{kept}"
     return said(line.body)
 
 
@@ -120,6 +215,8 @@ def said(body: Body) -> str:
         case Told() as told:
             words = {"by": told.reported.by, "severity": told.reported.severity, "since": told.reported.started_at, "": told.reported.summary}
             return f"reported, by {told.by}: " + ", ".join(f"{name} {value}".strip() for name, value in words.items() if value)
+        case Assigned() as assigned:
+            return f"{assigned.role}: {assigned.name or 'nobody'}, by {assigned.by}"
         case Closed() as closed:
             why = f", by {closed.by}" if closed.by else ""
             return f"{closed.how}{why}" + (f": {closed.reason}" if closed.reason else "")

@@ -17,25 +17,43 @@ app = typer.Typer(
 Identifier = Annotated[str | None, typer.Argument(metavar="[ID]", help="Incident; without it, the newest", show_default=False)]
 
 
+Local = Annotated[bool, typer.Option("--local", help="Look at this machine only, not at what the cluster knows")]
+
+
 @app.command("list")
-def list_(output: options.Output = "text") -> int:
-    """All incidents of this machine, newest first."""
+def list_(
+    local: Local = False,
+    everything: Annotated[bool, typer.Option("--all", help="Of the cluster's, also those that were lifted or closed")] = False,
+    context: options.Context = None,
+    kubeconfig: options.Kubeconfig = None,
+    output: options.Output = "text",
+) -> int:
+    """All incidents of this machine, and those that the cluster knows of; newest first."""
     from irkit import wiring
     from irkit.app import incidents
     from irkit.cli import output as streams
+    from irkit.cli.glance import glance
+    from irkit.text import printable
 
-    items = incidents.summaries(wiring.settings())
+    configured = wiring.settings(context=context, kubeconfig=kubeconfig)
+    items, there, why = incidents.summaries(configured), None, ""
+    if not local:
+        there, why = glance(configured, lambda cluster, orders: incidents.shared(cluster, orders, over=everything))
+        items = incidents.merged(items, there or [])
     if output == "json":
-        streams.document({"apiVersion": API_VERSION, "kind": "IncidentList", "items": items})
+        streams.document({"apiVersion": API_VERSION, "kind": "IncidentList", "items": items,
+                          "cluster": {"asked": not local, "answered": there is not None, "why": why}})  # fmt: skip
         return 0
     out = streams.stdout()
     if not items:
         out.line("no incidents yet")
-        out.line("  next:      irkit contain POD -n NAMESPACE")
-        return 0
-    streams.table(out, ("incident", "status", "severity", "target", "context", "bags"),
-                  [(i["id"], i["status"], i["severity"], _target(i), i["context"], str(i["bags"])) for i in items])  # fmt: skip
-    out.line(f"  next:      irkit incident show {items[0]['id']}")
+    else:
+        streams.table(out, ("incident", "status", "severity", "target", "context", "bags", "where"),
+                      [tuple(printable(cell, 120) for cell in (i["id"], i["status"], i["severity"], _target(i), i["context"], i["bags"], i["where"]))
+                       for i in items])  # fmt: skip
+    if why:
+        out.line(f"  ! the cluster was not asked: {printable(why, 300)}", style="yellow", hang=4)
+    out.line(f"  next:      irkit incident show {printable(items[0]['id'])}" if items else "  next:      irkit contain POD -n NAMESPACE")
     return 0
 
 
@@ -48,13 +66,27 @@ def _target(item: dict[str, Any]) -> str:
 
 
 @app.command()
-def show(identifier: Identifier = None, output: options.Output = "text") -> int:
-    """What was bound, done and found in one incident, from its journal."""
+def show(
+    identifier: Identifier = None,
+    local: Local = False,
+    context: options.Context = None,
+    kubeconfig: options.Kubeconfig = None,
+    output: options.Output = "text",
+) -> int:
+    """What was bound, done and found in one incident, from its journal, and from its copy in the cluster."""
     from irkit import wiring
     from irkit.app import incidents
     from irkit.cli import output as streams
+    from irkit.cli.glance import glance
 
-    found = incidents.show(wiring.settings(), identifier)
+    configured = wiring.settings(context=context, kubeconfig=kubeconfig)
+    found = None
+    if not local and identifier and not incidents.known(configured, identifier):
+        with wiring.cluster(configured) as connected:
+            found = incidents.show(configured, identifier, connected)
+    elif not local:
+        found, _ = glance(configured, lambda cluster, orders: incidents.show(configured, identifier, cluster))
+    found = found or incidents.show(configured, identifier)
     if output == "json":
         streams.document(found)
         return 0
@@ -65,16 +97,34 @@ def show(identifier: Identifier = None, output: options.Output = "text") -> int:
 def _tell(out: Any, found: dict[str, Any]) -> None:
     from irkit.text import printable
 
-    for name in ("id", "status", "severity", "summary", "opened", "operator", "playbook", "context", "server", "cluster", "target", "workload"):
+    for name in (
+        "id",
+        "status",
+        "where",
+        "severity",
+        "summary",
+        "opened",
+        "operator",
+        "playbook",
+        "context",
+        "server",
+        "cluster",
+        "target",
+        "workload",
+    ):
         if found[name]:
             out.line(f"  {name:<10} {printable(found[name], 400)}", hang=13)
     for name, key in (("reported", "reportedBy"), ("since", "startedAt")):
         if found[key]:
             out.line(f"  {name:<10} {printable(found[key], 400)}", hang=13)
+    for role, name in found["roles"].items():
+        out.line(f"  {role:<21} {printable(name, 200)}", hang=24)
     for line in found["timeline"]:
         out.line(f"  {line['at'][:23]}  {printable(line['text'], 400)}", hang=27)
     for bag in found["bags"]:
         out.line(f"  evidence   {bag}")
+    for bag in found["elsewhere"]:
+        out.line(f"  evidence   bag {bag['bag']}: {printable(bag['where'], 1000)}", hang=13)
     for what in found["left"]:
         out.line(f"  left       {printable(what, 600)}", style="yellow", hang=13)
     out.line(f"  next:      {found['next']}")

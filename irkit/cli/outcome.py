@@ -20,6 +20,8 @@ def tell(out: Out, result: RunResult, settings: Settings) -> None:
     if evidence is not None:
         for path in evidence.bundles:
             out.line(f"  evidence   {path}")
+        for bag in evidence.elsewhere:
+            out.line(f"  evidence   bag {bag['bag']}: {printable(bag['where'], 1000)}", hang=13)
         if evidence.missing:
             out.line(f"  not got    {plural(len(evidence.missing), 'piece')}; irkit bundle show lists them with their reasons")
     for step in result.steps:

@@ -38,6 +38,7 @@ class StepResult(_Doc):
 class Evidence(_Doc):
     bundle: str | None = None
     bundles: list[str] = []
+    elsewhere: list[dict[str, Any]] = []
     artefacts: int = 0
     missing: list[dict[str, str]] = []
 
@@ -152,8 +153,21 @@ def _step(state: State, step: str, kind: str, phase: str) -> StepResult:
 
 def _evidence(state: State, bags: Path) -> Evidence:
     missing = [{"what": g.what, "why": g.why} for b in state.bags for g in b.gaps]
-    paths = [str(bags / Path(b.path).name) for b in state.bags]
-    return Evidence(bundle=paths[0] if paths else None, bundles=paths, artefacts=sum(b.artefacts for b in state.bags), missing=missing)
+    places = [bags / Path(b.path).name for b in state.bags]
+    paths = [str(place) for place in places if place.is_dir()]
+    return Evidence(bundle=paths[0] if paths else None, bundles=paths, elsewhere=elsewhere(state, places), artefacts=sum(b.artefacts for b in state.bags), missing=missing)
+
+
+def elsewhere(state: State, here: Sequence[Path]) -> list[dict[str, Any]]:
+    """Where the bags are that this machine does not have, and every bag's copy in an object store."""
+    found = []
+    for number, (bag, mine) in enumerate(zip(state.bags, here, strict=True), 1):
+        if not mine.is_dir():
+            machine = state.machine(state.sealed[number - 1]) or "the machine that sealed it"
+            found.append({"bag": number, "where": f"{machine}: {bag.path}", "manifest": bag.manifest_sha256})
+        if pushed := state.pushed.get(number):
+            found.append({"bag": number, "where": pushed.url, "manifest": pushed.manifest_sha256})
+    return found
 
 
 def _isolation(state: State) -> dict[str, Any] | None:

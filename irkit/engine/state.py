@@ -13,11 +13,13 @@ from irkit.model.incident import Incident, Reported
 from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, Unchanged
 from irkit.model.record import (
     Approved,
+    Assigned,
     Closed,
     Extended,
     Intent,
     Line,
     Opened,
+    Pushed,
     Ran,
     Refused,
     Result,
@@ -33,6 +35,7 @@ class State(msgspec.Struct):
     """Mutable while it is folded; read-only for everybody else."""
 
     opened: Opened | None = None
+    lines: int = 0
     intents: dict[str, Intent] = msgspec.field(default_factory=dict)
     results: dict[str, Outcome] = msgspec.field(default_factory=dict)
     times: dict[str, str] = msgspec.field(default_factory=dict)  # of results, by call
@@ -45,6 +48,9 @@ class State(msgspec.Struct):
     runs: list[Ran] = msgspec.field(default_factory=list)
     told: list[Told] = msgspec.field(default_factory=list)
     watched: list[Watched] = msgspec.field(default_factory=list)
+    roles: dict[str, str] = msgspec.field(default_factory=dict)  # who has which, now
+    pushed: dict[int, Pushed] = msgspec.field(default_factory=dict)  # where a bag lies besides, by its number; the last place
+    sealed: list[str] = msgspec.field(default_factory=list)  # which invocation sealed each of `bags`
     closed: str = ""
     _befores: dict[tuple[str, str], dict[str, Any]] = msgspec.field(default_factory=dict)  # by credential and step
     _proofs: dict[tuple[str, str], str] = msgspec.field(default_factory=dict)
@@ -56,8 +62,9 @@ class State(msgspec.Struct):
             state.add(line)
         return state
 
-    def add(self, line: Line) -> None:  # noqa: C901 - one arm for each kind of record
+    def add(self, line: Line) -> None:  # noqa: C901, PLR0912 - one arm for each kind of record
         body = line.body
+        self.lines += 1
         match body:
             case Opened() | Extended():
                 self._bind(body)
@@ -74,6 +81,7 @@ class State(msgspec.Struct):
                 self.declined.update(body.steps)
             case Sealed():
                 self.bags.append(body.bag)
+                self.sealed.append(body.run)
             case Waived():
                 self.waived.update(body.pods)
                 self.waiver = body
@@ -83,6 +91,10 @@ class State(msgspec.Struct):
                 self.told.append(body)
             case Watched():
                 self.watched.append(body)
+            case Pushed():
+                self.pushed[body.bag] = body
+            case Assigned():
+                self.roles = {**{r: n for r, n in self.roles.items() if r != body.role}, **({body.role: body.name} if body.name else {})}
             case Closed():
                 self.closed = body.how
 
@@ -219,6 +231,10 @@ class State(msgspec.Struct):
     def over(self) -> bool:
         """Whether containing is over: lifted, closed, or a lift has begun. Going on would undo what people undid."""
         return bool(self.closed) or any(i.purpose == "lift" for i in self.intents.values())
+
+    def machine(self, run: str) -> str:
+        """Where that invocation of irkit ran; empty where it did not say."""
+        return next((str(r.data["host"]) for r in self.runs if r.run == run and r.data.get("host")), "")
 
     @property
     def next_bag(self) -> int:

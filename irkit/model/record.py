@@ -134,7 +134,32 @@ class Watched(_Body, frozen=True, kw_only=True, tag="watched"):
     summary: str = ""
 
 
-Body: TypeAlias = Opened | Extended | Approved | Refused | Intent | Result | StepEnded | Sealed | Waived | Ran | Told | Ordered | Watched | Closed
+class Assigned(_Body, frozen=True, kw_only=True, tag="assigned"):
+    """Somebody has a role in the incident from here on; no ``name``: nobody has it."""
+
+    run: str
+    role: str
+    name: str
+    by: str
+
+
+class Pushed(_Body, frozen=True, kw_only=True, tag="pushed"):
+    """A sealed bag lies in an object store, as one tar; its checksum there was verified."""
+
+    run: str
+    bag: int
+    url: str
+    octets: int
+    sha256: str  # of the tar
+    manifest_sha256: str  # of the bag's tagmanifest-sha256.txt
+    version: str = ""  # which the store gave it
+    kept_until: str = ""  # RFC 3339: before that the store deletes it for nobody
+
+
+Body: TypeAlias = (
+    Opened | Extended | Approved | Refused | Intent | Result | StepEnded | Sealed | Waived | Ran | Told | Assigned | Ordered | Watched | Pushed
+    | Closed
+)  # fmt: skip
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -40,7 +40,7 @@ def test_another_holder_of_the_lease_is_respected(control_plane: Running, namesp
     answer = irkit.run("contain", "solo", "-n", namespace, "--yes", "-o", "json").ended(8)
     assert "held by eve@other-laptop (incident 20261122T000000Z-web-other)" in answer.document["error"]["message"]
     assert writes(control_plane.audit(mark, agent="irkit/")) == []
-    assert irkit.json("incident", "list")["items"] == [], "a run that was refused leaves no incident behind"
+    assert irkit.json("incident", "list", "--local")["items"] == [], "a run that was refused leaves no incident behind"
 
     control_plane.apply(lease(pod, "eve@other-laptop", now - timedelta(minutes=2), seconds=1))
     time.sleep(2.1)  # by the server's clock, which is what counts; it writes whole seconds
@@ -59,7 +59,8 @@ def test_a_colleague_goes_on_from_the_copy(control_plane: Running, namespace: st
     assert "create configmaps" in sent
 
     colleague = irkit.elsewhere(tmp_path / "colleague")
-    assert colleague.json("incident", "list")["items"] == []
+    assert colleague.json("incident", "list", "--local")["items"] == []
+    assert kept["incident"] in [i["id"] for i in colleague.json("incident", "list")["items"]]
     resumed = colleague.json("resume", kept["incident"])
     assert (resumed["incident"], resumed["isolation"]["verdict"]) == (kept["incident"], "isolated")
     other = irkit.elsewhere(tmp_path / "another")

@@ -53,7 +53,7 @@ def facts(record: Record) -> tuple[tuple[str, str], ...]:
         ("Playbook", f"{incident.playbook} {incident.phase}".strip()), ("Cluster", f"{incident.cluster.context} ({incident.cluster.server})"),
         ("Cluster UID", incident.cluster.uid), ("Kubernetes", incident.cluster.version), ("Target", str(target.pod)),
         ("Workload", str(target.workload) if target.workload else "none"), ("Node", target.node), ("ServiceAccount", target.service_account),
-        ("Images", ", ".join(images)),
+        ("Images", ", ".join(images)), *((role.replace("-", " ").capitalize(), name) for role, name in record.state.roles.items()),
     )  # fmt: skip
     return tuple((name, value) for name, value in found if value)
 

@@ -13,7 +13,7 @@ from irkit.evidence.report.values import Act, Entry, Milestone, Tone
 from irkit.evidence.timeline import Moment
 from irkit.model.changes import Ask, Await, Capture, Change, Check, Notify, Patch, Rotate
 from irkit.model.outcome import Declined, Done, Failed, Outcome, Skipped, reason, word
-from irkit.model.record import Closed, Line, Ran, Result, Sealed, StepEnded, Told
+from irkit.model.record import Closed, Line, Pushed, Ran, Result, Sealed, StepEnded, Told
 from irkit.model.titles import title
 from irkit.text import plural
 
@@ -75,6 +75,8 @@ def _line(record: Record, line: Line) -> Iterator[Entry]:
             yield Entry(line.at, "irkit", f"step {ended.step} {word(ended.outcome)}: {reason(ended.outcome)}", tone="bad")
         case Sealed() as sealed:
             yield Entry(line.at, "irkit", f"bag sealed: {plural(sealed.bag.artefacts, 'artefact')}")
+        case Pushed() as pushed:
+            yield Entry(line.at, "irkit", f"bag {pushed.bag} is in {pushed.url}, verified")
         case Closed() | Told() as body:
             yield Entry(line.at, "people", said(body), tone="good" if isinstance(body, Closed) and not body.left else "")
         case body if text := said(body):
