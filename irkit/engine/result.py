@@ -155,7 +155,8 @@ def _evidence(state: State, bags: Path) -> Evidence:
     missing = [{"what": g.what, "why": g.why} for b in state.bags for g in b.gaps]
     places = [bags / Path(b.path).name for b in state.bags]
     paths = [str(place) for place in places if place.is_dir()]
-    return Evidence(bundle=paths[0] if paths else None, bundles=paths, elsewhere=elsewhere(state, places), artefacts=sum(b.artefacts for b in state.bags), missing=missing)
+    return Evidence(bundle=paths[0] if paths else None, bundles=paths, elsewhere=elsewhere(state, places),
+                    artefacts=sum(b.artefacts for b in state.bags), missing=missing)  # fmt: skip
 
 
 def elsewhere(state: State, here: Sequence[Path]) -> list[dict[str, Any]]:
