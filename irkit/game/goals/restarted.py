@@ -8,8 +8,7 @@ from irkit.game.cast import owner_of
 from irkit.game.goals.base import Seen
 from irkit.game.history import pair
 from irkit.game.view import View, name_of
-from irkit.model.kube import NETWORKPOLICIES, PODS, at, is_ready, labels_of
-from irkit.network.verdict import judge
+from irkit.model.kube import PODS, at, is_ready, labels_of
 from irkit.text import plural, printable
 
 
@@ -17,8 +16,8 @@ from irkit.text import plural, printable
 class Restarted:
     """Every pod with the label ``app`` (namespace/value) began after the Secret ``after`` (namespace/name) got its new values, and one is ready.
 
-    A label can be taken off and put on: pods that had it when the game began count until they end, or nothing reaches them any more, and
-    a ready one is of a workload that had such pods then.
+    A label can be taken off and put on: pods that had it when the game began count until they end, but for the suspect, and a ready one is
+    of a workload that had such pods then.
     """
 
     kind: ClassVar[str] = "restarted"
@@ -34,7 +33,7 @@ class Restarted:
         known = view.apps.get(key, {})
         ready = [p for p in view.stage.objects(PODS, key[0]) if is_ready(p) and not at(p, ("metadata", "deletionTimestamp"))]
         pods = [p for p in ready if labels_of(p).get("app") == key[1]]
-        hidden = [p for p in ready if p not in pods and p["metadata"]["uid"] in known and judge(p, view.stage.objects(NETWORKPOLICIES, key[0]))]
+        hidden = [p for p in ready if p not in pods and p["metadata"]["uid"] in known.keys() - {view.cast.suspect.uid}]
         old = [p for p in (*pods, *hidden) if datetime.fromisoformat(p["metadata"]["creationTimestamp"]) < changed.replace(microsecond=0)]
         if old:
             return Seen(False, printable(f"{plural(len(old), 'pod')} of {self.app} began before Secret {self.after} changed, with the old value"))
