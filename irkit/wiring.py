@@ -10,14 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from irkit import settings as _settings
-from irkit.ports import Approver, Clock, Cluster, EvidenceStore, Listener, Orders, Ports, Runner
+from irkit.ports import Approver, Chat, Clock, Cluster, EvidenceStore, Listener, Orders, Ports, Runner
 from irkit.settings import Settings
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from irkit.adapters.asking import Asking
+    from irkit.adapters.httpd import Httpd
+    from irkit.adapters.httptls import Certificates
     from irkit.app.staging.game import Ground
     from irkit.engine.leader import Leader
+    from irkit.model.http import Bounds, Door
     from irkit.model.picture import Picture
     from irkit.sandbox import Sandbox
+    from irkit.settings.serve import TlsSettings
     from irkit.stage import Origin, Repeatable, Turns
 
 
@@ -115,6 +122,39 @@ def leader(configured: Settings, queue: Orders, heard: Callable[[str], None] = l
     # a connection of its own, which does not wait longer than leadership lasts
     hasty = msgspec.structs.replace(configured, request_timeout=min(configured.request_timeout, 3.0), retry_budget=RETRY)
     return LeaseLeader(connect(hasty), clock(), identity, heard=heard)
+
+
+def slack() -> Chat:
+    """Slack, with the tokens of the environment, which nothing that this process starts gets to see. Raises UsageError."""
+    from irkit.adapters.slack import SlackChat, base
+    from irkit.errors import UsageError
+
+    app, bot = os.environ.pop("SLACK_APP_TOKEN", ""), os.environ.pop("SLACK_BOT_TOKEN", "")
+    if not app.startswith("xapp-") or not bot.startswith("xoxb-"):
+        name, like = ("SLACK_BOT_TOKEN", "xoxb-") if app.startswith("xapp-") else ("SLACK_APP_TOKEN", "xapp-")
+        raise UsageError(f"{name} is not set to a token that begins with {like}", next="irkit slack setup")
+    return SlackChat(app, bot, base(os.environ))
+
+
+def asking(options: Sequence[str]) -> Asking:
+    """Commands that only read, for a listener. ``options``: as of `children`, for the kubeconfig's context."""
+    from irkit.adapters.asking import Asking
+
+    return Asking(options)
+
+
+def httpd(host: str, port: int, door: Door, bounds: Bounds, tls: SSLContext | None) -> Httpd:
+    """A server that does not listen yet."""
+    from irkit.adapters.httpd import Httpd
+
+    return Httpd(host, port, door, bounds, tls)
+
+
+def certificates(tls: TlsSettings) -> Certificates:
+    """The TLS of a server. Raises UsageError."""
+    from irkit.adapters.httptls import Certificates
+
+    return Certificates(tls)
 
 
 def clock() -> Clock:

@@ -17,6 +17,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "playbook": ("irkit.cli.playbook", "List, show, validate playbooks; their schema and their rights."),
     "order": ("irkit.cli.order", "List and show what chats and alerts asked for."),
     "approve": ("irkit.cli.approve", "Approve, or decline, the plan of an order that waits."),
+    "slack": ("irkit.cli.slack", "Collect evidence and contain pods from Slack."),
+    "serve": ("irkit.cli.serve", "Take in alerts by webhook; rules say what is ordered then."),
     "rehearse": ("irkit.cli.rehearse", "See or practise an incident on the built-in cluster."),
     "sandbox": ("irkit.cli.sandbox", "Start the built-in cluster for kubectl and irkit."),
     "doctor": ("irkit.cli.doctor", "Check this machine, the kubeconfig, the cluster and your rights."),

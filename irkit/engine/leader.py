@@ -45,6 +45,10 @@ class LeaseLeader:
         fresh = self._renewed is not None and self._clock.monotonic() - self._renewed < DEADLINE
         return fresh and not self._over.is_set()
 
+    def led(self) -> bool:
+        """Whether somebody leads, as far as this process has seen."""
+        return self.leads() or (self._seen != "" and self._clock.monotonic() - self._since < DURATION)
+
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="irkit-leader", daemon=True)
         self._thread.start()
@@ -134,6 +138,10 @@ class FileLeader:
             with suppress(HeldError):
                 self._lock = LocalLock(self._directory, "irkit-listener", self._identity, "the queue of orders")
         return self._lock is not None
+
+    def led(self) -> bool:
+        """Whether somebody leads: whoever has the lock, where it is not this process."""
+        return self.leads() or self._lock is None
 
     def start(self) -> None:
         """It is seen to when it is asked for."""

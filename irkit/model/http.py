@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import msgspec
 
@@ -28,20 +27,17 @@ class Answer(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Work: TypeAlias = Callable[[], Answer]
-
-
 class Door(Protocol):
-    """Who answers. Both methods are called on the server's own thread and must not wait; `Work` may."""
+    """Who answers, on the server's own thread: nothing but `body` may wait."""
 
     def head(self, head: Head) -> Answer | None:
         """An answer that needs no body, None where the body is to be read."""
 
-    def body(self, head: Head, body: bytes) -> Answer | Work:
-        """The answer, or what to do elsewhere to get it."""
+    async def body(self, head: Head, body: bytes) -> Answer:
+        """The answer. It is ended after `Bounds.answer` seconds."""
 
     def late(self, head: Head) -> Answer:
-        """Where there is no time or no room for the work. It may still come to an end."""
+        """Where `body` was ended."""
 
     def refused(self, peer: str, why: str, status: int) -> None:
         """The server itself turned somebody away: too slow, too large, not HTTP, not TLS, too many."""
@@ -54,9 +50,7 @@ class Bounds(msgspec.Struct, frozen=True):
     body: int = 1 << 20  # bytes
     request: float = 10.0  # seconds from the first byte of a request to its last
     idle: float = 60.0  # seconds that a connection may rest between two requests
-    answer: float = 8.0  # seconds for work
+    answer: float = 8.0  # seconds from there to the answer
     connections: int = 256
     connections_per_peer: int = 64
-    works: int = 64  # that wait or run
-    workers: int = 4
     farewell: float = 10.0  # seconds for what is under way when the server ends

@@ -91,7 +91,7 @@ class MappingSettings(_Section, frozen=True):
     alerts: str = ""
     """The list of alerts; without it, the document is one."""
     fields: dict[str, str] = {}
-    """Pointers by field: ``name`` (which there must be), ``severity``, ``namespace``, ``pod``, ``workload``, ``node``, ``summary``, ``at``, ``fingerprint``."""
+    """Pointers by field: ``name``, which there must be, and ``severity``, ``namespace``, ``pod``, ``workload``, ``node`` and the like."""
     labels: dict[str, str] = {}
     """Pointers by label that rules may match."""
     severities: dict[str, Level] = {}

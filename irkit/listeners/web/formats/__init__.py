@@ -9,9 +9,15 @@ from irkit.listeners.web.formats import alertmanager, audit, falco, generic, tri
 from irkit.model.alert import Alert
 from irkit.settings.serve import SourceSettings
 
-Reader: TypeAlias = Callable[[str, bytes, SourceSettings], Sequence[Alert]]
+Reader: TypeAlias = Callable[[str, bytes], Sequence[Alert]]
 
-FORMATS: dict[str, Reader] = {
-    "falco": falco.read, "alertmanager": alertmanager.read, "trivy": trivy.read, "kubernetes-audit": audit.read, "json": generic.read,
-}  # fmt: skip
-"""By the name in the settings. Readers raise UsageError for a body that is not theirs."""
+FORMATS: dict[str, Reader] = {"falco": falco.read, "alertmanager": alertmanager.read, "trivy": trivy.read, "kubernetes-audit": audit.read}
+"""By the name in the settings; besides, there is ``json``, which needs a mapping."""
+
+
+def reader(settings: SourceSettings) -> Reader:
+    """How a source's bodies are read: by its name, and the body. It raises UsageError for a body that is not the source's."""
+    mapping = settings.mapping
+    if mapping is None:
+        return FORMATS[settings.format]
+    return lambda name, body: generic.read(name, body, mapping)

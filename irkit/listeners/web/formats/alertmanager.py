@@ -14,7 +14,6 @@ import msgspec
 from irkit.errors import UsageError
 from irkit.listeners.web.formats import reading
 from irkit.model.alert import Alert
-from irkit.settings.serve import SourceSettings
 
 
 class _Alert(msgspec.Struct, rename="camel"):
@@ -34,7 +33,7 @@ _WORKLOADS = ("deployment", "statefulset", "daemonset", "replicaset", "job_name"
 _SAID = ("summary", "description", "message")
 
 
-def read(name: str, body: bytes, settings: SourceSettings) -> Sequence[Alert]:
+def read(name: str, body: bytes) -> Sequence[Alert]:
     group = reading.document(body, _Group)
     if group.version != "4":
         raise UsageError("this source reads version 4 of Alertmanager's webhook")

@@ -14,7 +14,6 @@ import msgspec
 from irkit.errors import UsageError
 from irkit.listeners.web.formats import reading
 from irkit.model.alert import Alert
-from irkit.settings.serve import SourceSettings
 
 
 class _User(msgspec.Struct):
@@ -54,7 +53,7 @@ class _List(msgspec.Struct, rename="camel"):
 _OVER = ("ResponseComplete", "Panic")
 
 
-def read(name: str, body: bytes, settings: SourceSettings) -> Sequence[Alert]:
+def read(name: str, body: bytes) -> Sequence[Alert]:
     found = reading.document(body, _List)
     if (found.kind, found.api_version) != ("EventList", "audit.k8s.io/v1"):
         raise UsageError("this source reads an EventList of audit.k8s.io/v1")

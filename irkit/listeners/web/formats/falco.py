@@ -12,7 +12,6 @@ import msgspec
 
 from irkit.listeners.web.formats import reading
 from irkit.model.alert import Alert
-from irkit.settings.serve import SourceSettings
 
 
 class _Event(msgspec.Struct):
@@ -32,7 +31,7 @@ _POD = ("k8s.pod.name", "k8smeta.pod.name")
 _NODE = ("k8s.node.name", "k8smeta.node.name")
 
 
-def read(name: str, body: bytes, settings: SourceSettings) -> Sequence[Alert]:
+def read(name: str, body: bytes) -> Sequence[Alert]:
     event = reading.document(body, _Event)
     fields = event.output_fields or {}
     pod = _first(fields, _POD)

@@ -8,14 +8,12 @@ from typing import Any
 from irkit.errors import UsageError
 from irkit.listeners.web.formats import reading
 from irkit.model.alert import Alert, Level
-from irkit.settings.serve import MappingSettings, SourceSettings
+from irkit.settings.serve import MappingSettings
 
 _OBJECTS = ("namespace", "pod", "node")
 
 
-def read(name: str, body: bytes, settings: SourceSettings) -> Sequence[Alert]:
-    mapping = settings.mapping
-    assert mapping is not None, "the settings say so"
+def read(name: str, body: bytes, mapping: MappingSettings) -> Sequence[Alert]:
     found = reading.document(body, Any)
     if not mapping.alerts:
         return [_alert(name, found, mapping)]

@@ -25,7 +25,7 @@ WORDS: dict[str, Level] = {
     **dict.fromkeys(("error", "high", "major", "severe"), "high"),
     **dict.fromkeys(("warning", "warn", "medium", "moderate", "average"), "medium"),
     **dict.fromkeys(("notice", "informational", "info", "information", "debug", "low", "minor", "none", "ok"), "low"),
-}  # type: ignore[dict-item]  # fmt: skip
+}  # fmt: skip
 """What sources call it. RFC 5424 has emergency to debug, which Falco's priorities are."""
 
 
@@ -59,7 +59,7 @@ def level(value: object) -> Level:
 
 def labelled(values: Mapping[str, Any]) -> dict[str, str]:
     """The first of them whose values are text or numbers."""
-    found = {}
+    found: dict[str, str] = {}
     for key, value in values.items():
         if len(found) == MOST_LABELS:
             break

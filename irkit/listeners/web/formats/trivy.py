@@ -14,7 +14,6 @@ import msgspec
 from irkit.errors import UsageError
 from irkit.listeners.web.formats import reading
 from irkit.model.alert import Alert, Level
-from irkit.settings.serve import SourceSettings
 from irkit.text import plural
 
 
@@ -59,16 +58,17 @@ class _Message(msgspec.Struct, rename="camel"):
 
 
 _LABEL = "trivy-operator."
+_LEVELS: tuple[Level, ...] = ("critical", "high", "medium", "low")
 _KINDS = ("VulnerabilityReport", "ExposedSecretReport", "ConfigAuditReport")
 
 
-def read(name: str, body: bytes, settings: SourceSettings) -> Sequence[Alert]:
+def read(name: str, body: bytes) -> Sequence[Alert]:
     message = reading.document(body, _Message)
     if message.verb == "delete":
         return []
     found = message.operator_object or reading.document(body, _Object)
     counts = found.report.summary
-    by_level: dict[Level, int] = {"critical": counts.critical_count, "high": counts.high_count, "medium": counts.medium_count, "low": counts.low_count}
+    by_level = dict(zip(_LEVELS, (counts.critical_count, counts.high_count, counts.medium_count, counts.low_count), strict=True))
     severity = next((level for level, count in by_level.items() if count > 0), None)
     return [_alert(name, found, severity, by_level)] if severity is not None else []
 

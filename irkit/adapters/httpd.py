@@ -1,0 +1,276 @@
+"""A small HTTP/1.1 server: asyncio and h11, nothing that waits without a bound. The only file that imports h11.
+
+Each connection has a task. A request must be there whole within a time that begins with its first byte, so that who sends
+slowly keeps a connection for seconds and no memory. Bodies are read only where the head did not already get its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import ssl
+from collections import Counter
+from typing import Any
+
+import h11
+
+from irkit import __version__
+from irkit.errors import UsageError
+from irkit.model.http import Answer, Bounds, Door, Head
+from irkit.text import printable
+
+_PIECE = 65_536
+_BACKLOG = 512
+_LINGER = 1.0  # seconds in which what a refused sender still sends is thrown away, so that it reads its answer
+
+
+class _Refused(Exception):
+    """What is not read on."""
+
+    def __init__(self, status: int, why: str) -> None:
+        self.status, self.why = status, why
+
+
+class Httpd:
+    """Listens from `open` to the end of `serve`."""
+
+    def __init__(self, host: str, port: int, door: Door, bounds: Bounds, tls: ssl.SSLContext | None) -> None:
+        self._host, self._port, self._door, self._bounds, self._tls = host, port, door, bounds, tls
+        self._peers: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._resting: set[asyncio.Task[None]] = set()  # those between two requests
+        self._ending = False
+        self._socket: socket.socket | None = None
+
+    def open(self) -> tuple[str, int]:
+        """Take the port; the address that it is. Raises UsageError where that can't be."""
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+            made = socket.socket(family, kind, protocol)
+        except OSError as error:
+            raise UsageError(f"{printable(self._host, 100)} is no address to listen on: {error.strerror}", next="--listen ADDRESS:PORT") from None
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind(address)
+            made.listen(_BACKLOG)
+        except OSError as error:
+            made.close()
+            raise UsageError(f"can't listen on {printable(self._host, 100)}:{self._port}: {error.strerror}", next="--listen ADDRESS:PORT") from None
+        made.setblocking(False)
+        self._socket = made
+        name = made.getsockname()
+        return str(name[0]), int(name[1])
+
+    async def serve(self, over: asyncio.Event) -> None:
+        """Answer until ``over`` is set; then end what rests, and give what is under way `Bounds.farewell` seconds."""
+        assert self._socket is not None, "open() comes first"
+        accepting = asyncio.ensure_future(self._accept(self._socket))
+        await asyncio.wait([accepting, waiting := asyncio.ensure_future(over.wait())], return_when=asyncio.FIRST_COMPLETED)
+        self._ending = True
+        waiting.cancel()
+        accepting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await accepting
+        self._socket.close()
+        for task in self._resting:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._bounds.farewell)
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, address = await loop.sock_accept(listening)
+            except OSError as error:  # too many files are open, or who knocked went away
+                self._door.refused("", f"a connection can't be taken: {error.strerror}", 0)
+                await asyncio.sleep(0.05)
+                continue
+            peer = str(address[0])
+            if len(self._tasks) >= self._bounds.connections or self._peers[peer] >= self._bounds.connections_per_peer:
+                connection.close()
+                self._door.refused(peer, "too many connections", 0)
+                continue
+            self._peers[peer] += 1
+            task = asyncio.ensure_future(self._connected(connection, peer))
+            self._tasks.add(task)
+            task.add_done_callback(lambda done, peer=peer: self._gone(done, peer))  # type: ignore[misc]
+
+    def _gone(self, task: asyncio.Task[None], peer: str) -> None:
+        self._tasks.discard(task)
+        self._peers[peer] -= 1
+        if self._peers[peer] <= 0:
+            del self._peers[peer]
+
+    async def _connected(self, connection: socket.socket, peer: str) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=_PIECE)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        timeout = self._bounds.request if self._tls else None
+        try:
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=self._tls, ssl_handshake_timeout=timeout)
+        except (OSError, ConnectionError) as error:
+            connection.close()
+            why = getattr(error, "verify_message", "") or getattr(error, "reason", "") or error
+            self._door.refused(peer, f"no TLS with it: {printable(why, 120)}", 0)
+            return
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        talk = _Talk(self, reader, writer, peer, _names(transport.get_extra_info("peercert")))
+        try:
+            await talk.run()
+        except (OSError, TimeoutError):
+            talk.broken = True  # it went away, or does not read
+        except asyncio.CancelledError:
+            if not self._ending:
+                raise
+        except Exception as error:  # noqa: BLE001 -- one connection ends, never the server
+            talk.broken = True
+            self._door.refused(peer, f"not foreseen: {type(error).__name__}: {printable(error, 200)}", 500)
+        finally:
+            transport.abort() if talk.broken else writer.close()
+
+
+class _Talk:
+    """One connection, request after request."""
+
+    def __init__(self, server: Httpd, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str, names: tuple[str, ...]) -> None:
+        self._server, self._reader, self._writer, self._peer, self._names = server, reader, writer, peer, names
+        self._door, self._bounds = server._door, server._bounds  # noqa: SLF001 -- both are this file's
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=self._bounds.head)
+        self._large = _Refused(413, f"the body is larger than {self._bounds.body} bytes")
+        self._bodiless = False
+        self.broken = False
+
+    async def run(self) -> None:
+        while await self._rest() and await self._exchange() and not self._server._ending:  # noqa: SLF001
+            self._http.start_next_cycle()
+
+    async def _rest(self) -> bool:
+        """Wait for the first byte of a request; whether one came."""
+        if self._http.trailing_data[0]:
+            return True
+        resting, task = self._server._resting, asyncio.current_task()  # noqa: SLF001
+        assert task is not None
+        resting.add(task)
+        try:
+            async with asyncio.timeout(self._bounds.idle):
+                data = await self._reader.read(_PIECE)
+        except TimeoutError:
+            return False
+        finally:
+            resting.discard(task)
+        self._http.receive_data(data)
+        return bool(data)
+
+    async def _exchange(self) -> bool:
+        """One request and its answer; whether the connection may go on."""
+        try:
+            async with asyncio.timeout(self._bounds.request):
+                read = await self._request()
+        except TimeoutError:
+            return await self._turn_away(408, "the request did not come whole in time")
+        except _Refused as refused:
+            return await self._turn_away(refused.status, refused.why)
+        except h11.RemoteProtocolError as error:
+            status = error.error_status_hint if error.error_status_hint in (400, 413, 431, 501) else 400
+            why = "request line and headers are too long" if status == 431 else f"that is not HTTP/1.1: {printable(error, 120)}"
+            return await self._turn_away(status, why)
+        if read is None:
+            return False
+        head, body, answer = read
+        if answer is None:
+            try:
+                async with asyncio.timeout(self._bounds.answer):
+                    answer = await self._door.body(head, body)
+            except TimeoutError:
+                answer = self._door.late(head)
+        await self._send(answer, close=self._server._ending)  # noqa: SLF001
+        return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+
+    async def _request(self) -> tuple[Head, bytes, Answer | None] | None:
+        """The request whole; the body empty where the head has its answer; None where the other side has gone."""
+        event = await self._event()
+        if not isinstance(event, h11.Request):
+            return None
+        head = _head(event, self._peer, self._names)
+        answer = self._door.head(head)
+        self._bodiless = head.method == "HEAD"
+        if answer is None and int(head.headers.get("content-length", "0")[:20]) > self._bounds.body:  # h11 takes digits only
+            raise self._large
+        if self._http.they_are_waiting_for_100_continue:
+            if answer is not None:  # it has not sent the body, and need not
+                return head, b"", answer
+            self._writer.write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+        pieces, size = [], 0
+        while isinstance(event := await self._event(), h11.Data):
+            size += len(event.data)
+            if size > self._bounds.body:
+                raise self._large
+            if answer is None:
+                pieces.append(bytes(event.data))
+        return None if isinstance(event, h11.ConnectionClosed) else (head, b"".join(pieces), answer)
+
+    async def _event(self) -> Any:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            self._http.receive_data(await self._reader.read(_PIECE))
+        return event
+
+    async def _turn_away(self, status: int, why: str) -> bool:
+        self._door.refused(self._peer, why, status)
+        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            await self._send(Answer(status, {"error": why}), close=True)
+        return False
+
+    async def _send(self, answer: Answer, *, close: bool) -> None:
+        body = answer.text.encode() if answer.document is None else json.dumps(answer.document).encode() + b"\n"
+        headers = [("Content-Length", str(len(body))), ("Server", f"irkit/{__version__}"), ("Cache-Control", "no-store"), *answer.headers]
+        if answer.document is not None:
+            headers.append(("Content-Type", "application/json"))
+        if answer.retry_after:
+            headers.append(("Retry-After", str(answer.retry_after)))
+        unread = self._http.their_state is not h11.DONE
+        if close or unread:
+            headers.append(("Connection", "close"))
+        sent = self._http.send(h11.Response(status_code=answer.status, headers=headers)) or b""
+        if not self._bodiless:
+            sent += self._http.send(h11.Data(data=body)) or b""
+        sent += self._http.send(h11.EndOfMessage()) or b""
+        async with asyncio.timeout(self._bounds.request):
+            self._writer.write(sent)
+            await self._writer.drain()
+        if unread:
+            await self._linger()
+
+    async def _linger(self) -> None:
+        """Throw away what still comes for a moment: a reset would take the answer away from who has not read it yet."""
+        with contextlib.suppress(TimeoutError, OSError):
+            if self._writer.can_write_eof():
+                self._writer.write_eof()
+            async with asyncio.timeout(_LINGER):
+                while await self._reader.read(_PIECE):
+                    pass
+        self.broken = True
+
+
+def _head(event: h11.Request, peer: str, names: tuple[str, ...]) -> Head:
+    headers: dict[str, str] = {}
+    for name, value in event.headers:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return Head(method=event.method.decode("latin-1"), path=event.target.decode("latin-1").partition("?")[0], headers=headers, peer=peer, names=names)
+
+
+def _names(certificate: dict[str, Any] | None) -> tuple[str, ...]:
+    """Whom a verified certificate names."""
+    if not certificate:
+        return ()
+    subject = [f"CN={value}" for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    kinds = {"DNS": "DNS", "URI": "URI", "IP Address": "IP", "email": "email"}
+    return (*subject, *(f"{kinds[kind]}={value}" for kind, value in certificate.get("subjectAltName", ()) if kind in kinds))

@@ -1,0 +1,1 @@
+"""Rules: which alerts become which orders."""
