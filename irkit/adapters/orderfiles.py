@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from irkit.errors import ConflictError, QueueFullError, RefusedError, UsageError
-from irkit.model.order import Held, Order, Status
+from irkit.model.order import Held, Order, Status, sound
 from irkit.text import plural, printable
 
 _ENDING = ".json"
@@ -64,9 +64,10 @@ class OrderFiles:
 
     def _read(self, path: Path) -> Held | None:
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Held)
+            found = msgspec.json.decode(path.read_bytes(), type=Held)
         except (OSError, msgspec.DecodeError):
             return None
+        return found if sound(found) and found.order.id == path.stem and found.version.isdecimal() else None
 
     def _write(self, held: Held) -> None:
         path = self._path(held.order.id)

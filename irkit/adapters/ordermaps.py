@@ -11,7 +11,7 @@ import msgspec
 
 from irkit.errors import ConflictError, NotFoundError, QueueFullError, UsageError
 from irkit.model.kube import CONFIGMAPS, Obj, ObjectRef, at
-from irkit.model.order import SYSTEM_NAMESPACE, Held, Order, Status
+from irkit.model.order import SYSTEM_NAMESPACE, Held, Order, Status, sound
 from irkit.ports import Cluster
 from irkit.text import plural, printable
 
@@ -88,6 +88,5 @@ def _held(obj: Obj) -> Held | None:
         status = msgspec.json.decode(str(at(obj, ("data", _STATUS), "")), type=Status)
     except msgspec.DecodeError:
         return None
-    if obj["metadata"]["name"] != _ref(order.id).name:
-        return None
-    return Held(order=order, status=status, version=obj["metadata"]["resourceVersion"])
+    held = Held(order=order, status=status, version=obj["metadata"]["resourceVersion"])
+    return held if sound(held) and obj["metadata"]["name"] == _ref(order.id).name else None

@@ -11,6 +11,7 @@ An order that needs nobody's approval (evidence only) begins as ``queued``. Whoe
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from irkit.model.kube import Value
@@ -22,6 +23,7 @@ Command: TypeAlias = Literal["collect", "contain", "respond"]
 Needs: TypeAlias = Literal["nobody", "one", "two"]  # "two": whoever approves is not who asked
 State: TypeAlias = Literal["planning", "waiting", "queued", "running", "done", "failed", "declined", "expired"]
 OVER: frozenset[str] = frozenset(("done", "failed", "declined", "expired"))
+_LENGTH = 12  # of an order's id
 _ALPHABET = "bcdfghjkmnpqrstvwxz23456789"  # as in the ids of incidents: no vowels, nothing that looks like another
 
 
@@ -133,11 +135,27 @@ class Held(Value, frozen=True):
     version: str
 
 
+def sound(held: Held) -> bool:
+    """Whether it is as irkit writes it. Whoever may write where orders are kept may write anything."""
+    times = [held.order.created, held.order.expires, held.status.changed, *(d.at for d in held.status.decisions)]
+    times += [held.status.beat] if held.status.beat else []
+    counts = (held.status.attempts, held.status.begun)
+    return len(held.order.id) == _LENGTH and set(held.order.id) <= set(_ALPHABET) and min(counts) >= 0 and all(map(_is_time, times))
+
+
+def _is_time(text: str) -> bool:
+    """RFC 3339 with a zone."""
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
 def identifier(key: str) -> str:
     """The id of the order for ``key``, which names one event: who sees that event again makes the same order."""
     number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
     found = []
-    for _ in range(12):
+    for _ in range(_LENGTH):
         number, rest = divmod(number, len(_ALPHABET))
         found.append(_ALPHABET[rest])
     return "".join(found)

@@ -38,13 +38,8 @@ def work(ports: Ports, orders: Orders, identifier: str, worker: str, stop: Calla
     held = _claim(ports, orders, identifier, worker)
     if held.status.over or held.status.state == "waiting":
         return 0
-    where = ports.connection.identify()
-    if where.uid != held.order.cluster:
-        raise RefusedError(f"order {held.order.id} is for cluster {held.order.cluster}, this is {where.uid}; nothing was changed")
     with beating(ports, orders, held, stop) as say:
-        mine = Worker(ports, orders, worker, say)
-        result = mine.plan(held) if held.status.state == "planning" else mine.run(held)
-    return result.exit_code
+        return Worker(ports, orders, worker, say).do(held).exit_code
 
 
 def _claim(ports: Ports, orders: Orders, identifier: str, worker: str) -> Held:
@@ -68,6 +63,17 @@ class Worker:
 
     def __init__(self, ports: Ports, orders: Orders, name: str, say: Say) -> None:
         self._ports, self._orders, self._name, self._say = ports, orders, name, say
+
+    def do(self, held: Held) -> RunResult:
+        """What comes next. Not for another cluster than the order's."""
+        try:
+            where = self._ports.connection.identify()
+            if where.uid != held.order.cluster:
+                theirs = printable(held.order.cluster, 60)
+                raise RefusedError(f"order {held.order.id} is for cluster {theirs}, this is {where.uid}; nothing was changed")
+        except IrkitError as error:
+            return self._failed(held, error)
+        return self.plan(held) if held.status.state == "planning" else self.run(held)
 
     def plan(self, held: Held) -> RunResult:
         """Plan it, for people to decide upon. The incident's id is chosen here: it is in the plan, and so in what is approved."""

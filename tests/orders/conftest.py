@@ -1,0 +1,25 @@
+"""Fixtures of the tests of orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.orders.desk import Desk
+from tests.orders.desk import desk as at_a_desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """With the queue in the cluster."""
+    with at_a_desk(tmp_path, monkeypatch.setenv) as found:
+        yield found
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """With the queue on this machine."""
+    with at_a_desk(tmp_path, monkeypatch.setenv, shared=False) as found:
+        yield found
