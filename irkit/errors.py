@@ -10,7 +10,8 @@
     ├── EndStateError          5  acted, but the end state does not hold
     ├── EvidenceError          6  evidence incomplete or a bundle invalid
     ├── UnreachableError       7  no answer, or not in time
-    │   └── UndeliveredError   7  somebody was not told; never the outcome of a run
+    │   ├── UndeliveredError   7  somebody was not told; never the outcome of a run
+    │   └── BusyError          7  a server wants to be left alone for a while
     ├── RefusedError           8  refused for safety
     │   ├── HeldError          8  somebody else works on this target
     │   └── QueueFullError     8  too many orders wait already
@@ -121,6 +122,14 @@ class UndeliveredError(UnreachableError):
     def __init__(self, message: str, *, next: str = "", down: bool = False) -> None:
         super().__init__(message, next=next)
         self.down = down
+
+
+class BusyError(UnreachableError):
+    """A server answered that it has had enough requests; after ``seconds`` it takes more."""
+
+    def __init__(self, message: str, *, seconds: float, next: str = "") -> None:
+        super().__init__(message, next=next)
+        self.seconds = seconds
 
 
 class RefusedError(IrkitError):

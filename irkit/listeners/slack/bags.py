@@ -1,0 +1,76 @@
+"""A bag as one file for a channel: a deterministic ``.tar.gz``, so that the same bag is the same bytes wherever it is packed."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from irkit.errors import ApiError
+from irkit.evidence.verify import verify
+from irkit.listeners.slack.desk import Desk
+from irkit.model.order import Held
+
+_MEGABYTE = 1_000_000
+_TAGS = "tagmanifest-sha256.txt"
+
+
+def upload(desk: Desk, held: Held, thread: str) -> str:
+    """The file's id; empty where it is not uploaded, and the log says why. Raises BusyError, UnreachableError, ForbiddenError."""
+    settings, order = desk.settings.slack, held.order
+    bag = _own(desk, held)
+    if bag is None:
+        return _not(desk, held, "the bag is not on this machine, or not as it was sealed")
+    limit = settings.bag_limit * _MEGABYTE
+    if sum(p.stat().st_size for p in bag.rglob("*") if p.is_file()) > 20 * limit:
+        return _not(desk, held, f"it is much larger than {settings.bag_limit} MB")
+    with tempfile.TemporaryDirectory(prefix="irkit-") as folder:
+        packed = Path(folder) / f"{held.status.incident}-{bag.name}.tar.gz"
+        with packed.open("wb") as file:
+            pack(bag, f"{held.status.incident}-{bag.name}", file)
+        if packed.stat().st_size > limit:
+            return _not(desk, held, f"packed it is larger than {settings.bag_limit} MB")
+        try:
+            found = desk.chat.upload(settings.bag_channel, packed, packed.name, f"Bag {bag.name} of incident {held.status.incident}", thread=thread)
+        except ApiError as error:
+            return _not(desk, held, error.message)
+    desk.log("bag-uploaded", order=order.id, incident=held.status.incident, channel=settings.bag_channel, file=found)
+    return found
+
+
+def pack(bag: Path, name: str, file: IO[bytes]) -> None:
+    """All regular files of ``bag`` under ``name/``, sorted, without times, owners and modes."""
+    with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0, compresslevel=6) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
+        for path in sorted(bag.rglob("*"), key=os.fspath):
+            if path.is_symlink() or not path.is_file():
+                continue
+            info = tarfile.TarInfo(f"{name}/{path.relative_to(bag).as_posix()}")
+            info.size, info.mode = path.stat().st_size, 0o600
+            with path.open("rb") as content:
+                tar.addfile(info, content)
+
+
+def _own(desk: Desk, held: Held) -> Path | None:
+    """The bag, where it is one of this machine's incidents, valid, and the one whose hash the order names.
+
+    The queue may be in the cluster: what it says is a path is not believed.
+    """
+    ended = held.status.ended
+    assert ended is not None
+    bag = Path(ended.bundle)
+    if bag.parent != desk.settings.home / "incidents" / held.status.incident / "bags" or "/" in held.status.incident or not bag.name.isdecimal():
+        return None
+    try:
+        sealed = hashlib.sha256((bag / _TAGS).read_bytes()).hexdigest()
+    except OSError:
+        return None
+    return bag if sealed == ended.manifest and verify(bag).valid else None
+
+
+def _not(desk: Desk, held: Held, why: str) -> str:
+    desk.log("bag-not-uploaded", level="warning", order=held.order.id, incident=held.status.incident, why=why)
+    return ""

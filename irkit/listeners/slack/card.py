@@ -1,0 +1,100 @@
+"""One order as a message: what was asked, where it stands, the plan with its two buttons, what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from irkit.listeners.slack import blocks
+from irkit.listeners.slack.address import Address
+from irkit.listeners.slack.escape import code, person, place
+from irkit.model.kube import Obj
+from irkit.model.order import Decision, Ended, Held, Origin
+from irkit.settings import Settings
+from irkit.text import plural
+
+APPROVE, DECLINE = "irkit-approve", "irkit-decline"
+_MISSING = 10  # lines of what is missing
+_WORDS = {"planning": "is being planned; nothing is changed", "waiting": "waits for approval; nothing is changed yet", "queued": "is about to begin",
+          "running": "runs", "done": "is done", "failed": "failed", "declined": "was declined; nothing was changed",
+          "expired": "has expired; nothing was changed"}  # fmt: skip
+
+
+def root(held: Held) -> tuple[str, list[Obj]]:
+    """The head of the thread."""
+    order = held.order
+    asked = f"{_who(order.origin)} asked irkit:" if order.origin.door != "webhook" else f"An alert of {code(order.origin.sender)} asks irkit:"
+    text = f"{asked} {code(order.words)}"
+    small = [f"order {code(order.id)}", *([f"rule {code(order.rule)}"] if order.rule else [])]
+    return f"irkit: order {order.id}", [blocks.section(text), blocks.context(*small)]
+
+
+def live(held: Held, settings: Settings) -> tuple[str, list[Obj]]:
+    """The message that is edited: for notifications, and its blocks."""
+    return f"irkit: order {held.order.id} {_WORDS[held.status.state]}", order(held, settings)
+
+
+def order(held: Held, settings: Settings, *, buttons: bool = True) -> list[Obj]:
+    """All of it."""
+    return blocks.message(_parts(held, settings, buttons))
+
+
+def _parts(held: Held, settings: Settings, buttons: bool) -> Iterator[Obj]:
+    status = held.status
+    yield blocks.section(f"*{held.order.command}* {code(held.order.target)} in {code(held.order.namespace)} {_WORDS[status.state]}")
+    if status.note and status.state not in ("waiting", "done", "failed"):
+        yield blocks.context(code(status.note))
+    if status.planned is not None and not status.over:
+        yield from _plan(held, settings, buttons and status.state == "waiting")
+    for decision in status.decisions[-5:]:
+        yield blocks.context(_decision(decision))
+    if status.ended is not None:
+        yield from _ended(status.ended, Address.read(status.message), settings)
+    small = [f"order {code(held.order.id)}", f"asked for by {_who(held.order.origin)}"]
+    yield blocks.context(*small, *([f"incident {code(status.incident)}"] if status.incident else []))
+
+
+def _plan(held: Held, settings: Settings, buttons: bool) -> Iterator[Obj]:
+    planned, order = held.status.planned, held.order
+    assert planned is not None
+    if planned.warnings:
+        yield from blocks.said("\n".join(f"Note: {w}" for w in planned.warnings))
+    yield from blocks.said("\n".join(f"{n}. {line}" for n, line in enumerate(planned.lines, 1)) or "Nothing needs to be changed.")
+    yield blocks.context(f"plan {code(planned.digest[:16])}, until {code(order.expires[:19] + 'Z')}")
+    if not buttons:
+        return
+    who = settings.slack.members(order.approvers)
+    second = "; whoever asked can't be the one" if order.needs == "two" else ""
+    shown = ", ".join(map(person, who[:20])) + (f" and {len(who) - 20} more" if len(who) > 20 else "")
+    yield blocks.context(f"May approve: {shown or 'nobody in Slack'}{second}; or at a terminal: {code(f'irkit approve {order.id}')}")
+    value = f"{order.id} {planned.digest}"
+    changes = plural(len(planned.intents), "change")
+    yield blocks.actions(f"irkit-{order.id}", [
+        blocks.button("Approve", APPROVE, value, style="primary",
+                      ask=("Approve this plan?", f"{changes} to {order.target} in {order.namespace}, plan {planned.digest[:16]}.")),
+        blocks.button("Decline", DECLINE, value, style="danger", ask=("Decline this plan?", "Nothing will be changed.")),
+    ])  # fmt: skip
+
+
+def _ended(ended: Ended, shown: Address, settings: Settings) -> Iterator[Obj]:
+    yield from blocks.said(f"{ended.outcome}, exit code {ended.exit_code}: {ended.summary}")
+    facts = [f"SHA-256 of the bag's tag manifest {code(ended.manifest)}"] if ended.manifest else []
+    facts += [f"pushed to {code(ended.pushed)}"] if ended.pushed else []
+    facts += [f"the bag is in {place(settings.slack.bag_channel)}"] if shown.file not in ("", "-") else []
+    facts += ["the bag is not in Slack: it is too large, not here, or not whole"] if shown.file == "-" else []
+    if facts:
+        yield blocks.section("\n".join(facts))
+    if ended.missing_count:
+        lines = [f"Missing: {plural(ended.missing_count, 'piece')}", *ended.missing[:_MISSING]]
+        lines += [f"and {ended.missing_count - _MISSING} more"] if ended.missing_count > _MISSING else []
+        yield from blocks.said("\n".join(lines))
+    if ended.next:
+        yield blocks.context(f"next: {code(ended.next)}")
+
+
+def _decision(decision: Decision) -> str:
+    void = f"; it does not count any more: {code(decision.void, 150)}" if decision.void else ""
+    return f"{'approved' if decision.yes else 'declined'} by {_who(decision.by)} at {code(decision.at[:19] + 'Z')}{void}"
+
+
+def _who(origin: Origin) -> str:
+    return person(origin.sender) if origin.door == "slack" else f"{origin.door} {code(origin.sender)}"

@@ -1,0 +1,1 @@
+"""Slack, as far as irkit uses it."""
