@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearse test slow exhaustive e2e lint format types contracts check coverage controlplane bench wheel lock clean
+.PHONY: help rehearse test slow exhaustive e2e lint format types contracts check coverage controlplane bench wheel image manifests lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,12 @@ bench: $(VENV)/.dev ## speed, memory and requests, each beside kubectl's (needs 
 
 wheel: $(VENV)/.run ## dist/*.whl
 	$(BIN)/python -m hatchling build -t wheel
+
+image: $(VENV)/.run ## dist/irkit-*.oci.tar, the container image, and its SBOM (Linux on amd64)
+	$(BIN)/python deploy/image/build.py dist
+
+manifests: $(VENV)/.dev ## deploy/manifests from the chart, and the chart's rights from the playbooks (needs `make controlplane`, or HELM)
+	$(BIN)/python deploy/generate.py
 
 lock: EXPORT := --frozen --quiet --no-header --no-annotate --no-emit-project
 lock: ## choose versions anew: uv.lock and both requirements files (needs uv)

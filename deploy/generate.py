@@ -83,17 +83,19 @@ def files() -> dict[Path, str]:
     return {HERE / "manifests" / "namespace.yaml": HEADER + namespace, HERE / "manifests" / "irkit.yaml": HEADER + whole}
 
 
+def put(wanted: dict[Path, str], *, checking: bool) -> list[str]:
+    """Write these files where they are not so already; returns which those were."""
+    stale = {path: text for path, text in wanted.items() if not path.exists() or path.read_text() != text}
+    for path, text in stale.items() if not checking else ():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return [str(path.relative_to(HERE.parent)) for path in stale]
+
+
 def main() -> None:
     checking = sys.argv[1:] == ["--check"]
-    stale = []
-    for make in (lambda: {RIGHTS: playbook_rights()}, files):
-        for path, text in make().items():
-            if path.exists() and path.read_text() == text:
-                continue
-            stale.append(str(path.relative_to(HERE.parent)))
-            if not checking:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
+    stale = put({RIGHTS: playbook_rights()}, checking=checking)
+    stale += put(files(), checking=checking)  # after the rights, which they are made from
     if checking and stale:
         sys.exit(f"not up to date: {', '.join(stale)}; run make manifests")
 

@@ -1,0 +1,82 @@
+"""The chart and the plain manifests are one, and refuse values that would not be safe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy import generate
+from irkit import settings
+from tests.controlplane import binaries
+
+
+@pytest.fixture(scope="module", autouse=True)
+def helm() -> None:
+    try:
+        binaries.find("helm")
+    except binaries.NotBuilt as missing:
+        pytest.skip(str(missing))
+
+
+def manifests(*options: str) -> list[dict[str, Any]]:
+    return [o for o in yaml.safe_load_all(generate.render(*options)) if o]
+
+
+def pods(objects: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    yield from (o["spec"]["template"]["spec"] for o in objects if o["kind"] == "Deployment")
+
+
+def test_the_plain_manifests_are_the_chart() -> None:
+    for path, text in generate.files().items():
+        assert path.read_text() == text, "run make manifests"
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ("--set=image.digest=latest", "image.digest must be"),
+        ("--set=playbooks={compromised-pot}", 'no playbook "compromised-pot"'),
+        ("--namespace=default", "irkit lives in namespace irkit-system"),
+    ],
+)
+def test_values_that_would_not_do_are_refused(option: str, why: str) -> None:
+    with pytest.raises(SystemExit, match=why):
+        generate.render(option)
+
+
+def test_no_token_and_no_value_of_a_secret_is_in_it() -> None:
+    objects = manifests("--set=listener.slackSecret=irkit-slack", "--set=listener.filesSecret=irkit-files", "--set=jobs.secret=irkit-jobs")
+    assert not [o for o in objects if o["kind"] == "Secret"]
+    (pod,) = pods(objects)
+    (container,) = pod["containers"]
+    assert [e["name"] for e in container["env"] if "valueFrom" in e] == ["SLACK_APP_TOKEN", "SLACK_BOT_TOKEN"]
+    assert container["args"][-1] == "--slack"
+
+
+def test_settings_of_ones_own_are_kept_and_jobs_are_the_charts(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text("settings: {concurrency: 4, orders: {most-running: 3, jobs: {image: evil}}}")
+    objects = manifests(f"--values={tmp_path}/values.yaml")
+    text = next(o for o in objects if o["kind"] == "ConfigMap")["data"]["config.yaml"]
+    (tmp_path / "config.yaml").write_text(text)
+    found = settings.load({"IRKIT_CONFIG": str(tmp_path / "config.yaml"), "HOME": str(tmp_path)})
+    assert (found.concurrency, found.orders.most_running, found.orders.queue) == (4, 3, "cluster")
+    assert found.orders.jobs is not None
+    assert found.orders.jobs.image == "registry.example/irkit@sha256:" + "0" * 64
+
+
+def test_the_listener_is_restricted_and_spread() -> None:
+    objects = manifests()
+    (pod,) = pods(objects)
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    assert pod["affinity"]["podAntiAffinity"]
+    deployment = next(o for o in objects if o["kind"] == "Deployment")
+    budget = next(o for o in objects if o["kind"] == "PodDisruptionBudget")
+    assert deployment["spec"]["replicas"] == 2
+    assert budget["spec"]["minAvailable"] == 1
