@@ -257,6 +257,8 @@ def tell(card: Scorecard, game: Game) -> int:
             err.line(f"{error.message}; the game is in no history", style="red")
             code = error.exit_code
     scorecard.show(card, game.output, game.html)
-    if book and book.record and game.output == "text":
+    if book and book.record and not book.record.exists():
+        err.line(f"The game is not kept: {printable(book.record, 1000)} could not be written to its end.", style="red")
+    elif book and book.record and game.output == "text":
         err.line(f"  kept       irkit rehearse replay {shlex.quote(str(book.record))}", hang=13)
     return code

@@ -65,12 +65,12 @@ class Game(NamedTuple):
 
 
 class Recording:
-    """Writes down a game as it is played."""
+    """Writes down a game as it is played. A disk that takes no more of it does not disturb the game: it is not kept then."""
 
     def __init__(self, path: Path, head: Head, stage: Repeatable) -> None:
         self._path, self._stage, self._sum = path, stage, hashlib.sha256()
         self._part = path.with_name(f".{path.name}{PART}")
-        self.whole = False
+        self.whole = self._lost = False
         there = f"{printable(path, 1000)} is there already; a game is kept in a file of its own"
         if path.exists():
             raise UsageError(there)
@@ -86,8 +86,14 @@ class Recording:
 
     def heard(self, asked: Asked) -> None:
         """After the end, the whole game is on disk when it returns, and nothing more is kept."""
-        if self.whole:
+        if self.whole or self._lost:
             return
+        try:
+            self._heard(asked)
+        except OSError:
+            self._lost = True
+
+    def _heard(self, asked: Asked) -> None:
         if asked.server != "end":
             self._write(asked)
             return
@@ -101,7 +107,8 @@ class Recording:
         """What was broken off is not kept."""
         if not self.whole:
             self._part.unlink(missing_ok=True)
-        self._file.close()
+        with suppress(OSError):
+            self._file.close()
 
     def _write(self, line: Value) -> None:
         data = msgspec.json.encode(line) + b"\n"
@@ -113,7 +120,11 @@ def _opened(part: Path) -> IO[bytes]:
     """Locked, empty, and there. Raises BlockingIOError where another game writes it."""
     while True:
         file = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT, 0o600), "wb")
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise
         if os.fstat(file.fileno()).st_nlink:
             file.truncate(0)
             return file

@@ -206,7 +206,7 @@ def test_a_picture_is_safe_to_show_whatever_the_cluster_is_called():
         course = gameday.begin(FIRST, stage, turns, 0, lambda moment: None)
         namespace = course.view.cast.suspect.namespace
         with turns.take():
-            box = stage._box  # noqa: SLF001 -- a stage refuses such a name, as an API server does
+            box = stage._box  # a stage refuses such a name, as an API server does
             box.store.add({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "x\x1b[2Jy", "namespace": namespace},
                        "spec": {"podSelector": {}, "policyTypes": ["Egress"]}})  # fmt: skip
         course.say("inject", "\x1b]0;title\x07 [red]markup[/red]")

@@ -113,6 +113,17 @@ def test_a_line_that_nobody_can_have_caused_is_one_sentence(kept, line, tmp_path
     assert "unexpected" not in capsys.readouterr().err
 
 
+def test_a_disk_that_is_full_does_not_disturb_the_game(tmp_path):
+    """A file may have 20 kB here; a game of half an hour is longer; the card says what came of it."""
+    script = ("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
+              "from irkit.cli import main; raise SystemExit(main.run(['rehearse', '--watch', '--record', 'game.jsonl']))")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "IRKIT_HOME": str(tmp_path)}, capture_output=True,
+                          stdin=subprocess.DEVNULL, text=True, check=False)  # fmt: skip
+    assert (done.returncode, done.stdout.partition(":")[0]) == (0, "A shell in the backend, seed 0")
+    assert "The game is not kept: game.jsonl could not be written to its end." in done.stderr
+    assert list(tmp_path.glob("*game*")) == []
+
+
 def test_what_a_killed_game_wrote_down_goes_with_the_next(tmp_path):
     """A game is a hidden file until it is over, and whoever plays it holds its lock."""
     script = ("import os, sys; from pathlib import Path; from irkit.cli import games; from irkit.game import loader, record\n"
