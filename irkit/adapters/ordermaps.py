@@ -32,7 +32,7 @@ class OrderMaps:
         ref = _ref(order.id)
         body: Obj = {
             "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": ref.name, "namespace": ref.namespace, 
+            "metadata": {"name": ref.name, "namespace": ref.namespace,
                          "labels": {"app.kubernetes.io/managed-by": "irkit", LABEL: "over" if status.over else "open"}},
             "data": {_ORDER: msgspec.json.encode(order).decode(), _STATUS: msgspec.json.encode(status).decode()},
         }  # fmt: skip
