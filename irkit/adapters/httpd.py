@@ -37,11 +37,12 @@ class Httpd:
     """Listens from `open` to the end of `serve`."""
 
     def __init__(self, host: str, port: int, door: Door, bounds: Bounds, tls: ssl.SSLContext | None) -> None:
-        self._host, self._port, self._door, self._bounds, self._tls = host, port, door, bounds, tls
+        self._host, self._port, self.door, self.bounds, self._tls = host, port, door, bounds, tls
         self._peers: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._resting: set[asyncio.Task[None]] = set()  # those between two requests
-        self._ending = False
+        self.resting: dict[asyncio.Task[None], None] = {}  # those between two requests, the longest first
+        self.held = 0  # bytes of bodies that are being read
+        self.ending = False
         self._socket: socket.socket | None = None
 
     def open(self) -> tuple[str, int]:
@@ -68,16 +69,16 @@ class Httpd:
         assert self._socket is not None, "open() comes first"
         accepting = asyncio.ensure_future(self._accept(self._socket))
         await asyncio.wait([accepting, waiting := asyncio.ensure_future(over.wait())], return_when=asyncio.FIRST_COMPLETED)
-        self._ending = True
+        self.ending = True
         waiting.cancel()
         accepting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await accepting
         self._socket.close()
-        for task in self._resting:
+        for task in list(self.resting):
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self._bounds.farewell)
+            await asyncio.wait(self._tasks, timeout=self.bounds.farewell)
         for task in list(self._tasks):
             task.cancel()
 
@@ -87,13 +88,16 @@ class Httpd:
             try:
                 connection, address = await loop.sock_accept(listening)
             except OSError as error:  # too many files are open, or who knocked went away
-                self._door.refused("", f"a connection can't be taken: {error.strerror}", 0)
+                self.door.refused("", f"a connection can't be taken: {error.strerror}", 0)
                 await asyncio.sleep(0.05)
                 continue
             peer = str(address[0])
-            if len(self._tasks) >= self._bounds.connections or self._peers[peer] >= self._bounds.connections_per_peer:
+            if len(self._tasks) >= self.bounds.connections and self.resting:
+                next(iter(self.resting)).cancel("somebody else needs the room")
+                await asyncio.sleep(0)
+            if len(self._tasks) >= self.bounds.connections or self._peers[peer] >= self.bounds.connections_per_peer:
                 connection.close()
-                self._door.refused(peer, "too many connections", 0)
+                self.door.refused(peer, "too many connections", 0)
                 continue
             self._peers[peer] += 1
             task = asyncio.ensure_future(self._connected(connection, peer))
@@ -110,13 +114,13 @@ class Httpd:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=_PIECE)
         protocol = asyncio.StreamReaderProtocol(reader)
-        timeout = self._bounds.request if self._tls else None
+        timeout = self.bounds.request if self._tls else None
         try:
             transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=self._tls, ssl_handshake_timeout=timeout)
         except (OSError, ConnectionError) as error:
             connection.close()
             why = getattr(error, "verify_message", "") or getattr(error, "reason", "") or error
-            self._door.refused(peer, f"no TLS with it: {printable(why, 120)}", 0)
+            self.door.refused(peer, f"no TLS with it: {printable(why, 120)}", 0)
             return
         except asyncio.CancelledError:
             connection.close()
@@ -128,11 +132,10 @@ class Httpd:
         except (OSError, TimeoutError):
             talk.broken = True  # it went away, or does not read
         except asyncio.CancelledError:
-            if not self._ending:
-                raise
+            pass  # the end of the server, or of its rest
         except Exception as error:  # noqa: BLE001 -- one connection ends, never the server
             talk.broken = True
-            self._door.refused(peer, f"not foreseen: {type(error).__name__}: {printable(error, 200)}", 500)
+            self.door.refused(peer, f"not foreseen: {type(error).__name__}: {printable(error, 200)}", 500)
         finally:
             transport.abort() if talk.broken else writer.close()
 
@@ -142,30 +145,30 @@ class _Talk:
 
     def __init__(self, server: Httpd, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str, names: tuple[str, ...]) -> None:
         self._server, self._reader, self._writer, self._peer, self._names = server, reader, writer, peer, names
-        self._door, self._bounds = server._door, server._bounds  # noqa: SLF001 -- both are this file's
+        self._door, self._bounds = server.door, server.bounds
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=self._bounds.head)
         self._large = _Refused(413, f"the body is larger than {self._bounds.body} bytes")
         self._bodiless = False
         self.broken = False
 
     async def run(self) -> None:
-        while await self._rest() and await self._exchange() and not self._server._ending:  # noqa: SLF001
+        while await self._rest() and await self._exchange() and not self._server.ending:
             self._http.start_next_cycle()
 
     async def _rest(self) -> bool:
         """Wait for the first byte of a request; whether one came."""
         if self._http.trailing_data[0]:
             return True
-        resting, task = self._server._resting, asyncio.current_task()  # noqa: SLF001
+        resting, task = self._server.resting, asyncio.current_task()
         assert task is not None
-        resting.add(task)
+        resting[task] = None
         try:
             async with asyncio.timeout(self._bounds.idle):
                 data = await self._reader.read(_PIECE)
         except TimeoutError:
             return False
         finally:
-            resting.discard(task)
+            resting.pop(task, None)
         self._http.receive_data(data)
         return bool(data)
 
@@ -191,7 +194,10 @@ class _Talk:
                     answer = await self._door.body(head, body)
             except TimeoutError:
                 answer = self._door.late(head)
-        await self._send(answer, close=self._server._ending)  # noqa: SLF001
+            except Exception as error:  # noqa: BLE001 -- one request fails, never the server
+                self._door.refused(self._peer, f"not foreseen: {type(error).__name__}: {printable(error, 200)}", 500)
+                answer = Answer(500, {"error": "this was not foreseen; irkit's log says more"})
+        await self._send(answer, close=self._server.ending)
         return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
 
     async def _request(self) -> tuple[Head, bytes, Answer | None] | None:
@@ -208,14 +214,24 @@ class _Talk:
             if answer is not None:  # it has not sent the body, and need not
                 return head, b"", answer
             self._writer.write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+        return (head, await self._body(keep=answer is None), answer)
+
+    async def _body(self, *, keep: bool) -> bytes:
+        """To its end. All that are read at once have a bound together, since many come from who is not verified yet."""
         pieces, size = [], 0
-        while isinstance(event := await self._event(), h11.Data):
-            size += len(event.data)
-            if size > self._bounds.body:
-                raise self._large
-            if answer is None:
-                pieces.append(bytes(event.data))
-        return None if isinstance(event, h11.ConnectionClosed) else (head, b"".join(pieces), answer)
+        try:
+            while isinstance(event := await self._event(), h11.Data):
+                size += len(event.data)
+                self._server.held += len(event.data)
+                if size > self._bounds.body:
+                    raise self._large
+                if keep and self._server.held > self._bounds.held:
+                    raise _Refused(503, "too much is sent at once")
+                if keep:
+                    pieces.append(bytes(event.data))
+            return b"".join(pieces)
+        finally:
+            self._server.held -= size
 
     async def _event(self) -> Any:
         while (event := self._http.next_event()) is h11.NEED_DATA:

@@ -157,9 +157,9 @@ class ServeSettings(_Section, frozen=True):
     """Seconds that a connection may rest."""
     answer: Seconds = 8.0
     """Seconds until a sender is told to come again, where the queue does not answer."""
-    connections: Count = 256
+    connections: Count = 512
     """Connections at once."""
-    connections_per_peer: Count = 64
+    connections_per_peer: Count = 256
     """Connections at once from one address."""
     peer_rate: Rate = 200.0
     """Requests a second from one address (IPv6: one /64), on the average."""

@@ -57,7 +57,7 @@ class Desk:
 
     def _learn(self, want: Wanted, done: Future[Outcome]) -> None:
         self._waiting.pop(want.key, None)
-        if done.cancelled() or (outcome := done.result()).error:
+        if done.cancelled() or done.exception() is not None or (outcome := done.result()).error:
             return
         lasts = min(want.rule.window, _ORDERED) if outcome.order else _IGNORED
         self._known[want.key] = (self._clock.monotonic() + lasts, msgspec.structs.replace(outcome, new=False))
