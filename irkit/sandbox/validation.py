@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from irkit.model.kube import Obj, at, selects
-from irkit.sandbox import cron
+from irkit.sandbox import cron, limits
 from irkit.sandbox.catalog import Served
 from irkit.sandbox.failures import Cause
 
@@ -162,6 +162,11 @@ def _kind(obj: Obj) -> Iterator[Cause]:
         yield from _containers(at(spec, ("template", "spec"), {}), "spec.template.spec")
     elif kind == "CronJob":
         yield from _cron_job(spec)
+    elif kind == "HorizontalPodAutoscaler":
+        yield from limits.autoscaler(spec)
+    elif kind == "PodDisruptionBudget":
+        yield from limits.budget(spec)
+        yield from _selector(spec.get("selector") or {}, "spec.selector")
 
 
 def _cron_job(spec: Obj) -> Iterator[Cause]:

@@ -246,3 +246,14 @@ def test_exec(kubectl: Kubectl) -> None:
     refused = kubectl.run("exec", kubectl.suspect, "--", "id", kubeconfig=kubectl.box.token_for("mallory"))
     assert b'User "mallory" cannot create resource "pods/exec"' in refused.stderr
     assert kubectl.box.audit[-1]["objectRef"]["subresource"] == "exec"
+
+
+@pytest.mark.parametrize(("given", "spec"), [
+    (["--min-available=1"], {"minAvailable": 1}), (["--max-unavailable=50%"], {"maxUnavailable": "50%"}),
+])  # fmt: skip
+def test_a_budget_that_kubectl_makes(kubectl: Kubectl, given: list[str], spec: dict[str, object]) -> None:
+    """It sends protobuf."""
+    kubectl("create", "pdb", "mine", "-n", "todo-app", "--selector=app=frontend,tier notin (x,y)", *given)
+    found = json.loads(kubectl("get", "pdb", "mine", "-n", "todo-app", "-o", "json"))["spec"]
+    chosen = {"matchLabels": {"app": "frontend"}, "matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["x", "y"]}]}
+    assert found == {**spec, "selector": chosen}

@@ -1,7 +1,8 @@
-"""The few protobuf bodies that kubectl sends for built-in kinds without a JSON alternative (`auth can-i`, `create secret`).
+"""The few protobuf bodies that kubectl sends for built-in kinds without a JSON alternative (`auth can-i`, `create secret`, `create pdb`).
 
 Typed clients of client-go prefer protobuf and don't fall back on a 415. The field numbers are those of
-k8s.io/api/*/generated.proto; a kind that is not in the table is answered 415, a field that is not is skipped.
+k8s.io/api/*/generated.proto; a kind that is not in the table is answered 415, which a real API server has for none of its own kinds, and a
+field that is not is skipped.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any
 from irkit.model.kube import Obj
 
 MAGIC = b"k8s\x00"
-# field number -> (name, type); "text", "flag", "number", "bytes", "texts", "map", "bytemap", or another message
+# field number -> (name, type); "text", "flag", "number", "bytes", "texts", "map", "bytemap", "share" (IntOrString),
+# or another message; with "*", several
 _MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
     "Unknown": {1: ("typeMeta", "TypeMeta"), 2: ("raw", "raw")},
     "TypeMeta": {1: ("apiVersion", "text"), 2: ("kind", "text")},
@@ -37,9 +39,14 @@ _MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
     "BoundObject": {1: ("kind", "text"), 2: ("apiVersion", "text"), 3: ("name", "text"), 4: ("uid", "text")},
     "Eviction": {1: ("metadata", "ObjectMeta"), 2: ("deleteOptions", "DeleteOptions")},
     "Preconditions": {1: ("uid", "text"), 2: ("resourceVersion", "text")},
+    "PodDisruptionBudget": {1: ("metadata", "ObjectMeta"), 2: ("spec", "BudgetSpec")},
+    "BudgetSpec": {1: ("minAvailable", "share"), 2: ("selector", "LabelSelector"), 3: ("maxUnavailable", "share"),
+                   4: ("unhealthyPodEvictionPolicy", "text")},
+    "LabelSelector": {1: ("matchLabels", "map"), 2: ("matchExpressions", "Requirement*")},
+    "Requirement": {1: ("key", "text"), 2: ("operator", "text"), 3: ("values", "texts")},
 }  # fmt: skip
 _INNER = {"Unknown", "TypeMeta", "ObjectMeta", "AccessSpec", "ResourceAttributes", "NonResourceAttributes", "RulesSpec", "Preconditions",
-          "TokenSpec", "BoundObject"}  # fmt: skip
+          "TokenSpec", "BoundObject", "BudgetSpec", "LabelSelector", "Requirement"}  # fmt: skip
 
 
 def decode(body: bytes) -> Obj | None:
@@ -70,6 +77,10 @@ def _message(name: str, data: bytes) -> Obj:
                 found[field] = text
         elif kind in ("flag", "number"):
             found[field] = bool(value) if kind == "flag" else value
+        elif kind == "share":
+            found[field] = _share(dict(_fields(_bytes(value))))
+        elif kind.endswith("*"):
+            found.setdefault(field, []).append(_message(kind[:-1], _bytes(value)))
         else:
             found[field] = _bytes(value) if kind == "raw" else _message(kind, _bytes(value))
     return found
@@ -78,6 +89,16 @@ def _message(name: str, data: bytes) -> Obj:
 def _entry(value: int | bytes) -> tuple[str, bytes]:
     parts = dict(_fields(_bytes(value)))
     return _bytes(parts.get(1, b"")).decode(), _bytes(parts.get(2, b""))
+
+
+def _share(parts: dict[int, int | bytes]) -> int | str:
+    """An IntOrString: 1 is its type (0 a number, 1 text), 2 the number, 3 the text."""
+    if parts.get(1):
+        return _bytes(parts.get(3, b"")).decode()
+    number = parts.get(2, 0)
+    if not isinstance(number, int):
+        raise ValueError("wrong wire type")  # noqa: TRY004 - the bytes are wrong, not the call
+    return number - 2**64 if number >= 2**63 else number
 
 
 def _bytes(value: int | bytes) -> bytes:
