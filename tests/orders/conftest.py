@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from irkit.model.order import SYSTEM_NAMESPACE
+from tests.controlplane.running import Running
 from tests.orders.desk import Desk
 from tests.orders.desk import desk as at_a_desk
 
@@ -23,3 +25,11 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """With the queue on this machine."""
     with at_a_desk(tmp_path, monkeypatch.setenv, shared=False) as found:
         yield found
+
+
+@pytest.fixture
+def system(control_plane: Running) -> Iterator[Running]:
+    """The real control plane, with namespace irkit-system."""
+    control_plane.kubectl("create", "namespace", SYSTEM_NAMESPACE)
+    yield control_plane
+    control_plane.kubectl("delete", "namespace", SYSTEM_NAMESPACE, "--timeout=60s")

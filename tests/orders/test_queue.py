@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from irkit.model.order import SYSTEM_NAMESPACE, Order, Origin, Status, identifie
 from irkit.ports import Orders
 from irkit.settings import Settings
 from tests.clocks import StepClock
-from tests.controlplane.running import Running
 from tests.orders.desk import Desk
 from tests.orders.words import order
 
@@ -33,20 +32,13 @@ MOST = 5
 REAL = pytest.param("kubernetes", marks=pytest.mark.controlplane)
 
 
-@pytest.fixture
-def plane(control_plane: Running) -> Iterator[Running]:
-    control_plane.kubectl("create", "namespace", SYSTEM_NAMESPACE)
-    yield control_plane
-    control_plane.kubectl("delete", "namespace", SYSTEM_NAMESPACE, "--timeout=60s")
-
-
 @pytest.fixture(params=["machine", "sandbox", REAL])
 def queue(request: pytest.FixtureRequest, tmp_path: Path) -> Orders:
     if request.param == "machine":
         return OrderFiles(tmp_path / "orders", MOST)
     if request.param == "sandbox":
         return OrderMaps(request.getfixturevalue("desk").ports.cluster, MOST)
-    kubeconfig = request.getfixturevalue("plane").token_kubeconfig
+    kubeconfig = request.getfixturevalue("system").token_kubeconfig
     return OrderMaps(connect(loading.load({"KUBECONFIG": str(kubeconfig), "HOME": str(tmp_path)})), MOST)
 
 

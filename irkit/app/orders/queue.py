@@ -15,7 +15,7 @@ from irkit.ports import Clock, Orders
 from irkit.settings import Settings
 from irkit.text import printable
 
-BEAT = 10.0  # seconds between two signs of life
+BEAT = 5.0  # seconds between two signs of life
 STALE = 60.0  # seconds without one, after which another process may take an order over
 _EVIDENCE = "collect-only"
 _TRIES = 20
