@@ -93,11 +93,11 @@ class Httpd:
                 continue
             peer = str(address[0])
             if len(self._tasks) >= self.bounds.connections and self.resting:
-                next(iter(self.resting)).cancel("somebody else needs the room")
-                await asyncio.sleep(0)
+                (longest := next(iter(self.resting))).cancel()
+                await asyncio.wait([longest], timeout=1.0)
             if len(self._tasks) >= self.bounds.connections or self._peers[peer] >= self.bounds.connections_per_peer:
-                connection.close()
                 self.door.refused(peer, "too many connections", 0)
+                connection.close()
                 continue
             self._peers[peer] += 1
             task = asyncio.ensure_future(self._connected(connection, peer))
@@ -206,6 +206,8 @@ class _Talk:
         if not isinstance(event, h11.Request):
             return None
         head = _head(event, self._peer, self._names)
+        if {"transfer-encoding", "content-length"} <= set(head.headers):  # what is in front may have read the other one (RFC 9112, 6.3)
+            raise _Refused(400, "the body has two lengths")
         answer = self._door.head(head)
         self._bodiless = head.method == "HEAD"
         if answer is None and int(head.headers.get("content-length", "0")[:20]) > self._bounds.body:  # h11 takes digits only
