@@ -7,6 +7,7 @@ seconds for ever, and sleeps where it is asked to wait. slack-sdk logs what it s
 from __future__ import annotations
 
 import logging
+import select
 import threading
 import urllib.error
 import urllib.request
@@ -31,7 +32,7 @@ from irkit.text import printable
 
 PUBLIC = "https://slack.com"
 TIMEOUT = 10  # seconds for one request
-LONGEST_PAUSE = 60.0  # seconds between two attempts to connect
+LONGEST_PAUSE = 15.0  # seconds between two attempts to connect; where the token is refused, four times that
 _TOKEN = frozenset((
     "invalid_auth", "not_authed", "account_inactive", "token_expired", "token_revoked", "no_permission", "missing_scope", "not_allowed_token_type",
     "org_login_required", "ekm_access_denied", "access_denied", "team_access_not_granted", "app_disabled",
@@ -100,6 +101,7 @@ class SlackChat:
     def _keep(self, socket: _Socket, heard: _Heard, pause: float) -> None:
         """Connect again whenever there is no connection, less and less often while that fails."""
         while not self._over.wait(max(pause, 0.2)):
+            socket.look()
             if socket.is_connected():
                 pause = 0.0
                 continue
@@ -107,7 +109,7 @@ class SlackChat:
                 self._connect(socket, heard)
                 pause = 0.0
             except IrkitError as error:
-                pause = min(max(1.0, pause * 2), LONGEST_PAUSE)
+                pause = min(max(1.0, pause * 2), LONGEST_PAUSE * (4 if isinstance(error, ForbiddenError) else 1))
                 if isinstance(error, BusyError):
                     pause = max(pause, error.seconds)
                 heard("refused" if isinstance(error, ForbiddenError) else "not-connected", f"{error.message}; again in {pause:.0f} s")
@@ -228,8 +230,24 @@ class _Socket(SocketModeClient):
     """slack-sdk's, which connects only when it is told to, and only to where it may."""
 
     def __init__(self, app_token: str, web: slack_sdk.WebClient, logger: logging.Logger, trusted: Callable[[str, tuple[str, ...]], bool]) -> None:
-        super().__init__(app_token, logger=logger, web_client=web, auto_reconnect_enabled=False, ping_interval=5, concurrency=8, proxy=web.proxy)
+        super().__init__(app_token, logger=logger, web_client=web, auto_reconnect_enabled=False, ping_interval=5, concurrency=8, proxy=web.proxy,
+                         receive_buffer_size=65536)  # fmt: skip  # it reads a message by recursion, once a buffer
         self._may = trusted
+
+    def look(self) -> None:
+        """Notice that the other end is gone. slack-sdk does so after 25 s, in which it reads nothing as fast as it can."""
+        session = self.current_session
+        connected = session.sock if session is not None else None
+        if session is None or connected is None:
+            return
+        poll = select.poll()
+        try:
+            poll.register(connected.fileno(), select.POLLRDHUP)
+            gone = bool(poll.poll(0))
+        except (OSError, ValueError):  # closed meanwhile
+            gone = True
+        if gone:
+            session.disconnect()
 
     def issue_new_wss_url(self) -> str:
         url = str(self.web_client.apps_connections_open(app_token=self.app_token)["url"])

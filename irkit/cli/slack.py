@@ -100,6 +100,8 @@ def _listen(chat: Chat, configured: Settings, log: Log, flags: dict[str, str]) -
     from irkit.listeners.loop import Loop, Teller
 
     over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
     words = [word for pair in flags.items() for word in pair]
     with ExitStack() as stack:
         connected = stack.enter_context(wiring.cluster(configured))
@@ -115,13 +117,6 @@ def _listen(chat: Chat, configured: Settings, log: Log, flags: dict[str, str]) -
         begun = listener.start(chat, queue, configured, clock, log, cluster=uid, read=asking.ask, wake=loop.wake)
         stack.callback(begun.close)
         tell.append(begun.tell)
-
-        def end(*_: object) -> None:
-            over.set()
-            loop.wake()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, end)
         log("began", queue=queue.where)
         loop.run(over)
     log("ended")

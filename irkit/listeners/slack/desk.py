@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from irkit.app.orders import queue
-from irkit.errors import IrkitError
+from irkit.errors import BusyError, IrkitError
 from irkit.listeners.log import Log
 from irkit.listeners.slack import blocks
 from irkit.listeners.slack.people import Asker
@@ -17,6 +17,7 @@ from irkit.ports import Chat, Clock, Orders
 from irkit.settings import Settings
 
 _REMEMBERED = 2000
+_PATIENCE = 30.0  # seconds that an answer waits where Slack wants a pause
 Read = Callable[[Sequence[str], float], bytes]  # runs a command of irkit that only reads; its document
 
 
@@ -41,6 +42,10 @@ class Recent:
             while len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
             return True
+
+    def forget(self, key: str) -> None:
+        with self._lock:
+            self._known.pop(key, None)
 
     def get(self, key: str) -> str:
         with self._lock:
@@ -86,7 +91,14 @@ class Desk:
         self.whisper_blocks(asker, *blocks.note(text))
 
     def whisper_blocks(self, asker: Asker, text: str, parts: Sequence[dict[str, object]]) -> None:
+        if not asker.channel and not asker.url:  # as on the Home tab
+            return
+        shown = blocks.message(parts)
         try:
-            self.chat.whisper(asker.channel, asker.user, text, blocks.message(parts), url=asker.url, thread=asker.thread)
+            try:
+                self.chat.whisper(asker.channel, asker.user, text, shown, url=asker.url, thread=asker.thread)
+            except BusyError as error:
+                self.clock.sleep(min(error.seconds, _PATIENCE))
+                self.chat.whisper(asker.channel, asker.user, text, shown, url=asker.url, thread=asker.thread)
         except IrkitError as error:
             self.log("not-answered", level="warning", user=asker.user, channel=asker.channel, why=error.message)

@@ -109,6 +109,7 @@ class Door:
         except IrkitError as error:
             desk.refuse("interaction-refused", asker, error)
             if said.type == "view_submission":
+                self._seen.forget(key)  # whoever corrects it sends the same modal again
                 return interactions.shown_in_view(sentence(error))
             self._pool.submit(desk.whisper, asker, sentence(error))
         return None

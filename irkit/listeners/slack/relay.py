@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -20,7 +22,8 @@ from irkit.listeners.slack.desk import Desk
 from irkit.model.order import Held, Status
 
 PERIOD = 1.0  # seconds between two edits of one message
-PAUSE = 5.0  # seconds after a call that got no answer
+PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds after a call that got no answer, longer each time
+OLD = 86400.0  # seconds: what ended so long ago, and was never told, is no news
 _PATIENCE = 300.0  # seconds until a message that Slack refused is tried again
 
 
@@ -32,6 +35,8 @@ class Relay:
         self._latest: Sequence[Held] = ()
         self._fresh, self._over = threading.Event(), threading.Event()
         self._told: dict[str, str] = {}  # by order: digest of what its message says
+        self._places: dict[str, Address] = {}  # by order: what `_latest` may not have yet
+        self._pause = PAUSE
         self._next: dict[str, float] = {}  # by order: when its message may be touched again
         self._thread = threading.Thread(target=self._run, name="irkit-relay", daemon=True)
         self._thread.start()
@@ -53,23 +58,29 @@ class Relay:
             try:
                 for held in self._latest:
                     self._one(held)
+                self._pause = PAUSE
             except BusyError as error:
                 self._desk.log("slack-pause", level="warning", why=error.message, seconds=error.seconds)
                 self._over.wait(error.seconds)
             except (UnreachableError, ForbiddenError) as error:
                 self._desk.log("not-told", level="warning", why=error.message, code=error.exit_code)
-                self._over.wait(PAUSE)
+                self._over.wait(self._pause)
+                self._pause = min(2 * self._pause, LONGEST_PAUSE)
             except Exception as error:  # noqa: BLE001 -- a relay that dies tells nobody
                 self._desk.log("relay-failed", level="error", why=type(error).__name__)
-                self._over.wait(PAUSE)
+                self._over.wait(self._pause)
             known = {held.order.id for held in self._latest}
-            for forgotten in [i for i in self._next if i not in known]:
-                self._next.pop(forgotten, None), self._told.pop(forgotten, None)
+            memories: tuple[dict[str, Any], ...] = (self._next, self._told, self._places)
+            for memory in memories:
+                for forgotten in memory.keys() - known:
+                    del memory[forgotten]
 
     def _one(self, held: Held) -> None:
         """Everything that is new of one order. Raises BusyError, UnreachableError, ForbiddenError: of Slack as a whole."""
         identifier, now = held.order.id, self._desk.clock.monotonic()
-        if now < self._next.get(identifier, 0.0):
+        if identifier not in self._next:  # whoever led before may have edited it just now
+            self._next[identifier] = now + PERIOD if held.status.message else now
+        if now < self._next[identifier]:
             return
         try:
             self._told_of(held)
@@ -82,7 +93,7 @@ class Relay:
 
     def _told_of(self, held: Held) -> None:
         where = self._where(held)
-        if not where.channel:
+        if not where.channel or (not where.message and self._old(held)):
             return
         chat = self._desk.chat
         if not where.root:
@@ -108,7 +119,9 @@ class Relay:
     def _where(self, held: Held) -> Address:
         """Where it is told, or is to be told; no channel: nowhere here."""
         settings, origin = self._desk.settings.slack, held.order.origin
-        if (found := Address.read(held.status.message)).channel:
+        kept = Address.read(held.status.message)
+        found = Address(*(a or b for a, b in zip(kept, self._places.get(held.order.id, Address()), strict=True)))
+        if found.channel:
             return found
         if origin.door == "slack" and origin.team == settings.team:
             return Address(channel=origin.channel, root=origin.thread)
@@ -126,8 +139,11 @@ class Relay:
         def change(current: Held) -> Status:
             return msgspec.structs.replace(current.status, message=where.write(), told=digest)
 
-        self._told[held.order.id] = digest
+        self._told[held.order.id], self._places[held.order.id] = digest, where
         amend(self._desk.orders, held.order.id, change)
+
+    def _old(self, held: Held) -> bool:
+        return held.status.over and (self._desk.clock.now() - datetime.fromisoformat(held.status.changed)).total_seconds() > OLD
 
     def _after(self, held: Held, where: Address) -> None:
         """The bag, once, into the one channel for bags; the incident's own channel."""

@@ -1,0 +1,139 @@
+"""What is asked for in Slack is done once, shown in one message, and approved by whoever may: in real processes, on irkit's own cluster."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.slack.people import ANN, BOB
+from tests.slack.world import World, said, until
+
+
+def test_evidence_is_collected_and_told_in_one_message_of_a_thread(world: World) -> None:
+    irkit, pod = world.starts(), world.pods()[0]
+    sent = time.monotonic()
+    ack = world.people.types(f"collect {pod}")
+    root = until(lambda: next(iter(world.slack.messages.values()), None), 10, lambda: "no message")
+    first = time.monotonic() - sent
+    message = world.live("is done")
+    told = time.monotonic() - sent
+    print(f"command to acknowledgement {ack.seconds * 1000:.0f} ms, to first message {first * 1000:.0f} ms, to the evidence {told:.2f} s")
+    assert ack.seconds < 3.0
+    assert len(world.slack.messages) == 2
+    assert message["thread_ts"] == root["ts"]
+    [order] = world.orders()
+    ended = order["status"]["ended"]
+    assert (order["status"]["state"], order["order"]["origin"]["sender"]) == ("done", ANN)
+    assert ended["manifest"] in said(message)
+    assert f"{ended['artefacts']} artefacts of evidence" in said(message)
+    assert not world.slack.files  # no channel is set up for bags
+    assert irkit.end() == 0
+
+
+def test_a_containment_waits_for_an_approver_and_shows_who_it_was(world: World) -> None:
+    irkit, pod = world.starts(), world.pods()[0]
+    world.people.types(f"contain {pod} -n todo-app")
+    message = world.live("waits for approval")
+    assert "create NetworkPolicy todo-app/irkit-" in said(message)
+    assert "scale Deployment todo-app/backend 3 → 0; ends 2 pods" in said(message)
+    world.people.presses(message, "irkit-approve", user=ANN)
+    assert "in none of the groups" in said(world.whisper("may approve"))
+    assert not world.orders()[0]["status"].get("decisions")
+    world.people.presses(message, "irkit-approve", user=BOB)
+    world.live("is done")
+    assert "isolation: isolated" in said(message)
+    assert f"approved by <@{BOB}>" in said(message)
+    assert not [b for b in message["blocks"] if b["type"] == "actions"]
+    [order] = world.orders()
+    assert [d["by"]["sender"] for d in order["status"]["decisions"]] == [BOB]
+    shown = world.irkit("incident", "show", order["status"]["incident"]).stdout
+    assert f"approved by bob (slack {BOB})" in shown
+    assert irkit.events("interaction-refused")[0]["user"] == ANN
+    assert world.irkit("verify", pod, "-n", "todo-app").returncode == 0
+
+
+def test_two_irkits_on_one_token_do_what_is_asked_once(world: World) -> None:
+    one, other, pod = world.starts(), world.starts(connections=2), world.pods()[0]
+    payload = world.people.slash(f"collect {pod}")
+    for connection in world.slack.connections(2) * 2:
+        world.slack.deliver("slash_commands", payload, to=connection)
+    world.live("is done")
+    assert len(world.orders()) == 1
+    assert len(world.slack.messages) == 2
+    assert len(one.events("ordered") + other.events("ordered")) == 1
+
+
+def test_who_leads_is_killed_and_the_other_goes_on_with_the_same_message(world: World) -> None:
+    one, pod = world.starts(), world.pods()[0]
+    world.people.types(f"contain {pod}")
+    message = world.live("waits for approval")
+    other = world.starts(connections=2)
+    one.end(kill=True)
+    world.slack.connections(1)
+    world.people.presses(message, "irkit-approve", user=BOB)
+    world.live("is done")
+    assert f"approved by <@{BOB}>" in said(message)
+    assert len(world.slack.messages) == 2
+    assert other.end() == 0
+
+
+def test_slack_goes_out_and_the_order_is_carried_out_all_the_same(world: World) -> None:
+    world.starts()
+    pod = world.pods()[0]
+    world.people.types(f"contain {pod}")
+    message = world.live("waits for approval")
+    world.people.presses(message, "irkit-approve", user=BOB)
+    world.slack.down = True
+    world.slack.cut()
+    done = until(lambda: [o for o in world.orders() if o["status"]["state"] == "done"], 30, lambda: "not done")
+    assert "is done" not in said(message)
+    world.slack.down = False
+    world.live("is done", 40)
+    world.slack.connections(1, 40)
+    assert done[0]["status"]["ended"]["exit_code"] == 0
+    assert len(world.slack.messages) == 2
+
+
+def test_tokens_are_in_no_argument_no_log_and_no_other_process(world: World) -> None:
+    irkit, pod = world.starts(), world.pods()[0]
+    world.people.types(f"collect {pod}")
+    children = until(lambda: _below(irkit.process.pid), 20, lambda: "no worker ran")
+    for process, environment in children.items():
+        assert b"xapp-" not in environment and b"xoxb-" not in environment and b"SLACK_APP" not in environment, process
+    world.live("is done")
+    assert irkit.end() == 0
+    assert "xapp-" not in "".join(irkit.said) and "xoxb-" not in "".join(irkit.said)
+    left = [p for p in world.irkit_home.rglob("*") if p.is_file() and (b"xapp-" in p.read_bytes() or b"xoxb-" in p.read_bytes())]
+    assert left == []
+
+
+def _below(parent: int) -> dict[str, bytes]:
+    """Command line and environment of each process that it started."""
+    from pathlib import Path
+
+    found = {}
+    for task in Path(f"/proc/{parent}/task").glob("*/children"):
+        for child in task.read_text().split():
+            try:
+                line = Path(f"/proc/{child}/cmdline").read_bytes().decode().replace("\0", " ")
+                environment = Path(f"/proc/{child}/environ").read_bytes()
+            except OSError:
+                continue
+            if "order work" in line and environment:
+                assert "xapp-" not in line and "xoxb-" not in line
+                found[line] = environment
+    return found
+
+
+@pytest.mark.parametrize(("token", "word"), [("app", "apps.connections.open"), ("bot", "auth.test")])
+def test_a_token_that_slack_refuses_is_said_at_once(world: World, token: str, word: str) -> None:
+    environment = world.environment
+    world.slack.tokens[token] = "x" + world.slack.tokens[token]
+    import subprocess
+    import sys
+
+    done = subprocess.run([sys.executable, "-m", "irkit", "slack"], env=environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 4
+    assert f"Slack's answer to {word}: invalid_auth" in done.stderr
+    assert "Traceback" not in done.stderr and "x-test" not in done.stderr
