@@ -18,13 +18,15 @@ import yaml
 from irkit import API_VERSION
 from irkit.engine.state import State
 from irkit.errors import UsageError
-from irkit.model.changes import Rotate
+from irkit.game import reverting
+from irkit.model.changes import Patch, Rotate
 from irkit.model.kube import Obj, selects
 from irkit.model.record import Intent, Line, Sealed, StepEnded
 from irkit.text import printable
 
 NAMESPACE, NAME, OTHER = "drill", "web", "db"
 _KINDS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
+_NODES = 3  # of the built-in clusters
 _LARGEST = 32 * 1024 * 1024  # bytes of a file of a bag that is read
 _PODS, _POLICIES, _RULES, _KEYS, _PORTS = 10, 5, 5, 5, 10
 _LEAST, _MOST = {"contain": 2, "evidence": 5, "rotate": 10, "recover": 15}, {"contain": 10, "evidence": 20, "rotate": 30, "recover": 40}
@@ -41,6 +43,14 @@ class Facts(msgspec.Struct, frozen=True):
     token: bool = False  # whether the ServiceAccount's token was
     scaler: bool = False  # whether an autoscaler fought back
     minutes: dict[str, int] = {}
+    gone: bool = False  # before anybody looked
+    host: bool = False  # the pod was in the network of its node
+    gitops: str = ""  # what puts it back: argocd, flux
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether it can be stopped, and brought back with another image."""
+        return self.kind in ("Deployment", "StatefulSet")
 
 
 def facts(state: State, lines: Sequence[Line], bags: Path) -> Facts:
@@ -58,16 +68,25 @@ def facts(state: State, lines: Sequence[Line], bags: Path) -> Facts:
         keys=min(_KEYS, sum(len(c.keys) for c in rotated.values() if c.ref.kind == "Secret")),
         token=any(c.ref.kind == "ServiceAccount" for c in rotated.values()),
         scaler=any(i.change.ref.kind == "HorizontalPodAutoscaler" for i in _intents(lines) if hasattr(i.change, "ref")),
-        minutes=_minutes(state, lines),
+        minutes=_minutes(state, lines), gone=target.gone, host=target.host_network,
+        gitops=reverting.tool(i.change.ref.kind for i in _intents(lines) if isinstance(i.change, Patch)),
     )  # fmt: skip
 
 
 def draft(found: Facts) -> str:
     """The scenario, as YAML. It loads; its sentences are for its author to make better."""
-    alert = "The runtime monitor saw a shell in pod ${suspect} in ${namespace}. It opens connections to 203.0.113.77, which nobody knows."
+    found = msgspec.structs.replace(found, gone=found.gone and found.comes_back and not found.host, gitops=found.gitops if found.comes_back else "")
+    alert = "The runtime monitor saw a shell in pod ${suspect} in ${namespace}. "
+    if found.host:
+        alert += "It is on the network of ${node}, where no policy holds it."
+    elif found.gone:
+        alert += "That was a while ago: kubectl get pod ${suspect} says NotFound."
+    else:
+        alert += "It opens connections to 203.0.113.77, which nobody knows."
     document = {
         "apiVersion": API_VERSION, "kind": "Scenario",
-        "metadata": {"name": "own-incident", "title": "An incident of our own", "difficulty": 3, "playbooks": ["compromised-pod"]},
+        "metadata": {"name": "own-incident", "title": "An incident of our own", "difficulty": 3,
+                     "playbooks": ["compromised-node" if found.host else "compromised-pod"]},
         "world": {"base": "empty", "namespace": NAMESPACE, "suspect": {"app": NAME}, "manifests": list(_manifests(found))},
         "alert": alert, "lasts": f"{max(_within(found, stage) for stage in _LEAST) + 10}m",
         "attack": list(_attack(found)), "goals": list(_goals(found)), "best": list(_best(found)),
@@ -184,8 +203,10 @@ def _manifests(found: Facts) -> Iterator[Obj]:
     if found.keys:
         data = {f"KEY_{n}": f"value-{n}-of-the-drill" for n in range(1, found.keys + 1)}
         yield {"apiVersion": "v1", "kind": "Secret", "metadata": named("keys", annotations={"irkit.dev/rotation": "generated"}), "stringData": data}
-    yield _workload(found)
-    yield {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": named(OTHER), "spec": {"replicas": 1, **_template(OTHER, found)}}
+    yield reverting.marked(_workload(found), found.gitops)
+    yield from reverting.objects(found.gitops)
+    others = _NODES if found.host else 1  # so that one is on the suspect's node
+    yield {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": named(OTHER), "spec": {"replicas": others, **_template(OTHER, found)}}
     for name in (NAME, OTHER):
         yield {"apiVersion": "v1", "kind": "Service", "metadata": named(name), "spec": {"selector": {"app": name}, "ports": [{"port": 8080}]}}
     for number, spec in enumerate(found.policies, 1):
@@ -203,6 +224,8 @@ def _template(name: str, found: Facts) -> Obj:
     spec: Obj = {"containers": [container]}
     if name == NAME:
         spec["serviceAccountName"] = NAME
+        if found.host:
+            spec["hostNetwork"] = True
         if found.keys:
             container["envFrom"] = [{"secretRef": {"name": "keys"}}]
     return {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": spec}}
@@ -224,6 +247,8 @@ def _workload(found: Facts) -> Obj:
 
 
 def _attack(found: Facts) -> Iterator[Obj]:
+    if found.gone:
+        yield {"at": "1s", "act": "evict"}
     yield {"at": "10s", "act": "connect", "with": {"to": "203.0.113.77", "port": 443}, "every": "30s"}
     yield {"at": "20s", "act": "log", "with": {"line": "WARN  a shell was started by the server process"}}
     if found.token:
@@ -231,38 +256,56 @@ def _attack(found: Facts) -> Iterator[Obj]:
         yield {"at": "90s", "act": "use-token", "with": {"account": f"{NAMESPACE}/{NAME}", "path": path}, "every": "120s"}
 
 
-def _comes_back(found: Facts) -> bool:
-    return found.kind in ("Deployment", "StatefulSet")
-
-
 def _goals(found: Facts) -> Iterator[Obj]:
     def goal(id: str, state: str, points: int, stage: str, why: str, step: str, better: str, **args: Any) -> Obj:
         more = {"with": args} if args else {}
+        page = "compromised-node.md" if found.host else "compromised-pod.md"
         return {"id": id, "state": state, **more, "points": points, "stage": stage, "within": f"{_within(found, stage)}m", "why": why,
-                "runbook": f"compromised-pod.md#{step}", "better": better}  # fmt: skip
+                "runbook": f"{page}#{step}", "better": better}  # fmt: skip
 
     contain, rotate = "irkit contain ${suspect} -n ${namespace}", "irkit rotate ${suspect} -n ${namespace} --include serviceaccount"
-    yield goal("cut-off", "isolated", 30, "contain", "Until then the attacker takes along what there is.", "cut-network", contain)
-    yield goal("evidence", "collected", 25, "evidence", "Without logs and events nobody will know how they got in.", "keep-evidence",
-               "irkit collect ${suspect} -n ${namespace}")  # fmt: skip
+    if found.host:
+        respond = "irkit respond compromised-node node/${node}"
+        yield goal("no-new-pods", "cordoned", 20, "contain", "What is started there is the attacker's from its first second.", "cordon", respond)
+        yield goal("neighbours-cut", "isolated", 20, "contain", "A policy holds the other pods of the node, and not this one.", "cut-pods", respond,
+                   pods="node")  # fmt: skip
+        yield goal("evidence", "collected", 25, "evidence", "The machine will be replaced, and with it go its pods' logs.", "keep-evidence", respond,
+                   pods="node")  # fmt: skip
+    elif found.gone:
+        yield goal("siblings-read", "collected", 35, "evidence", "The others had the same visitors; they are what is left of it.", "the-pod-is-gone",
+                   contain, pods="siblings")  # fmt: skip
+    else:
+        yield goal("cut-off", "isolated", 30, "contain", "Until then the attacker takes along what there is.", "cut-network", contain)
+        yield goal("evidence", "collected", 25, "evidence", "Without logs and events nobody will know how they got in.", "keep-evidence",
+                   "irkit collect ${suspect} -n ${namespace}")  # fmt: skip
     if found.keys:
         yield goal("keys", "rotated", 15, "rotate", "The pod had these values; who has them needs no pod any more.", "rotate-credentials", rotate,
                    secret=f"{NAMESPACE}/keys")  # fmt: skip
     if found.token:
         yield goal("token", "dead", 10, "rotate", "A ServiceAccount's token is good for as long as its account is.", "rotate-credentials", rotate,
                    account=f"{NAMESPACE}/{NAME}")  # fmt: skip
-    if _comes_back(found):
+    if found.comes_back and not found.host:
         yield goal("no-more-of-it", "stopped", 10, "contain", "The other pods have the same hole.", "stop-workload", contain)
         yield goal("back-again", "recovered", 10, "recover", "What stays down is what the attacker could have had more cheaply.", "redeploy",
-                   "irkit redeploy ${workload} -n ${namespace} --image ${image}")  # fmt: skip
-    yield {"id": "kept-alive", "state": "alive", "hold": "always", "points": 20, "why": "Its memory and its disk are the best witness there is.",
-           "runbook": "compromised-pod.md#stop-workload", "better": contain}  # fmt: skip
+                   "kubectl set image ${workload} -n ${namespace} ${image}" if found.gitops
+                   else "irkit redeploy ${workload} -n ${namespace} --image ${image}")  # fmt: skip
+    if not found.gone and not found.host:
+        yield {"id": "kept-alive", "state": "alive", "hold": "always", "points": 20, "why": "Its memory and its disk are the best witness there is.",
+               "runbook": "compromised-pod.md#stop-workload", "better": contain}  # fmt: skip
     yield {"id": "nobody-else", "state": "unharmed", "with": {"namespaces": ["kube-system", NAMESPACE]}, "hold": "always", "points": 15,
            "why": "Who had nothing to do with it must not pay for it."}  # fmt: skip
 
 
 def _best(found: Facts) -> Iterator[str]:
-    if _comes_back(found):
+    if found.host:
+        yield "irkit respond compromised-node node/${node} --yes"
+        return
+    if found.gitops:  # what stands in Git only a person can look up
+        yield "irkit respond compromised-pod ${suspect} -n ${namespace} --phase containment,investigation,eradication --yes"
+        yield "kubectl set image ${workload} -n ${namespace} ${image}"
+        yield f"kubectl scale ${{workload}} -n ${{namespace}} --replicas={found.pods}"
+        return
+    if found.comes_back:
         yield "irkit respond compromised-pod ${suspect} -n ${namespace} -p image=${image} --yes"
         return
     yield "irkit contain ${suspect} -n ${namespace} --yes"

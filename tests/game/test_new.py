@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from irkit import wiring
 from irkit.app import gameday
 from irkit.cli import games, main, running
 from irkit.engine import journal, library
 from irkit.engine.home import Home
-from irkit.game import drafting, loader
+from irkit.game import drafting, loader, reverting
 from irkit.game.drafting import Facts
 from irkit.model.kube import SECRETS
 from irkit.sandbox.catalog import Catalog
@@ -137,6 +138,37 @@ def test_every_kind_of_workload_makes_a_drill_that_can_be_mastered(kind):
     scenario = loader.loads(drafting.draft(found).encode(), "draft.yaml")
     assert games.played(scenario, 0, "irkit", gameday.best(scenario)).score >= gameday.SOLVED
     assert games.played(scenario, 0, "nobody", ()).score == 0
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+@pytest.mark.parametrize("more", [{"gone": True}, {"host": True}, {"gitops": "argocd"}, {"gitops": "flux"}, {"gone": True, "gitops": "argocd"}],
+                         ids=",".join)  # fmt: skip
+def test_what_made_an_incident_hard_makes_its_drill_hard_and_it_can_be_mastered(kind, more):
+    found = Facts(kind=kind, pods=3, keys=1, token=True, **more)
+    scenario = loader.loads(drafting.draft(found).encode(), "draft.yaml")
+    checked = gameday.check(scenario, lambda player, commands: games.played(scenario, 0, player, commands))
+    assert checked.solvable, checked.best
+    assert checked.discriminating, (checked.best, checked.nothing, checked.naive)
+
+
+def facts_of(incident: tuple[Path, str], **target: Any) -> Facts:
+    home, identifier = incident
+    state, lines = Home(home).load(identifier), journal.read(Home(home).journal(identifier)).lines
+    assert state.opened is not None
+    known = replace(state.incident, target=replace(state.incident.target, **target))
+    return drafting.facts(replace(state, opened=replace(state.opened, incident=known)), lines, home)
+
+
+def test_a_pod_that_was_gone_and_one_on_its_node_s_network_are_carried_over(incident):
+    found = facts_of(incident)
+    assert (found.gone, found.host, found.gitops) == (False, False, "")
+    assert facts_of(incident, gone=True).gone
+    assert facts_of(incident, host_network=True).host
+
+
+@pytest.mark.parametrize(("tool", "kind"), [("argocd", "Application"), ("flux", "Kustomization"), ("flux", "HelmRelease"), ("", "Deployment")])
+def test_what_put_it_back_is_carried_over(tool, kind):
+    assert reverting.tool(["Pod", kind]) == tool
 
 
 PORTS = [{"port": "evil-name"}, {"port": True}, {"port": 99_999}, 3]
