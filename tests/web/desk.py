@@ -11,6 +11,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,6 +110,13 @@ class World:
     def lines(self) -> list[dict[str, Any]]:
         """The audit log."""
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+    def said(self, why: str) -> bool:
+        """Whether the log has it, or gets it within two seconds: some lines are written after the other side was told."""
+        until = time.monotonic() + 2.0
+        while not (found := any(why in line.get("why", "") for line in self.lines)) and time.monotonic() < until:
+            time.sleep(0.02)
+        return found
 
 
 @dataclass

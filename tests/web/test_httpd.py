@@ -144,7 +144,7 @@ def test_one_address_has_so_many_connections_and_no_more(server: Server) -> None
         time.sleep(0.1)
         with server.connect() as ninth, contextlib.suppress(ConnectionError):
             assert ninth.recv(10) == b""
-    assert any(line["why"] == "too many connections" for line in server.world.lines)
+    assert server.world.said("too many connections")
 
 
 def test_bodies_of_strangers_have_a_bound_together(server: Server) -> None:
