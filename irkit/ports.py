@@ -329,6 +329,37 @@ class ChatChannel(NamedTuple):
     archived: bool
 
 
+class Deposit(NamedTuple):
+    """One object of a store. ``verified``: the store's checksum of what it took is that of what was sent."""
+
+    octets: int
+    tag: str  # ETag
+    version: str = ""
+    verified: bool = False
+
+
+class Stream(Protocol):
+    """What can be read from."""
+
+    def read(self, size: int = -1, /) -> bytes | None: ...
+
+
+class ObjectStore(Protocol):
+    """A bucket with the S3 protocol. Every method may raise UnreachableError, ForbiddenError, ApiError; UsageError without the bucket."""
+
+    def url(self, key: str) -> str:
+        """``s3://bucket/prefix/key``."""
+
+    def head(self, key: str) -> Deposit | None:
+        """None where there is no such object."""
+
+    def put(self, key: str, stream: Stream, octets: int, about: Mapping[str, str], keep: tuple[str, datetime] | None) -> Deposit:
+        """Store it; ``keep``: governance or compliance, and until when. Raises ConflictError where the key is taken already."""
+
+    def get(self, key: str) -> AbstractContextManager[Stream]:
+        """The object, streamed. Raises NotFoundError."""
+
+
 class Clock(Protocol):
     def now(self) -> datetime:
         """The time, with zone UTC."""
@@ -376,4 +407,5 @@ class Ports(msgspec.Struct, frozen=True):
     outward: Outward | None = None
     listen: Listener = msgspec.field(default=lambda event: None)
     argv: tuple[str, ...] = ()
+    store: Callable[[str], ObjectStore] | None = None  # by ``s3://bucket/prefix``, or the settings' where that is empty
     ordered: tuple[Order, tuple[Decision, ...]] | None = None  # the order that this run carries out, and who decided on it

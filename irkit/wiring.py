@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from irkit import settings as _settings
-from irkit.ports import Approver, Chat, Clock, Cluster, EvidenceStore, Listener, Orders, Ports, Runner
+from irkit.ports import Approver, Chat, Clock, Cluster, EvidenceStore, Listener, ObjectStore, Orders, Ports, Runner
 from irkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def ports(configured: Settings, listen: Listener, *, yes: bool = False, values: 
     return Ports(
         cluster=connected, connection=connected, clock=clock, approver=approver, notifier=notifier, settings=configured,
         evidence=evidence(configured), vaults=Outside(configured), outward=Lookout(configured), listen=listen, argv=tuple(sys.argv),
+        store=None if rehearsal else lambda to: store(configured, to),
     )  # fmt: skip
 
 
@@ -82,6 +83,13 @@ def orders(configured: Settings, connected: Cluster) -> Orders:
     if configured.orders.queue == "auto":
         shared = exists(connected, ObjectRef(resource=NAMESPACES, name=SYSTEM_NAMESPACE)) is not None
     return OrderMaps(connected, limits.most_open) if shared else OrderFiles(configured.home / "orders", limits.most_open)
+
+
+def store(configured: Settings, to: str = "") -> ObjectStore:
+    """The object store of the settings, or ``to`` (``s3://bucket/prefix``) at its endpoint. Raises UsageError where there is none."""
+    from irkit.adapters.objectstore import Bucket, chosen
+
+    return Bucket(chosen(configured.store, to))
 
 
 def children(options: Sequence[str]) -> Runner:

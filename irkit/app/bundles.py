@@ -1,7 +1,9 @@
-"""Looking at evidence: is a bag as it was sealed, and what is in it. Without a cluster."""
+"""Looking at evidence: is a bag as it was sealed, and what is in it; and putting it into an object store. Without a cluster."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from irkit.engine.home import Home
 from irkit.errors import UsageError
 from irkit.evidence import show as showing
 from irkit.evidence import verify as verifying
+from irkit.ports import Clock, ObjectStore
 from irkit.settings import Settings
 from irkit.text import printable
 
@@ -24,6 +27,8 @@ def locate(settings: Settings, name: str | None) -> Path:
         raise UsageError("there are no incidents on this machine; name the path of a bag")
     bags = home.directory(identifier) / "bags"
     found = sorted((p for p in bags.glob("*") if p.name.isdigit()), key=lambda p: int(p.name))
+    if not found and (pushed := next(iter(home.load(identifier).pushed.values()), None)):
+        raise UsageError(f"this machine has no bag of incident {printable(identifier)}", next=f"irkit bundle verify {printable(pushed.url, 1000)}")
     if not found:
         raise UsageError(f"incident {printable(identifier)} has no sealed bag", next=f"irkit resume {printable(identifier)}")
     return found[0]
@@ -46,3 +51,31 @@ def show(path: Path) -> dict[str, Any]:
         "missing": [{"what": g.what, "why": g.why} for g in found.gaps],
         "timeline": [{"at": m.at, "kind": m.kind, "subject": m.subject, "text": m.text, "source": m.source} for m in found.moments],
     }  # fmt: skip
+
+
+def push(settings: Settings, clock: Clock, store: ObjectStore, name: str | None) -> dict[str, Any]:
+    """Push a bag (a path), or all bags of an incident (its id, or the newest), to the object store. Raises as `pushing.push_bag`."""
+    from irkit.app import pushing
+
+    home = Home(settings.home)
+    identifier = name or next(iter(home.ids()), None)
+    if identifier is None:
+        raise UsageError("there are no incidents on this machine; name the path of a bag")
+    if identifier in home.ids():
+        copies = pushing.push_incident(settings, clock, store, identifier)
+    else:
+        copies = [pushing.push_bag(store, Path(identifier), clock, settings.store)]
+    return {"apiVersion": API_VERSION, "kind": "BundlePush", "exitCode": 0,
+            "bags": [{"incident": c.incident, "bag": c.bag, "url": c.url, "octets": c.octets, "sha256": c.sha256, "manifest": c.manifest,
+                      "version": c.version, "keptUntil": c.kept_until, "unchanged": c.unchanged} for c in copies],
+            "next": f"irkit bundle verify {copies[0].url}"}  # fmt: skip
+
+
+def fetch(store: Callable[[str], ObjectStore], url: str, to: Path) -> Path:
+    """The bag at ``s3://bucket/key``, unpacked below ``to``. Raises UsageError, NotFoundError, EvidenceError."""
+    from irkit.app import pushing
+
+    found = re.fullmatch(r"(s3://[^/]+(?:/.+)?)/([^/]+/[^/]+)", url)
+    if found is None:
+        raise UsageError(f"a bag in an object store is s3://BUCKET/…/INCIDENT/bag-N-HASH.tar, not {printable(url, 300)}")
+    return pushing.fetched(store(found[1]), found[2], to)

@@ -31,6 +31,10 @@ def pool_of(ports: Ports) -> Iterator[ThreadPoolExecutor]:
 
 
 def finish(ports: Ports, session: Session, playbook: Playbook, command: str) -> RunResult:
+    if ports.settings.store is not None and ports.settings.store.push:
+        from irkit.app import pushing  # who pushes nothing does not wait for it
+
+        pushing.at_end(ports, session.state, session.note)
     document = documented(session.state, playbook, command, session.home)
     session.end(document.exit_code)
     if session.lease.why_not:

@@ -13,7 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("irkit.cli.resume", "Go on where a run was interrupted."),
     "lift": ("irkit.cli.lift", "Undo a containment: the workload back, the pod kept, returned or deleted."),
     "incident": ("irkit.cli.incident", "List and show incidents, draft their post-mortem, close them."),
-    "bundle": ("irkit.cli.bundle", "Verify and show evidence."),
+    "bundle": ("irkit.cli.bundle", "Verify, show and push evidence."),
     "playbook": ("irkit.cli.playbook", "List, show, validate playbooks; their schema and their rights."),
     "order": ("irkit.cli.order", "List and show what chats and alerts asked for."),
     "approve": ("irkit.cli.approve", "Approve, or decline, the plan of an order that waits."),

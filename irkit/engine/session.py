@@ -22,7 +22,7 @@ from irkit.engine.state import State
 from irkit.errors import HeldError, InterruptedRun, IrkitError
 from irkit.model.incident import Incident, Operator
 from irkit.model.plan import PlannedStep
-from irkit.model.record import Opened, Ordered, Ran
+from irkit.model.record import Body, Opened, Ordered, Ran
 from irkit.ports import Ports
 from irkit.text import printable
 
@@ -80,6 +80,12 @@ class Session:
         collection.recover()
         return Executor(ports, self.incident, self.journal, self.state, self.pool, self.run, approvals=approvals, collection=collection,
                         question=question, publish=self.share)  # fmt: skip
+
+    def note(self, *bodies: Body) -> None:
+        """Put something on record."""
+        assert self.journal is not None, "begin comes first"
+        for line in self.journal.append(*bodies):
+            self.state.add(line)
 
     def end(self, exit_code: int) -> None:
         self._ran("end", exit_code)

@@ -18,6 +18,7 @@ from irkit.settings.recovery import RecoverySettings
 from irkit.settings.rotation import CommandSettings, DatabaseSettings, RotationSettings, VaultSettings
 from irkit.settings.serve import ServeSettings
 from irkit.settings.slack import SlackSettings
+from irkit.settings.store import StoreSettings
 from irkit.text import nearest, printable
 
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=604800)]
@@ -56,6 +57,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Classes, formats and policy of rotation."""
     recovery: RecoverySettings = RecoverySettings()
     """What an image must be to be deployed, and how recovery is watched ([recovery](recovery.md))."""
+
+    store: StoreSettings | None = None
+    """An object store (S3 protocol) that sealed bags are pushed to ([bundle](bundle.md)); without it, bags stay where they were made."""
 
     orders: OrderSettings = OrderSettings()
     """What chats and alerts may ask irkit to do ([orders](orders.md))."""

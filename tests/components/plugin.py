@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # imported when a test asks for them: their clients take half
     from tests.components.openbao import OpenBao
     from tests.components.postgres import Postgres
     from tests.components.registry import Registry
+    from tests.components.s3 import Store
     from tests.components.smtp import Mailbox
     from tests.components.webhook import Webhook
 
@@ -64,6 +65,20 @@ def registry() -> Iterator[Callable[..., Registry]]:
     """``registry(auth="", user="", password="", tls=False)``: an image registry of the test's own."""
     with contextlib.ExitStack() as stack:
         yield lambda **options: _run(stack, "registry", **options)
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[Store]:
+    """One S3 server a test run, with TLS."""
+    with contextlib.ExitStack() as stack:
+        yield _run(stack, "s3", tls=True)
+
+
+@pytest.fixture
+def own_object_store() -> Iterator[Callable[..., Store]]:
+    """``own_object_store(tls=False)``: a server of the test's own, to be stopped or ended."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: _run(stack, "s3", **options)
 
 
 @pytest.fixture(scope="session")

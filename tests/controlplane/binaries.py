@@ -17,6 +17,7 @@ from pathlib import Path
 VERSION = "1.35.4"
 KWOK = "v0.8.0"
 HELM = "v3.22.0"
+VERSITYGW = "v1.8.0"  # an S3 server over a directory (tests/components/s3.py)
 HERE = Path(__file__).resolve().parent
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 # Controllers, each with the module that has its CustomResourceDefinitions, and where. Of External Secrets Operator, 0.20.4 is the
@@ -46,9 +47,11 @@ def _sources(module: Path) -> str:
 
 
 def directory(component: str) -> Path:
-    """Where ``controlplane``, ``kwok``, ``kubelet``, ``policyagent``, ``helm`` or a controller is when it is built."""
+    """Where ``controlplane``, ``kwok``, ``kubelet``, ``policyagent``, ``helm``, ``versitygw`` or a controller is when it is built."""
     if component == "helm":
         return cache() / f"helm-{HELM}"
+    if component == "versitygw":
+        return cache() / f"versitygw-{VERSITYGW}"
     if component == "kwok":
         return cache() / f"kwok-{KWOK}-{_key(*(s.encode() for s in STAGES))}"
     version, *_ = CONTROLLERS.get(component, (VERSION,))
@@ -81,6 +84,7 @@ def build() -> None:
     for component in ("kubelet", "policyagent"):
         _once(component, lambda made, component=component: _go_build(HERE / component, made / component))  # type: ignore[misc]
     _once("helm", _build_helm)
+    _once("versitygw", lambda made: _go_install("github.com/versity/versitygw/cmd/versitygw", VERSITYGW, made))
     for controller in CONTROLLERS:  # last: all but their own tests can do without
         _once(controller, lambda made, controller=controller: _build_controller(controller, made))  # type: ignore[misc]
 
@@ -103,6 +107,10 @@ def _once(component: str, make: Callable[[Path], None]) -> None:
 def _go(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] = {}) -> str:
     command = ["go", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env={**os.environ, "CGO_ENABLED": "0", **environ}, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def _go_install(program: str, version: str, made: Path) -> None:
+    _go("install", "-trimpath", "-ldflags=-s -w", f"{program}@{version}", cwd=made, environ={"GOBIN": str(made), "GOWORK": "off"})
 
 
 def _go_build(module: Path, target: Path) -> None:
