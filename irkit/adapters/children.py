@@ -57,3 +57,4 @@ class Children:
                 process.wait(10.0)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()

@@ -126,9 +126,9 @@ def desk(tmp_path: Path, environ: Callable[[str, str], None], *, shared: bool = 
         ports = wiring.ports(direct, lambda event: None, yes=True)
         if shared:
             ports.cluster.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "irkit-system"}})
-        runner = Watched(proxy)
+        found = Desk(box, proxy, configured, ports, Watched(proxy))
         try:
-            yield Desk(box, proxy, configured, ports, runner)
+            yield found
         finally:
-            runner.close()
+            found.runner.close()
     assert not box.problems

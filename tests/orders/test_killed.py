@@ -116,6 +116,7 @@ def test_asked_to_end_it_leaves_the_rest_to_the_next(number: int, desk: Desk):
     once(desk, carried_out(desk, desk.submit()))
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_away_for_a_while_fails_nothing(desk: Desk):
     desk.configure(**{"retry-budget": 0.5})
     desk.proxy.when(lambda r: writes("/networkpolicies")(r) or lists_pods(r), before(Answer(503)), times=4)
@@ -157,7 +158,7 @@ def test_who_lost_the_order_stops_and_says_nothing_more_of_it(desk: Desk):
     """As after a long sleep: by then another process has it."""
     desk.proxy.when(reads_a_log, before(Delay(30)))
     identifier = desk.submit("collect")
-    desk.until(identifier, lambda h: bool(h.status.worker))
+    desk.until(identifier, lambda h: bool(h.status.worker and h.status.incident))
     taken = queue.amend(desk.queue, identifier, lambda h: msgspec.structs.replace(h.status, worker="elsewhere/1", note="mine"))
     (process,) = desk.runner._running.values()
     assert process.wait(25) == 130

@@ -71,13 +71,13 @@ class Worker:
             if where.uid != held.order.cluster:
                 theirs = printable(held.order.cluster, 60)
                 raise RefusedError(f"order {held.order.id} is for cluster {theirs}, this is {where.uid}; nothing was changed")
+            held = self._promised(held)
         except IrkitError as error:
             return self._failed(held, error)
         return self.plan(held) if held.status.state == "planning" else self.run(held)
 
     def plan(self, held: Held) -> RunResult:
-        """Plan it, for people to decide upon. The incident's id is chosen here: it is in the plan, and so in what is approved."""
-        held = self._promised(held)
+        """Plan it, for people to decide upon. The incident's id is chosen before: it is in the plan, and so in what is approved."""
         seen: list[Planned] = []
 
         def listen(event: object) -> None:
@@ -99,7 +99,6 @@ class Worker:
 
     def run(self, held: Held) -> RunResult:
         """Carry it out, or go on where an earlier process was killed."""
-        held = self._promised(held)
         try:
             decisions, unchecked = rights.reviewed(self._ports.cluster, held.order, held.status.decisions, self._ports.settings)
         except IrkitError as error:
@@ -149,7 +148,11 @@ class Worker:
         if held.status.incident:
             return held
         name = binder.promised_id(held.order.target, self._ports.clock)
-        return amend(self._orders, held.order.id, lambda h: msgspec.structs.replace(h.status, incident=h.status.incident or name))
+        self._amend(held, incident=name)
+        promised = self._orders.get(held.order.id)
+        if promised.status.worker != self._name:
+            raise HeldError(f"order {held.order.id}", promised.status.worker)
+        return promised
 
     def _again(self, held: Held, why: str, result: RunResult) -> RunResult:
         """The plan is not approved, or is more than what was: it is shown anew, and waits again (design.md law 5)."""
