@@ -56,7 +56,7 @@ def test_a_dry_run_of_lift_changes_nothing_and_nothing_left_is_said(control_plan
     mark = control_plane.mark()
     planned = irkit.json("lift", done["incident"], "--pod", "delete", "--dry-run")
     kinds = [c["change"] for s in planned["steps"] for c in s["changes"] if c["change"] != "await"]
-    assert (planned["outcome"], kinds) == ("planned", ["patch", "delete", "delete"])
+    assert (planned["outcome"], kinds) == ("planned", ["patch", "delete", "delete", "delete"])
     assert writes(control_plane.audit(mark, agent="irkit/")) == []
     irkit.json("lift", "--pod", "delete", "--yes")
     assert irkit.json("lift", "--yes", code=2)["error"]["message"] == "no incident of this cluster has anything left for that"
