@@ -136,7 +136,10 @@ def _pointed(configured: Settings, ready: cases.Ready) -> Iterator[dict[str, str
             folder.mkdir()
             for name, text in ready.staged.scenario.world.files.items():
                 (folder / name).write_text(text, "utf-8")
-            found = {"KUBECONFIG": wiring.pointed(configured, ready.made.namespace, home), "IRKIT_HOME": str(home / "irkit")}
+            settings = home / "config.yaml"
+            settings.write_text("{}\n")  # whom the user's own settings tell, and where they put evidence, is no part of a game
+            found = {"KUBECONFIG": wiring.pointed(configured, ready.made.namespace, home), "IRKIT_HOME": str(home / "irkit"),
+                     "IRKIT_CONFIG": str(settings)}  # fmt: skip
             if ready.staged.scenario.world.files:
                 found[FILES[1:]] = str(folder)
             for name in [name for name in os.environ if name.startswith(("VAULT_", "BAO_"))]:

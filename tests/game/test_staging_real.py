@@ -53,6 +53,7 @@ def test_what_others_do_with_kubectl_counts_and_is_seen(control_plane: Running, 
         return subprocess.run([str(control_plane.kubectl_program), *words], env=environ, capture_output=True, text=True, timeout=60, check=True)
 
     assert kubectl("config", "current-context").stdout.strip() == game.namespace
+    assert Path(game.exports["IRKIT_CONFIG"]).read_text() == "{}\n", "whom the user's settings tell and what they rotate is no part of a game"
     quota = json.loads(kubectl("get", "resourcequota,limitrange", "-o", "json").stdout)["items"]
     assert {q["kind"] for q in quota} == {"ResourceQuota", "LimitRange"}
     kubectl("label", "pod", game.suspect, "quarantine=true")
