@@ -78,9 +78,9 @@ def render(*options: str) -> str:
 
 def files() -> dict[Path, str]:
     """Each generated file, and what must be in it. The chart is rendered with the rights that lie there."""
-    namespace = render("--set=createNamespace=true", "--show-only=templates/namespace.yaml")
-    whole = render("--set=createNamespace=true")
-    return {HERE / "manifests" / "namespace.yaml": HEADER + namespace, HERE / "manifests" / "irkit.yaml": HEADER + whole}
+    values = f"--values={HERE / 'manifests' / 'values.yaml'}"
+    namespace = render(values, "--show-only=templates/namespace.yaml")
+    return {HERE / "manifests" / "namespace.yaml": HEADER + namespace, HERE / "manifests" / "irkit.yaml": HEADER + render(values)}
 
 
 def put(wanted: dict[Path, str], *, checking: bool) -> list[str]:

@@ -22,6 +22,7 @@ from tests.controlplane import binaries
 from tests.controlplane.running import Obj, Running
 
 NAMESPACE = "irkit-system"
+PLAIN = generate.HERE / "manifests" / "values.yaml"  # as the plain manifests are made
 IMAGE = "registry.example/irkit@sha256:" + "0" * 64
 ID = "bcdfghjkmnpq"
 LISTENER = f"system:serviceaccount:{NAMESPACE}:irkit-listener"
@@ -101,7 +102,7 @@ def installed(plane: Running, *options: str, values: Obj | None = None) -> Itera
         pytest.skip(str(missing))
     given = plane.home / "values.yaml"
     given.write_text(yaml.safe_dump(values or {}))
-    text = generate.render("--set=createNamespace=true", f"--values={given}", *options)
+    text = generate.render(f"--values={PLAIN}", f"--values={given}", *options)
     objects = [o for o in yaml.safe_load_all(text) if o]
     plane.kubectl("apply", "-f", "-", stdin=text)
     try:

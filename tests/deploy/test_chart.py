@@ -12,6 +12,7 @@ import yaml
 from deploy import generate
 from irkit import settings
 from tests.controlplane import binaries
+from tests.deploy.chart import PLAIN
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,7 +50,7 @@ def test_values_that_would_not_do_are_refused(option: str, why: str) -> None:
 
 
 def test_no_token_and_no_value_of_a_secret_is_in_it() -> None:
-    objects = manifests("--set=listener.slackSecret=irkit-slack", "--set=listener.filesSecret=irkit-files", "--set=jobs.secret=irkit-jobs")
+    objects = manifests(f"--values={PLAIN}", "--set=jobs.secret=irkit-jobs")
     assert not [o for o in objects if o["kind"] == "Secret"]
     (pod,) = pods(objects)
     (container,) = pod["containers"]
@@ -68,8 +69,35 @@ def test_settings_of_ones_own_are_kept_and_jobs_are_the_charts(tmp_path: Path) -
     assert found.orders.jobs.image == "registry.example/irkit@sha256:" + "0" * 64
 
 
+def test_without_a_door_there_is_no_listener_and_with_slack_alone_no_port() -> None:
+    assert not list(pods(manifests()))
+    objects = manifests("--set=listener.slackSecret=irkit-slack")
+    (pod,) = pods(objects)
+    assert pod["containers"][0]["args"] == ["slack"]
+    assert "ports" not in pod["containers"][0]
+    assert not [o for o in objects if o["kind"] == "Service"]
+
+
+def test_bags_are_mounted_by_the_listener_only_where_that_is_asked_for_and_read_only() -> None:
+    mounts = [m for pod in pods(manifests(f"--values={PLAIN}")) for m in pod["containers"][0]["volumeMounts"]]
+    assert "home" not in {m["name"] for m in mounts}
+    (pod,) = pods(manifests(f"--values={PLAIN}", "--set=listener.readsBags=true"))
+    assert next(m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "home")["readOnly"] is True
+
+
+def test_the_rules_and_settings_of_the_plain_manifests_are_right(tmp_path: Path) -> None:
+    from irkit.listeners.web.rules import loader
+
+    data = next(o for o in manifests(f"--values={PLAIN}") if o["kind"] == "ConfigMap")["data"]
+    for name, text in data.items():
+        (tmp_path / name).write_text(text.replace("/etc/irkit/", f"{tmp_path}/"))
+    found = settings.load({"IRKIT_CONFIG": str(tmp_path / "config.yaml"), "HOME": str(tmp_path)})
+    assert [rule.name for rule in loader.load(found)] == ["evidence"]
+    assert set(found.serve.sources) == {"falco"}
+
+
 def test_the_listener_is_restricted_and_spread() -> None:
-    objects = manifests()
+    objects = manifests(f"--values={PLAIN}")
     (pod,) = pods(objects)
     (container,) = pod["containers"]
     assert pod["securityContext"]["runAsNonRoot"] is True

@@ -44,8 +44,11 @@ def test_the_listener_takes_orders_and_starts_jobs_and_that_is_all(chart: Chart)
     inside |= {("coordination.k8s.io", "leases", "create", "")}
     inside |= {("coordination.k8s.io", "leases", verb, "irkit-listener") for verb in ("get", "patch")}
     assert rights(chart, LISTENER, NAMESPACE) == inside | IDENTIFY
-    for elsewhere in ("shop", "default", "kube-system"):
+    for elsewhere in ("default", "kube-system"):
         assert rights(chart, LISTENER, elsewhere) == IDENTIFY
+    reads = rights(chart, LISTENER, "shop") - IDENTIFY
+    assert {verb for _, _, verb, _ in reads} == {"get", "list"}
+    assert {resource for _, resource, _, _ in reads}.isdisjoint({"secrets", "configmaps", "pods/log", "pods/exec"})
 
 
 @pytest.mark.controlplane

@@ -52,3 +52,9 @@ ttl: {{ int .Values.jobs.ttl }}
 - {kind: User, apiGroup: rbac.authorization.k8s.io, name: {{ . | quote }}}
 {{- end }}
 {{- end }}
+
+{{/* The doors of the listener; empty: none. */}}
+{{- define "irkit.doors" -}}
+{{- if dig "serve" "sources" dict .Values.settings }}serve{{ end }}
+{{- if .Values.listener.slackSecret }} slack{{ end }}
+{{- end }}
