@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import threading
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -160,13 +161,21 @@ class TargetLease:
 
     def _renew(self) -> None:
         while not self._over.wait(DURATION / 3):
-            try:
-                self._acquire()
-            except HeldError as error:  # who took it over meanwhile keeps it
-                self.lost = error.holder
+            with suppress(HeldError):
+                self.renew()
+            if self.lost:
                 return
-            except IrkitError:  # the next turn tries again
-                continue
+
+    def renew(self) -> None:
+        """Renew it now. Raises HeldError where somebody took it over meanwhile, who keeps it; of what else fails the next turn tries again."""
+        try:
+            if self.shared:
+                self._acquire()
+        except HeldError as error:
+            self.lost = error.holder
+            raise
+        except IrkitError:
+            return
 
     def release(self) -> None:
         """Give it back, so that nobody has to wait for its end."""

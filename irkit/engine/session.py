@@ -19,7 +19,7 @@ from irkit.engine.home import Home
 from irkit.engine.journal import Journal, stamp
 from irkit.engine.signing import Keys, keys
 from irkit.engine.state import State
-from irkit.errors import HeldError, InterruptedRun, IrkitError
+from irkit.errors import InterruptedRun, IrkitError
 from irkit.model.incident import Incident, Operator
 from irkit.model.plan import PlannedStep
 from irkit.model.record import Body, Opened, Ordered, Ran
@@ -93,8 +93,7 @@ class Session:
 
     def share(self) -> None:
         """Between two steps: put the copy there. Raises HeldError where somebody took the target over, as while this machine slept."""
-        if self.lease.lost:
-            raise HeldError(str(self.incident.target.pod), self.lease.lost)
+        self.lease.renew()
         self.publish()
 
     def publish(self) -> None:

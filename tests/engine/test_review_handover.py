@@ -129,3 +129,64 @@ def test_a_copy_that_is_not_ours_changes_nothing(tmp_path):
         for forged in (b"junk", base64.b64encode(gzip.compress(b"{}\n")), b""):
             b.ports.cluster.patch(copies.ref_of(first.incident), {"binaryData": {"journal.jsonl.gz": base64.b64encode(forged).decode()}})
             assert resume(b.ports, first.incident).exit_code == 0
+
+
+def unmeasured(b: Bench, who: str, ahead: float, later: float = 0.0) -> TargetLease:
+    """On a machine whose clock is wrong, and nobody knows; ``later``: so many seconds from now."""
+    return TargetLease(b.ports.cluster, Ahead(b.ports.clock, ahead + later), "pod", who, f"incident-of-{who}", None if ahead else 0.0)
+
+
+@pytest.mark.parametrize("wrong", [3600, -3600, 5400, -5400])
+def test_a_holder_whose_clock_is_an_hour_off_holds_it_as_long_as_any_other(tmp_path, wrong):
+    """The server wrote down when it was renewed."""
+    with bench(tmp_path) as b:
+        shared(b)
+        unmeasured(b, "ada", wrong).acquire()
+        with pytest.raises(HeldError, match="ada"):
+            unmeasured(b, "bob", 0).acquire()
+        unmeasured(b, "bob", 0, later=70).acquire()
+        assert holder(b) == "bob", "a minute after its holder died it is free, not an hour"
+
+
+@pytest.mark.parametrize("renewed", ["2099-01-01T00:00:00.000000Z", "1999-01-01T00:00:00.000000Z", "2099-01-01T00:00:00", "never", None])
+def test_a_lease_that_irkit_never_wrote_holds_nothing(tmp_path, renewed):
+    with bench(tmp_path) as b:
+        shared(b)
+        lease(b, "ada").acquire()
+        ref = ObjectRef(resource=LEASES, name="irkit-pod", namespace="irkit-system")
+        b.ports.cluster.patch(ref, {"spec": {"renewTime": renewed, "leaseDurationSeconds": 2147483647}})
+        lease(b, "bob").acquire()
+        assert holder(b) == "bob"
+
+
+def test_a_lease_says_for_itself_an_hour_at_most(tmp_path):
+    with bench(tmp_path) as b:
+        shared(b)
+        lease(b, "ada").acquire()
+        ref = ObjectRef(resource=LEASES, name="irkit-pod", namespace="irkit-system")
+        b.ports.cluster.patch(ref, {"spec": {"leaseDurationSeconds": 2147483647}})
+        with pytest.raises(HeldError):
+            unmeasured(b, "bob", 0, later=3500).acquire()
+        unmeasured(b, "bob", 0, later=3700).acquire()
+
+
+def test_a_run_that_lost_its_target_stops_and_leaves_the_colleagues_copy_alone(tmp_path):
+    """A laptop that slept: its Lease ran out, and a colleague went on."""
+    with bench(tmp_path) as b:
+        shared(b)
+        found: list[Any] = []
+
+        def taken_over() -> None:
+            (target,) = b.ports.cluster.list(LEASES, "irkit-system")
+            b.ports.cluster.patch(ObjectRef(resource=LEASES, name=target["metadata"]["name"], namespace="irkit-system"),
+                                  {"spec": {"holderIdentity": "bob@other"}})  # fmt: skip
+            found.append(b.ports.cluster.get(copies.ref_of(b.state().incident.id)))
+
+        b.approver.before[1] = taken_over
+        with pytest.raises(HeldError, match="bob@other"):
+            respond(b.ports, b.request())
+        (was,) = found
+        assert b.ports.cluster.get(copies.ref_of(b.state().incident.id))["binaryData"] == was["binaryData"]
+        (target,) = b.ports.cluster.list(LEASES, "irkit-system")
+        assert target["spec"]["holderIdentity"] == "bob@other", "who has it keeps it"
+        assert b.state().unfinished

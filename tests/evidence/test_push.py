@@ -297,5 +297,3 @@ def test_settings_that_can_not_be_meant(tmp_path, store, says):
     (tmp_path / "c").write_text(json.dumps({"store": store}))
     with pytest.raises(UsageError, match=says):
         settings.load({"IRKIT_CONFIG": str(tmp_path / "c")})
-
-

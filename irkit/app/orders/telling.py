@@ -63,6 +63,7 @@ def ended(result: RunResult, evidence: Callable[[str], EvidenceStore]) -> Ended:
         outcome=result.outcome, exit_code=result.exit_code, summary=printable(summary, 600), next=printable(result.next, 300),
         missing=tuple(missing[:_MOST]), missing_count=len(missing), artefacts=found.artefacts if found else 0,
         bundle=found.bundle or "" if found else "", manifest=first.manifest_sha256 if first else "",
+        pushed=next((str(e["where"]) for e in found.elsewhere if str(e["where"]).startswith("s3://")), "") if found else "",
     )  # fmt: skip
 
 
