@@ -184,11 +184,12 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class List(msgspec.Struct, frozen=True):
-    """A list. Each value once; ``loose``: each for itself, so that those which can be read are."""
+    """A list. Each value once, unless it may come ``again``; ``loose``: each for itself, so that those which can be read are."""
 
     of: Shape
     empty: bool = False
     loose: bool = False
+    again: bool = False
 
     def read(self, node: Node, what: str, context: Context) -> Any:
         if not isinstance(node, Items):
@@ -203,12 +204,12 @@ class List(msgspec.Struct, frozen=True):
         if any(value is REFUSED for value in values):
             return REFUSED
         twice = next((i for i, value in enumerate(values) if value in values[:i]), None)
-        if twice is not None:
+        if twice is not None and not self.again:
             return refuse(node.values[twice], context, f"{what!r} has {shown(node.values[twice])} twice")
         return tuple(values)
 
     def schema(self) -> dict[str, Any]:
-        bounds = ({} if self.empty else {"minItems": 1}) | ({} if self.loose else {"uniqueItems": True})
+        bounds = ({} if self.empty else {"minItems": 1}) | ({} if self.loose or self.again else {"uniqueItems": True})
         return {"type": "array", "items": self.of.schema(), "maxItems": MAX_ITEMS, **bounds}
 
 

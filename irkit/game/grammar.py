@@ -165,7 +165,7 @@ def _shape(hint: Any, where: str) -> Shape:
     if hint is str:
         return Text(line=False)
     if origin is tuple and args[0] is str:
-        return List(Text(line=False))
+        return List(Text(line=False), again=where.endswith(".path"))  # spec.template.spec
     return playbooks.shape_of(hint, where)
 
 

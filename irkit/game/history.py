@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from irkit.model.kube import ENDPOINTSLICES, NETWORKPOLICIES, PODS, SECRETS, Obj, at, labels_of
+from irkit.model.kube import ENDPOINTSLICES, NETWORKPOLICIES, PODS, SECRETS, Obj, at, is_ready, labels_of
 from irkit.stage import Stage
 
 Key = tuple[str, str]
@@ -59,9 +59,11 @@ class History:
 
 
 def serving(stage: Stage) -> set[Key]:
-    """The Services that have a ready endpoint."""
-    return {(str(at(s, ("metadata", "namespace"), "")), labels_of(s).get("kubernetes.io/service-name", "")) for s in stage.objects(ENDPOINTSLICES)
-            if any(at(e, ("conditions", "ready"), False) for e in s.get("endpoints") or ())}  # fmt: skip
+    """The Services that have a ready endpoint: a pod that is there and ready, whatever somebody writes into a slice."""
+    ready = {key_of(p) for p in stage.objects(PODS) if is_ready(p)}
+    return {(key_of(s)[0], labels_of(s).get("kubernetes.io/service-name", "")) for s in stage.objects(ENDPOINTSLICES)
+            if any(at(e, ("conditions", "ready"), False) and (key_of(s)[0], at(e, ("targetRef", "name"))) in ready
+                   for e in s.get("endpoints") or ())}  # fmt: skip
 
 
 def restarts(pod: Obj) -> int:

@@ -89,6 +89,7 @@ def test_all_mistakes_are_said_at_once_in_the_order_of_the_file():
     ("lasts: 10m", "lasts: 3s", "a game of 3 s is over before anybody has typed a command"),
     ("at: 5s", "at: 5s, every: 1s", ""),
     ("lasts: 10m", "lasts: 10h", ""),
+    ("state: isolated", "state: field, with: {object: Deployment a/b, path: [spec, template, spec, hostNetwork], unset: true}", ""),
     ("points: 10", "points: 0", "'points' takes a whole number from 1 to 1000, not 0"),
     ("Look at ${suspect}", "Look at ${suspekt}", "nothing is bound to ${suspekt}; did you mean ${suspect}?"),
     ("irkit contain ${suspect}", "irkit contain ${pod}", "nothing is bound to ${pod}"),

@@ -108,3 +108,17 @@ def test_an_application_is_restarted_when_its_pods_are_and_not_their_labels(comm
         turns.wait(60)
         assert Restarted("todo-app/backend", "todo-app/new").look(course.view).holds is restarted
         course.end()
+
+
+def test_an_endpoint_that_somebody_wrote_serves_nobody() -> None:
+    """A Service is down when its pods are, whatever slices say."""
+    with games.staged(FIRST, 0) as (stage, turns), games.hand(turns.wait) as do:
+        course = gameday.begin(FIRST, stage, turns, 0, lambda moment: None)
+        meta = {"name": "mine", "namespace": "todo-app", "labels": {"kubernetes.io/service-name": "backend"}}
+        with turns.take():
+            stage.put({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": meta, "addressType": "IPv4",
+                       "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}}]})  # fmt: skip
+        gameday.respond(course, ["kubectl scale deployment/backend -n todo-app --replicas=0"], do, turns.wait)
+        turns.wait(60)
+        assert course.view.history.outage(("todo-app", "backend"), course.view.now) >= 60
+        course.end()
