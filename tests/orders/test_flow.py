@@ -12,6 +12,7 @@ from irkit.app.orders.queue import submit
 from irkit.engine import journal
 from irkit.model.kube import DEPLOYMENTS, PODS, ObjectRef
 from irkit.model.record import Ordered
+from tests.components.s3 import Store
 from tests.crash.world import WRITES
 from tests.e2e.running import dry, review, what
 from tests.orders.desk import BOB, Desk
@@ -131,3 +132,28 @@ def test_another_cluster_refuses_it(desk: Desk):
     assert (ended.exit_code, ended.outcome) == (8, "failed")
     assert "is for cluster 0-0-0" in ended.summary
     assert desk.home.ids() == []
+
+
+# where the evidence goes
+
+
+def test_evidence_that_was_pushed_says_where(desk: Desk, object_store: Store, tmp_path: Path):
+    bucket = object_store.bucket()
+    desk.configure(store={**object_store.settings(bucket, tmp_path), "push": True})
+    ended = desk.over(desk.submit("collect")).status.ended
+    assert ended
+    (key,) = object_store.objects(bucket)
+    assert ended.pushed == f"s3://{bucket}/{key}"
+    assert ended.manifest in key
+
+
+def test_a_store_that_is_down_loses_no_evidence_and_is_said(desk: Desk):
+    keys = desk.configured.home.parent / "key"
+    keys.write_text("x\n")
+    desk.configure(store={"endpoint": "http://127.0.0.1:9", "bucket": "bags", "access-key-file": str(keys), "secret-key-file": str(keys),
+                          "timeout": 1, "push": True})  # fmt: skip
+    held = desk.over(desk.submit("collect"))
+    assert held.status.ended
+    assert (held.status.state, held.status.ended.pushed) == ("done", "")
+    assert f"bag 1 was not pushed: irkit bundle push {held.status.incident}" in held.status.ended.summary
+    assert Path(held.status.ended.bundle).is_dir()

@@ -174,12 +174,27 @@ class Worker:
 
     def _over(self, held: Held, result: RunResult, note: str = "") -> RunResult:
         ended = telling.ended(result, self._ports.evidence)
-        if note:
-            ended = msgspec.structs.replace(ended, summary=printable(f"{ended.summary}; {note}", 600))
+        incident = result.incident or held.status.incident
+        url, lost = self._pushed(incident) if ended.bundle else ("", "")
+        if notes := "; ".join(text for text in (lost, note) if text):
+            ended = msgspec.structs.replace(ended, summary=printable(f"{ended.summary}; {notes}", 600))
         state: State = "failed" if result.outcome == "failed" else "done"
-        self._amend(held, state=state, ended=ended, worker="", beat="", changed=stamp(self._ports.clock), note="",
-                    incident=result.incident or held.status.incident)  # fmt: skip
+        ended = msgspec.structs.replace(ended, pushed=url)
+        self._amend(held, state=state, ended=ended, worker="", beat="", changed=stamp(self._ports.clock), note="", incident=incident)
         return result
+
+    def _pushed(self, incident: str) -> tuple[str, str]:
+        """Where the first bag lies in an object store, and which are not there though the settings want it: the run itself pushes them."""
+        store = self._ports.settings.store
+        if store is None or not store.push:
+            return "", ""
+        try:
+            found = Home(self._ports.settings.home).load(incident)
+        except IrkitError as error:
+            return "", f"whether the evidence was pushed is not known: {error.message}"
+        missing = [str(n) for n, _ in enumerate(found.bags, 1) if n not in found.pushed]
+        lost = f"bag {', '.join(missing)} was not pushed: irkit bundle push {incident}" if missing else ""
+        return found.pushed[1].url if 1 in found.pushed else "", lost
 
     def _amend(self, held: Held, **changes: object) -> None:
         """Unless another process has the order now: then what this one says of it does not count."""
