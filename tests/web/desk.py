@@ -74,7 +74,14 @@ def configured(home: Path, rules: str = RULES, sources: Mapping[str, object] | N
     file.write_text(rules)
     wanted = sources if sources is not None else {"am": token_settings(format="alertmanager")}
     config = home / "irkit.yaml"
-    config.write_text(json.dumps({"serve": {"sources": wanted, "rules": str(file), **serve}, **({"orders": orders} if orders else {})}))
+    config.write_text(
+        json.dumps(
+            {
+                "serve": {"sources": wanted, "rules": str(file), **{k.replace("_", "-"): v for k, v in serve.items()}},
+                **({"orders": orders} if orders else {}),
+            }
+        )
+    )
     return load({"IRKIT_CONFIG": str(config), "IRKIT_HOME": str(home / "home"), "HOME": str(home)})
 
 

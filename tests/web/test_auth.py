@@ -188,7 +188,7 @@ def test_a_source_that_is_set_up_wrong_is_one_sentence(tmp_path: Path, source: d
 
 def test_rates_are_limited_by_source_and_by_address(tmp_path: Path) -> None:
     sources = {"am": token_settings(format="alertmanager", rate=1.0, burst=2), "other": token_settings(format="alertmanager")}
-    world = World(configured(tmp_path, sources=sources, **{"peer-rate": 2.0, "peer-burst": 5}))
+    world = World(configured(tmp_path, sources=sources, peer_rate=2.0, peer_burst=5))
     with serving(world) as server:
         answers = [server.post("am", firing()) for _ in range(3)]
         assert [a.status for a in answers] == [202, 200, 429]

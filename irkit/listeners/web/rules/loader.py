@@ -128,7 +128,7 @@ def _run(read: Mapping[str, Any], settings: Settings, context: Context) -> Run |
         if read.get("take"):
             taking(playbook, read["take"])
     except UsageError as error:
-        context.mistakes.at(node.get("take") or place if read.get("take") else place, error.message.split("\n")[0])
+        context.mistakes.at(node.get("take") or place if read.get("take") else place, error.message.split("\n")[0].removeprefix("--take: "))
         return None
     if "take" in read and command != "collect":
         context.mistakes.at(node.get("take") or place, "'take' is for collect; a playbook says itself what it takes")
