@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +26,8 @@ from irkit.engine import journal
 from irkit.engine.home import Home
 from irkit.model.order import Held, Origin
 from irkit.settings import Settings
+from tests.controlplane import place
+from tests.controlplane.cluster import make_ca, make_certificate
 from tests.controlplane.plugin import fresh_namespace
 from tests.controlplane.running import Obj, Running
 from tests.deploy.chart import LISTENER, NAMESPACE, Chart, installed
@@ -66,12 +74,15 @@ def site(real_node: Running, image: Image, tmp_path_factory: pytest.TempPathFact
     os.chown(volume, 65532, 65532)
     real_node.apply(persistent_volume(volume))
     with fresh_namespace(real_node, "shop") as namespace:
-        values = {"image": {"repository": "localhost/irkit", "digest": image.digest}, "namespaces": [namespace], "listener": {"replicas": 0}}
+        values = {
+            "image": {"repository": "localhost/irkit", "digest": image.digest}, "namespaces": [namespace],
+            "listener": {"replicas": 0, "slackSecret": "", "from": [{"ipBlock": {"cidr": f"{place.HOST_IP}/32"}}]},
+        }  # fmt: skip
         with installed(real_node, values=values) as chart:
             folder = tmp_path_factory.mktemp("listener")
             (folder / "config.yaml").write_text(chart.configuration)
-            real_node.apply(*(busybox(name) for name in ("web-1", "web-2")), namespace=namespace)
-            real_node.pods(namespace, count=2)
+            real_node.apply(*(busybox(name) for name in ("web-1", "web-2", "web-3", "web-4")), namespace=namespace)
+            real_node.pods(namespace, count=4)
             configured = settings.load(
                 {"IRKIT_CONFIG": str(folder / "config.yaml"), "KUBECONFIG": str(as_listener(real_node, folder)), "HOME": str(folder)}
             )
@@ -192,4 +203,81 @@ def test_a_killed_job_is_gone_on_with_in_the_next(site: Site) -> None:
     assert held.status.begun == 2
     mine = [i for i in Home(site.volume).ids() if "web-2" in i]
     assert mine == [held.status.incident], "the second Job went on with the incident of the first"
+    checked(site, held)
+
+
+KEY = b"the key that falcosidekick signs with"
+
+
+@pytest.fixture
+def listeners(site: Site, tmp_path: Path) -> Iterator[ssl.SSLContext]:
+    """Two listeners that run and are ready, with a certificate and a key for webhooks. Gives what a sender trusts."""
+    make_ca(tmp_path)
+    make_certificate(tmp_path, "tls", "/CN=irkit-listener", "subjectAltName=DNS:irkit-listener.irkit-system.svc")
+    files = {"tls.crt": (tmp_path / "tls.crt").read_bytes(), "tls.key": (tmp_path / "tls.key").read_bytes(), "falco": KEY}
+    data = {name: base64.b64encode(content).decode() for name, content in files.items()}
+    site.plane.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "irkit-webhooks", "namespace": NAMESPACE}, "data": data})
+    site.plane.kubectl("scale", "deployment/irkit-listener", "-n", NAMESPACE, "--replicas=2")
+    try:
+        done = site.plane.kubectl("rollout", "status", "deployment/irkit-listener", "-n", NAMESPACE, "--timeout=60s", check=False)
+        assert done.returncode == 0, done.stderr + logged(site)
+        yield ssl.create_default_context(cafile=tmp_path / "ca.crt")
+    finally:
+        site.plane.kubectl("scale", "deployment/irkit-listener", "-n", NAMESPACE, "--replicas=0")
+
+
+def logged(site: Site) -> str:
+    return site.plane.kubectl("logs", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=listener", "--tail=60", check=False).stdout
+
+
+def listening(site: Site) -> list[Obj]:
+    return site.plane.pods(NAMESPACE, "app.kubernetes.io/component=listener")
+
+
+def alert(site: Site, trust: ssl.SSLContext, address: str, pod: str, key: bytes = KEY) -> int:
+    """What Falco says of a pod, signed; the status of the answer."""
+    fields = {"k8s.ns.name": site.namespace, "k8s.pod.name": pod, "proc.cmdline": "sh -c uptime"}
+    event = {"rule": "Terminal shell in container", "priority": "Critical", "output": "A shell was spawned", "output_fields": fields}
+    body, now = json.dumps(event).encode(), str(int(time.time()))
+    signature = hmac.new(key, f"{now}.".encode() + body, hashlib.sha256).hexdigest()
+    request = urllib.request.Request(f"https://{address}:8443/hooks/falco", body, {"Irkit-Signature": f"t={now},v1={signature}"})
+    trust.check_hostname = False  # it is asked by its pod's address; the certificate is the Service's
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
+    try:
+        with opener.open(request, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+def done_about(site: Site, pod: str, seconds: float) -> Held:
+    """The one order about a pod, when it is over."""
+    ports = wiring.ports(site.configured, lambda event: None)
+    orders = wiring.orders(site.configured, ports.cluster)
+    until = time.monotonic() + seconds
+    while True:
+        found = [h for h in orders.list() if h.order.target == pod]
+        assert len(found) <= 1
+        if found and found[0].status.over:
+            return found[0]
+        assert time.monotonic() < until, (found, logged(site), described(site))
+        time.sleep(0.1)
+
+
+def test_an_alert_that_is_signed_becomes_evidence_and_a_listener_that_ends_is_replaced(site: Site, listeners: ssl.SSLContext) -> None:
+    addresses = [p["status"]["podIP"] for p in listening(site)]
+    assert alert(site, listeners, addresses[0], "web-3", b"another key") == 401
+    assert [alert(site, listeners, address, "web-3") for address in addresses] == [202, 200]  # one event, delivered twice
+    held = done_about(site, "web-3", 60)
+    assert held.status.state == "done", (held, logged(site), described(site))
+    assert (held.order.origin.door, held.order.origin.sender, held.order.rule) == ("webhook", "falco", "evidence")
+    checked(site, held)
+
+    leader = site.plane.get("lease", "irkit-listener", "-n", NAMESPACE)["spec"]["holderIdentity"].partition("_")[0]
+    (other,) = (p["status"]["podIP"] for p in listening(site) if p["metadata"]["name"] != leader)
+    site.plane.kubectl("delete", "pod", leader, "-n", NAMESPACE, "--grace-period=0", "--force")
+    assert alert(site, listeners, other, "web-4") == 202
+    held = done_about(site, "web-4", 45)
+    assert held.status.state == "done", (held, logged(site), described(site))
     checked(site, held)
