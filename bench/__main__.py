@@ -1,6 +1,6 @@
 """The bench: starts a real control plane with simulated nodes, measures, prints one table.
 
-python -m bench [--runs N] [--only startup,contain,logs,memory,verdict,radius,rotation,sandbox]
+python -m bench [--runs N] [--only startup,contain,logs,memory,verdict,radius,rotation,sandbox,webhooks]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import radius, rotation, sandbox, scenes
+from bench import radius, rotation, sandbox, scenes, webhooks
 from bench.table import Row, render
 from tests.controlplane import binaries
 from tests.controlplane.running import running
@@ -27,6 +27,7 @@ PARTS: dict[str, Callable[[scenes.Stage], list[Row]]] = {
     "radius": radius.radius,
     "rotation": rotation.rotation,
     "sandbox": sandbox.sandbox,
+    "webhooks": webhooks.webhooks,
 }
 
 

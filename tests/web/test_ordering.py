@@ -60,7 +60,7 @@ def end(world: World, state: str = "done") -> None:
     """Whoever works on orders ends them all."""
     for held in world.held:
         changed = world.clock.now().isoformat()
-        world.queue.update(held, msgspec.structs.replace(held.status, state=state, changed=changed))  # type: ignore[arg-type]
+        world.queue.update(held, msgspec.structs.replace(held.status, state=state, changed=changed))
 
 
 def test_an_alert_becomes_an_order_that_says_why(tmp_path: Path) -> None:
