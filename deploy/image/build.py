@@ -4,8 +4,8 @@
 build.py DIR             prints the image's digest
 build.py --root DIR      only the files, for the Dockerfile
 
-Needs Linux on amd64 and `make wheel`'s .venv. Two builds of the same sources are the same to the last byte: all that is in it is pinned
-(debian.json, uv.lock), all times are that of debian.json, and it is the image's own Python that compiles and packs. deploy/README.md has more.
+Needs Linux on amd64 and the .venv of `make wheel`. Two builds of the same sources are the same to the last byte: all that is in it is pinned
+(debian.json, uv.lock), all times are that of debian.json, and the image's own Python compiles and packs. docs/reference/deploy.md has more.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,18 +95,29 @@ def job_of(found: JobSettings, identifier: str = ID, playbook: str = "collect-on
 
 
 @contextmanager
-def installed(plane: Running, *options: str, values: Obj | None = None) -> Iterator[Chart]:
-    """The chart, applied with these options of Helm, for the time of a block."""
+def installed(plane: Running, values: Obj, *, helm: bool) -> Iterator[Chart]:
+    """The chart with these values, for the time of a block: as Helm installs it, or as plain manifests."""
     try:
-        binaries.find("helm")
+        program = str(binaries.find("helm"))
     except binaries.NotBuilt as missing:
         pytest.skip(str(missing))
     given = plane.home / "values.yaml"
-    given.write_text(yaml.safe_dump(values or {}))
-    text = generate.render(f"--values={PLAIN}", f"--values={given}", *options)
-    objects = [o for o in yaml.safe_load_all(text) if o]
-    plane.kubectl("apply", "-f", "-", stdin=text)
-    try:
-        yield Chart(plane, objects)
-    finally:
-        plane.kubectl("delete", "-f", "-", "--wait=false", "--ignore-not-found", stdin=text)
+    given.write_text(yaml.safe_dump(values))
+    files = (f"--values={PLAIN}", f"--values={given}")
+    text = generate.render(*files)
+    chart = Chart(plane, [o for o in yaml.safe_load_all(text) if o])
+    if not helm:
+        plane.kubectl("apply", "-f", "-", stdin=text)
+        try:
+            yield chart
+        finally:
+            plane.kubectl("delete", "-f", "-", "--wait=false", "--ignore-not-found", stdin=text)
+        return
+    plane.kubectl("apply", "-f", str(PLAIN.with_name("namespace.yaml")))
+    command = [program, f"--kubeconfig={plane.admin_kubeconfig}", f"--namespace={NAMESPACE}"]
+    made = [*command, "install", "irkit", str(generate.CHART), *files, "--set=createNamespace=false", "--timeout=60s"]
+    done = subprocess.run(made, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr
+    yield chart
+    done = subprocess.run([*command, "uninstall", "irkit"], capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr

@@ -29,7 +29,7 @@ def chart() -> Iterator[Chart]:
     people = {"approvers": {"groups": ["leads"]}, "responders": {"groups": ["oncall"]}}
     with running(nodes=1) as plane:
         plane.kubectl("create", "namespace", "shop")
-        with installed(plane, values={**people, "namespaces": ["shop"]}) as found:
+        with installed(plane, {**people, "namespaces": ["shop"]}, helm=True) as found:
             plane.kubectl("wait", "--for=create", "serviceaccount/irkit-listener", "-n", NAMESPACE, "--timeout=20s")
             _enforced(found)
             yield found

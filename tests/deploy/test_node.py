@@ -78,7 +78,7 @@ def site(real_node: Running, image: Image, tmp_path_factory: pytest.TempPathFact
             "image": {"repository": "localhost/irkit", "digest": image.digest}, "namespaces": [namespace],
             "listener": {"replicas": 0, "slackSecret": "", "from": [{"ipBlock": {"cidr": f"{place.HOST_IP}/32"}}]},
         }  # fmt: skip
-        with installed(real_node, values=values) as chart:
+        with installed(real_node, values, helm=False) as chart:
             folder = tmp_path_factory.mktemp("listener")
             (folder / "config.yaml").write_text(chart.configuration)
             real_node.apply(*(busybox(name) for name in ("web-1", "web-2", "web-3", "web-4")), namespace=namespace)

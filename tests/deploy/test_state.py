@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -67,6 +72,24 @@ def test_whoever_may_approve_decides_in_their_own_name_alone(chart: Chart, order
     # what ann said stays, whoever writes the order next, also when it does not count any more
     kept = with_status(order, state="running", worker="w", decisions=(at_terminal("ann", groups=LEADS, void="she left"),))
     assert not (answer := put(chart, ACTOR, kept)).refused, answer.text
+
+
+def test_irkit_approve_gets_past_the_policy_with_an_approvers_rights_and_no_others(chart: Chart, order: Held, tmp_path: Path) -> None:
+    def approve(user: str, *groups: str) -> subprocess.CompletedProcess[str]:
+        document = json.loads(chart.plane.admin_kubeconfig.read_text())
+        document["users"][0]["user"].update({"as": user, "as-groups": list(groups)})
+        (tmp_path / "kubeconfig").write_text(json.dumps(document))
+        environment = {**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig"), "IRKIT_HOME": str(tmp_path / "home"), "HOME": str(tmp_path)}
+        command = [sys.executable, "-m", "irkit", "approve", order.order.id, "--yes"]
+        return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+
+    assert approve("eve", "system:authenticated").returncode == 4
+    done = approve("ann", *LEADS)
+    assert done.returncode == 0, done.stderr
+    status = json.loads(chart.plane.get("configmap", f"irkit-order-{order.order.id}", "-n", NAMESPACE)["data"]["status.json"])
+    assert status["state"] == "queued"
+    assert status["decisions"][0]["by"] == {"door": "cli", "sender": "ann"}
+    assert "leads" in status["decisions"][0]["groups"]
 
 
 def test_a_decision_is_not_carried_over_to_another_plan(chart: Chart, order: Held) -> None:
