@@ -25,7 +25,8 @@ def bind(ports: Ports, playbook: Playbook, phase: str, wanted: binder.Wanted, na
     except ForbiddenError as error:
         from irkit.engine import rights
 
-        needed = [p for p in rights.least(playbook, phase, namespace) if _vital(p, namespace)]
+        least = [p for p in rights.least(playbook, phase, namespace) if p.namespace == namespace]
+        needed = [p for p in least if rights.blocking(p) or _read(p)]
         missing = [p for p in needed if not ports.cluster.can(p)]
         if not missing:
             raise
@@ -33,10 +34,9 @@ def bind(ports: Ports, playbook: Playbook, phase: str, wanted: binder.Wanted, na
     return _as_before(target, ports, cluster)
 
 
-def _vital(permission: Permission, namespace: str) -> bool:
-    """Whether nothing can be done without it; what only evidence needs becomes a gap."""
-    reads = permission.verb in ("get", "list", "watch")
-    return permission.namespace == namespace and (not reads or (permission.resource in _READS and not permission.subresource))
+def _read(permission: Permission) -> bool:
+    """Whether it is a read without which nothing can be done; what only evidence needs becomes a gap."""
+    return permission.verb in ("get", "list", "watch") and permission.resource in _READS and not permission.subresource
 
 
 def _as_before(target: Target, ports: Ports, cluster: ClusterReader) -> Target:

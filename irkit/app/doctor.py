@@ -81,7 +81,7 @@ def _rights(ports: Ports, namespace: str, settings: Settings) -> Finding:
     missing = [p for p, yes in zip(needed, allowed, strict=True) if not yes]
     if not missing:
         return Finding("rights", "ok", f"all that compromised-pod needs in {printable(namespace)}")
-    writes = [p for p in missing if p.verb not in ("get", "list", "watch")]
+    writes = [p for p in missing if rights.blocking(p)]
     text = f"in {printable(namespace)} you may not: {'; '.join(str(p) for p in missing[:12])}" + (
         f" and {len(missing) - 12} more" if missing[12:] else ""
     )

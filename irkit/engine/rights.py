@@ -21,7 +21,7 @@ from irkit.errors import IrkitError
 from irkit.model.changes import Capture, Change, Create, Delete, Patch
 from irkit.model.evidence import OF_LIFT
 from irkit.model.incident import ClusterIdentity, Incident, Operator, Target
-from irkit.model.kube import NAMESPACES, NODES, PODS, SECRETS, SERVICEACCOUNTS, Obj, Permission, Resource, permission
+from irkit.model.kube import NAMESPACES, NODES, PDBS, PODS, SECRETS, SERVICEACCOUNTS, Obj, Permission, Resource, permission
 from irkit.model.playbook import Playbook
 from irkit.ports import Observed
 from irkit.settings import Settings
@@ -46,6 +46,11 @@ def least(playbook: Playbook, phase: str, namespace: str) -> tuple[Permission, .
         found = {msgspec.structs.replace(p, namespace="") for p in found if p.name != namespace}
         found = {msgspec.structs.replace(p, name="") if p.resource == NODES.plural else p for p in found}
     return tuple(sorted(found, key=lambda p: (p.namespace == "", p.group, p.resource, p.subresource, p.verb, p.name)))
+
+
+def blocking(permission: Permission) -> bool:
+    """Whether a run is refused for want of it: a write, but of nothing optional, as the budget of a kept pod is."""
+    return permission.verb not in ("get", "list", "watch") and permission.resource != PDBS.plural
 
 
 def _targets(playbook: Playbook, namespace: str, reader: Notes) -> Iterator[Target]:

@@ -12,6 +12,7 @@ import pytest
 
 from irkit.adapters.kubernetes import connect
 from irkit.app import lift as lifting
+from irkit.app.doctor import examine
 from irkit.app.respond import respond
 from irkit.app.verify import verify
 from irkit.engine import library, rights
@@ -143,6 +144,13 @@ def test_who_may_make_no_budget_contains_all_the_same_and_is_told_in_one_line(tm
         assert (again.exit_code, again.incident) == (0, result.incident)
         assert (len(told(b)), len(b.approver.asked)) == (1, asked), "not tried again by who may not, nor asked about"
         assert lifting.lift(ports, None, "return").exit_code == 0
+
+
+def test_doctor_notes_that_one_may_make_no_budget(tmp_path):
+    with bench(tmp_path) as b, limited(b, "poddisruptionbudgets") as ports:
+        (found,) = [f for f in examine(ports.settings, lambda: ports, "todo-app") if f.name == "rights"]
+        assert (found.level, found.exit_code) == ("note", 0)
+        assert "create poddisruptionbudgets.policy in todo-app" in found.text
 
 
 def test_who_may_by_then_makes_it_in_the_next_run(tmp_path):
