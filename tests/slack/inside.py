@@ -22,7 +22,7 @@ from irkit.model.order import Held, Planned, Status
 from irkit.settings import Settings
 from irkit.settings.slack import SlackSettings
 from tests.slack.limits import Obj
-from tests.slack.people import People
+from tests.slack.people import ANN, People
 from tests.slack.server import Server
 from tests.slack.world import SETTINGS, said, until
 
@@ -87,15 +87,25 @@ class Inside:
 
         return queue.amend(self.orders, held.order.id, change)
 
-    def planned(self, *, needs: str = "one") -> tuple[Held, Obj]:
+    def rewrite(self, **changes: Any) -> None:
+        """What no irkit does: change the order itself."""
+        with self.orders._locked():
+            held = self.order()
+            changed = msgspec.structs.replace(
+                held, order=msgspec.structs.replace(held.order, **changes), version=str(int(held.version) + 1),
+            )  # fmt: skip
+            (self.home / "orders" / f"{held.order.id}.json").write_bytes(msgspec.json.encode(changed))
+
+    def planned(self, *, needs: str = "one", user: str = ANN) -> tuple[Held, Obj]:
         """A containment whose plan waits for approval, and the message that shows it."""
-        self.people.types("contain web-0 -n todo-app")
+        self.people.types("contain web-0 -n todo-app", user=user)
         held = self.order()
         if needs != held.order.needs:
-            path = self.home / "orders" / f"{held.order.id}.json"
-            path.write_bytes(msgspec.json.encode(msgspec.structs.replace(held, order=msgspec.structs.replace(held.order, needs=needs))))
+            self.rewrite(needs=needs)
         self.becomes(held, state="waiting", planned=PLAN)
-        return self.order(), self.live("waits for approval")
+        message = self.live("waits for approval")
+        until(lambda: message["ts"] in self.order().status.message, 5, lambda: "the queue does not know the message")
+        return self.order(), message
 
     def live(self, word: str, timeout: float = 10.0) -> Any:
         return until(lambda: next((m for m in list(self.slack.messages.values()) if m.get("thread_ts") and word in said(m)), None), timeout,

@@ -100,10 +100,10 @@ def test_tokens_are_in_no_argument_no_log_and_no_other_process(world: World) -> 
     world.people.types(f"collect {pod}")
     children = until(lambda: _below(irkit.process.pid), 20, lambda: "no worker ran")
     for process, environment in children.items():
-        assert b"xapp-" not in environment and b"xoxb-" not in environment and b"SLACK_APP" not in environment, process
+        assert not [word for word in (b"xapp-", b"xoxb-", b"SLACK_APP", b"SLACK_BOT") if word in environment], process
     world.live("is done")
     assert irkit.end() == 0
-    assert "xapp-" not in "".join(irkit.said) and "xoxb-" not in "".join(irkit.said)
+    assert not [word for word in ("xapp-", "xoxb-") if word in "".join(irkit.said)]
     left = [p for p in world.irkit_home.rglob("*") if p.is_file() and (b"xapp-" in p.read_bytes() or b"xoxb-" in p.read_bytes())]
     assert left == []
 
@@ -121,7 +121,7 @@ def _below(parent: int) -> dict[str, bytes]:
             except OSError:
                 continue
             if "order work" in line and environment:
-                assert "xapp-" not in line and "xoxb-" not in line
+                assert not [word for word in ("xapp-", "xoxb-") if word in line]
                 found[line] = environment
     return found
 
@@ -136,4 +136,4 @@ def test_a_token_that_slack_refuses_is_said_at_once(world: World, token: str, wo
     done = subprocess.run([sys.executable, "-m", "irkit", "slack"], env=environment, capture_output=True, text=True, timeout=30)
     assert done.returncode == 4
     assert f"Slack's answer to {word}: invalid_auth" in done.stderr
-    assert "Traceback" not in done.stderr and "x-test" not in done.stderr
+    assert not [word for word in ("Traceback", "xapp-1", "xoxb-1") if word in done.stderr]

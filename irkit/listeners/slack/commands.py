@@ -41,11 +41,11 @@ def parse(text: str) -> Asked:
     word = words[0].lower()
     if word not in USAGE:
         near = nearest(word, USAGE)
-        raise UsageError(f"there is no command {printable(word, 60)!r} here" + (f"; did you mean {near[0]}?" if near else ""), next="/irkit help")
+        raise UsageError(f"there is no command '{printable(word, 60)}' here" + (f"; did you mean {near[0]}?" if near else ""), next="/irkit help")
     names, namespace = _options(words[1:], word)
     wants = USAGE[word][0]
     if len(names) > (1 if wants else 0):
-        raise UsageError(f"{word} takes {'one name' if wants else 'nothing'}, not {printable(' '.join(names), 120)!r}", next=usage(word))
+        raise UsageError(f"{word} takes {'one name' if wants else 'nothing'}, not '{printable(' '.join(names), 120)}'", next=usage(word))
     if not names and wants.startswith("POD"):
         raise UsageError(f"{word} needs to know of which pod", next=usage(word))
     return Asked(word, names[0] if names else "", namespace)
@@ -65,7 +65,7 @@ def _options(words: list[str], command: str) -> tuple[list[str], str]:
                 raise UsageError("-n needs the name of a namespace", next=usage(command))
             namespace = value
         elif word.startswith("-"):
-            raise UsageError(f"{command} takes no option {printable(flag, 60)!r} in Slack", next=usage(command))
+            raise UsageError(f"{command} takes no option '{printable(flag, 60)}' in Slack", next=usage(command))
         else:
             names.append(word)
     return names, namespace

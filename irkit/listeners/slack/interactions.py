@@ -117,8 +117,12 @@ def _decided(desk: Desk, asker: Asker, said: Interaction, action: Action) -> Non
                            next=f"irkit order show {held.order.id}")  # fmt: skip
     if _said_before(held, asker, yes=yes, digest=digest):
         return
-    by = asker.origin()
-    after = decide(desk.orders, identifier, by, yes=yes, digest=digest, clock=desk.clock, settings=desk.settings)
+    try:
+        after = decide(desk.orders, identifier, asker.origin(), yes=yes, digest=digest, clock=desk.clock, settings=desk.settings)
+    except RefusedError:
+        if _said_before(desk.orders.get(identifier), asker, yes=yes, digest=digest):  # another irkit was quicker
+            return
+        raise
     desk.log("decided", order=after.order.id, words=after.order.words, approved=yes, user=asker.user, team=asker.team, digest=digest)
     desk.wake()
 
