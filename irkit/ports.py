@@ -18,6 +18,7 @@ from irkit.errors import NotFoundError
 from irkit.model.kube import Obj, ObjectRef, Permission, Resource
 
 if TYPE_CHECKING:
+    from irkit.model.announcement import Announcement
     from irkit.model.changes import Change
     from irkit.model.evidence import Artefact, Gap, SealedBag, Stored
     from irkit.model.image import Scan, Signature
@@ -209,6 +210,16 @@ class Notifier(Protocol):
 
         Raises UndeliveredError, which says to whom not. The same message of the same incident may come twice.
         """
+
+
+class Announcer(Protocol):
+    """Whoever is told what happens to an incident without a playbook's step: pagers, ticket systems."""
+
+    def tell(self, announcement: Announcement) -> None:
+        """Begin to tell; returns at once, and never fails."""
+
+    def wait(self) -> Sequence[str]:
+        """Until everybody was told or was not: sentences on who was not, and why."""
 
 
 class Approver(Protocol):
@@ -408,4 +419,5 @@ class Ports(msgspec.Struct, frozen=True):
     listen: Listener = msgspec.field(default=lambda event: None)
     argv: tuple[str, ...] = ()
     store: Callable[[str], ObjectStore] | None = None  # by ``s3://bucket/prefix``, or the settings' where that is empty
+    announcer: Announcer | None = None
     ordered: tuple[Order, tuple[Decision, ...]] | None = None  # the order that this run carries out, and who decided on it

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from irkit import settings as _settings
-from irkit.ports import Approver, Chat, Clock, Cluster, EvidenceStore, Listener, ObjectStore, Orders, Ports, Runner
+from irkit.ports import Announcer, Approver, Chat, Clock, Cluster, EvidenceStore, Listener, ObjectStore, Orders, Ports, Runner
 from irkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,8 +53,17 @@ def ports(configured: Settings, listen: Listener, *, yes: bool = False, values: 
     return Ports(
         cluster=connected, connection=connected, clock=clock, approver=approver, notifier=notifier, settings=configured,
         evidence=evidence(configured), vaults=Outside(configured), outward=Lookout(configured), listen=listen, argv=tuple(sys.argv),
-        store=None if rehearsal else lambda to: store(configured, to),
+        store=None if rehearsal else lambda to: store(configured, to), announcer=None if rehearsal else _announcer(configured, clock),
     )  # fmt: skip
+
+
+def _announcer(configured: Settings, clock: Clock) -> Announcer | None:
+    """None where nobody wants to be told."""
+    if not any(hook.events for hook in configured.notify.webhooks.values()):
+        return None
+    from irkit.adapters.announcing import Announcer as Announcing
+
+    return Announcing(configured, clock)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 
 from irkit import API_VERSION
 from irkit.errors import UndeliveredError
+from irkit.model.announcement import Announcement
 from irkit.model.incident import Incident
 from irkit.ports import Clock
 from irkit.settings import Settings
@@ -21,7 +22,7 @@ class Messenger:
     def __init__(self, settings: Settings, clock: Clock, *, rehearsal: bool = False) -> None:
         """``rehearsal``: everything is shown, nothing is sent."""
         self._settings, self._clock, self._rehearsal = settings, clock, rehearsal
-        self._down: dict[object, str] = {}
+        self._down: dict[str, str] = {}  # by the webhook's name; empty: the mail server
 
     def send(self, to: Sequence[str], message: str, incident: Incident) -> str:
         how, lost = [], []
@@ -39,14 +40,15 @@ class Messenger:
         if channel is None:
             return f"shown here, not sent: {printable(message, 2000)}"
         server, address = channel
-        if why := self._down.get(server):
+        name = contact.webhook if contact is not None else ""
+        if why := self._down.get(name):
             raise UndeliveredError(why)
         key = "irkit-" + hashlib.sha256(f"{incident.id}\0{word}\0{message}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
         try:
             return self._delivered(server, address, word, message, incident, key)
         except UndeliveredError as error:
             if error.down:
-                self._down[server] = error.message
+                self._down[name] = error.message
             raise
 
     def _channel(self, word: str, contact: Contact | None) -> tuple[SmtpSettings | WebhookSettings, str] | None:
@@ -64,9 +66,17 @@ class Messenger:
             from irkit.adapters import smtp
 
             return smtp.deliver(server, address, subject(incident), _mail(message, incident), key)
-        from irkit.adapters import webhook
+        from irkit.adapters import announcing, webhook
 
-        return webhook.post(server, document(message, incident, word, key), key, int(self._clock.now().timestamp()))
+        what: Any = document(message, incident, word, key)
+        if server.template:
+            said = Announcement(
+                event="message", incident=incident.id, title=subject(incident), text=printable(message, 2000), severity=incident.severity,
+                target=str(incident.target.pod), namespace=incident.target.namespace, cluster=incident.cluster.context, at=incident.opened,
+                playbook=incident.playbook, operator=incident.operator.name, summary=incident.reported.summary,
+            )  # fmt: skip
+            what = announcing.body(server, said)
+        return webhook.post(server, what, key, int(self._clock.now().timestamp()))
 
 
 def subject(incident: Incident) -> str:

@@ -24,14 +24,17 @@ from irkit.text import printable
 SIGNATURE = "Irkit-Signature"
 
 
-def post(settings: WebhookSettings, document: dict[str, Any], identifier: str, now: int) -> str:
+def post(settings: WebhookSettings, document: Any, identifier: str, now: int, to: str = "") -> str:
     """POST ``document``; returns who took it, without the path, which may be a secret. ``now``: seconds since 1970.
 
-    Any 2xx is an answer. Raises UndeliveredError.
+    ``to``: another URL than the settings'. Any 2xx is an answer. Raises UndeliveredError.
     """
-    url = _url(settings)
+    url = _url(settings, to)
     body = json.dumps(document).encode()
-    headers = {"Content-Type": "application/json", "User-Agent": f"irkit/{__version__}", "Idempotency-Key": identifier, "Connection": "close"}
+    headers = {**settings.headers, "Content-Type": "application/json", "User-Agent": f"irkit/{__version__}", "Idempotency-Key": identifier,
+               "Connection": "close"}  # fmt: skip
+    if settings.authorization_file:
+        headers["Authorization"] = _header(_read(settings.authorization_file, "header Authorization"))
     if settings.secret_file:
         headers[SIGNATURE] = signature(_read(settings.secret_file, "key of the signature").encode(), body, now)
     status = _send(url, settings, body, headers)
@@ -45,8 +48,20 @@ def signature(key: bytes, body: bytes, now: int) -> str:
     return f"t={now},v1={hmac.digest(key, b'%d.%s' % (now, body), hashlib.sha256).hex()}"
 
 
-def _url(settings: WebhookSettings) -> SplitResult:
-    text = settings.url or _read(settings.url_file, "url")
+def values(settings: WebhookSettings) -> dict[str, str]:
+    """The webhook's own values, by the names that its template has for them. Raises UndeliveredError."""
+    files = {name: _read(file, f"value {printable(name, 60)}") for name, file in settings.value_files.items()}
+    return {f"value.{name}": value for name, value in {**settings.values, **files}.items()}
+
+
+def _header(text: str) -> str:
+    if not text or not text.isascii() or not text.isprintable():
+        raise UndeliveredError("the header Authorization is not one line of ASCII")
+    return text
+
+
+def _url(settings: WebhookSettings, to: str) -> SplitResult:
+    text = to or settings.url or _read(settings.url_file, "url")
     if why := refused(text):
         raise UndeliveredError(why)
     return urlsplit(text)

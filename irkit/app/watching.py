@@ -16,6 +16,7 @@ import msgspec
 from irkit.app.runs import pool_of
 from irkit.app.verify import document, judge, meant
 from irkit.checks.base import CheckResult
+from irkit.engine.announcing import heard, tell
 from irkit.engine.events import Judged, Said
 from irkit.engine.home import Home
 from irkit.engine.journal import Journal, stamp
@@ -111,6 +112,9 @@ class _Watch(msgspec.Struct):
 
     def _tell(self, event: str, check: str, summary: str, findings: Sequence[str]) -> None:
         self._note(Watched(run=self.run_id, event=event, check=check, summary=summary))
+        if event == "drift":
+            tell(self.ports, "drift", self.home.load(self.incident.id), f"{check}: {summary}", f"irkit verify {self.incident.id}",
+                 stamp(self.ports.clock))  # fmt: skip
         lines = "".join(f"\n    {line}" for line in findings[:10])
         when = stamp(self.ports.clock)[:19]
         self.ports.listen(
@@ -119,6 +123,8 @@ class _Watch(msgspec.Struct):
 
     def _ended(self, state: State, results: list[CheckResult], why: str) -> RunResult:
         self._note(Watched(run=self.run_id, event="ended"))
+        for unheard in heard(self.ports):
+            self.ports.listen(Said(unheard, "warning"))
         drifts = sum(w.event == "drift" for w in _since(state)) + sum(w.event == "drift" for w in self._late)
         self.ports.listen(Said(f"{why}; drift was seen {drifts} times" if drifts else f"{why}; nothing drifted"))
         return document(self.incident, state, results)

@@ -10,8 +10,10 @@ from types import TracebackType
 from typing import Self
 
 from irkit import __version__
+from irkit.engine.announcing import heard, tell
 from irkit.engine.approvals import Approvals
 from irkit.engine.capture import Collection
+from irkit.engine.events import Said
 from irkit.engine.executor import Executor
 from irkit.engine.handover import publish
 from irkit.engine.holder import NAMESPACE, LocalLock, TargetLease, holder_text
@@ -70,6 +72,9 @@ class Session:
         began = Ran(run=self.run, event="start", command=self.command, data={"version": __version__, "operator": self.who.name, "host": self._host})
         for line in self.journal.append(*first, began, *last):
             self.state.add(line)
+        if opened is not None:
+            text = f"{self.who.name} opened it on {self.incident.target.pod}"
+            tell(self.ports, "opened", self.state, text, f"irkit incident show {self.incident.id}", stamp(self.ports.clock))
         self.lease.keep()
 
     def executor(self, question: Callable[[PlannedStep, frozenset[str]], str]) -> Executor:
@@ -89,6 +94,14 @@ class Session:
 
     def end(self, exit_code: int) -> None:
         self._ran("end", exit_code)
+        closed = self.state.closed.startswith("closed")
+        text = (
+            f"{self.state.closed} by {self.who.name}"
+            if closed
+            else f"irkit {self.command} ended with {exit_code}; the incident is {self.state.status}"
+        )
+        following = f"irkit incident {'report' if closed else 'show'} {self.incident.id}"
+        tell(self.ports, "closed" if closed else "ended", self.state, text, following, stamp(self.ports.clock))
         self.publish()
 
     def share(self) -> None:
@@ -133,6 +146,8 @@ class Session:
         finally:
             if self.journal is not None:
                 self.journal.close()
+            for why in heard(self.ports) if not isinstance(error, KeyboardInterrupt) else ():
+                self.ports.listen(Said(why, "warning"))
             if self._answers:
                 self.lease.release()
             else:  # whoever waits for the end of this run should not have to wait for the server

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
+from irkit.settings import templates
+
+_TOKEN = re.compile(r"[A-Za-z0-9-]{1,60}")
+_OURS = ("authorization", "connection", "content-length", "content-type", "host", "irkit-signature", "transfer-encoding", "user-agent")
+Event: TypeAlias = Literal["opened", "approval", "ended", "drift", "closed"]
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=300)]
 
 
@@ -72,12 +78,30 @@ class WebhookSettings(_Section, frozen=True):
     """A PEM file of authorities; without it, the system's."""
     timeout: Seconds = 10.0
     """Seconds for one request, from connecting to the end."""
+    events: tuple[Event, ...] = ()
+    """What it is told by itself: ``opened``, ``approval`` (an order waits for one), ``ended``, ``drift``, ``closed``; nothing where empty."""
+    template: str | dict[str, Any] = ""
+    """What is sent instead of irkit's own document: the name of a built-in template ([notify](notify.md)), or a JSON tree."""
+    values: dict[str, str] = {}
+    """For ``${value.NAME}`` in the template, as ``project: SEC``."""
+    value_files: dict[str, Path] = {}
+    """The same from files, for what is a secret, as ``routing-key``."""
+    headers: dict[str, str] = {}
+    """More headers, as ``Accept: application/vnd.github+json``; what is a secret goes into a file."""
+    authorization_file: Path | None = None
+    """A file that holds the header ``Authorization``: ``Bearer …``, ``GenieKey …``, ``Basic …``."""
+    url_closed: str = ""
+    """Where ``closed`` is posted instead; ``${incident.id}`` in it is the incident's id."""
 
     def __post_init__(self) -> None:
         if bool(self.url) == bool(self.url_file):
             raise ValueError("a webhook has either url or url-file")
-        if self.url and (why := refused(self.url)):
+        if why := refused(self.url or "https://x") or refused(self.url_closed.replace("${incident.id}", "x") or "https://x"):
             raise ValueError(why)
+        if odd := next((n for n, v in self.headers.items() if not _TOKEN.fullmatch(n) or n.lower() in _OURS or not _plain(v)), ""):
+            raise ValueError(f"headers can't have {odd[:60]!r}")
+        if self.template:
+            templates.check(self.template, {*self.values, *self.value_files})
 
 
 class NotifySettings(_Section, frozen=True):
@@ -85,6 +109,10 @@ class NotifySettings(_Section, frozen=True):
     """The mail server; without it, mail addresses are only shown."""
     webhooks: dict[str, WebhookSettings] = {}
     """By the name that contacts give."""
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and len(text) < 1000
 
 
 def loopback(host: str) -> bool:
