@@ -180,6 +180,23 @@ def test_what_is_not_there_is_said(changes: dict[str, Any], word: str):
         staged(**changes)
 
 
+NAMED = {"name": "x", "namespace": "todo-app"}
+SHAPELESS: list[Obj] = [
+    {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": NAMED, "spec": {"replicas": "many", "template": {}}},
+    {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": NAMED, "spec": 7},
+    {"apiVersion": "v1", "kind": "Pod", "metadata": NAMED, "spec": {"volumes": [5]}},
+    {"apiVersion": "v1", "kind": "Pod", "metadata": NAMED, "spec": {"containers": "x"}},
+    {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": NAMED, "roleRef": {"kind": "Role"}, "subjects": [5]},
+]
+
+
+@pytest.mark.parametrize("odd", range(len(SHAPELESS)))
+def test_a_world_of_wrong_types_is_one_sentence(odd: int):
+    with pytest.raises(UsageError, match="has not the shape of its kind") as said:
+        staged(SHAPELESS[odd])
+    assert "\n" not in said.value.message
+
+
 def test_what_only_the_built_in_cluster_can_make_is_said():
     aged = pod()
     aged["metadata"]["annotations"] = {"sandbox.irkit.dev/days": "200"}
