@@ -107,6 +107,17 @@ def test_two_replicas_make_one_order(tmp_path: Path) -> None:
     assert len(one.held) == 1
 
 
+def test_what_two_replicas_order_at_the_same_moment_is_not_more_than_the_rule_lets(tmp_path: Path) -> None:
+    one = World(configured(tmp_path, rules(CONTAIN)))
+    other = again(one)
+    other.seen.within(1.0)  # saw an empty queue
+    assert all(o.new for o in decide(one, *(firing(f"pod-{number}") for number in range(3))))
+    (late,) = decide(other, firing("pod-9"))
+    assert (late.order, late.retry_after) == ("", 10)
+    assert "both are too many" in late.error
+    assert sorted(h.order.target for h in one.held) == ["pod-0", "pod-1", "pod-2"]
+
+
 @pytest.mark.parametrize("before", [599.0, 1.0])
 def test_a_burst_across_the_edge_of_a_window_is_one_order(tmp_path: Path, before: float) -> None:
     world = World(configured(tmp_path, rules(COLLECT)))

@@ -115,10 +115,23 @@ class Clerk:
             return msgspec.structs.replace(said, ignored=why)
         order = self._compose(want)
         found, new = self._record(order, held) if rule.dry_run else submit(self._orders, order, self._clock)
+        if new and order.needs != "nobody" and not rule.dry_run and self._overtaken(want, found):
+            return msgspec.structs.replace(said, error="another listener made an order at the same moment, and both are too many", retry_after=OUT)
         if new:
             self._seen.add(found)
             self._wake()
         return msgspec.structs.replace(said, order=order.id, new=new, dry_run=rule.dry_run)
+
+    def _overtaken(self, want: Wanted, mine: Held) -> bool:
+        """Whether with this order there are too many, by others that were not seen before: then it is taken back, and nobody has begun.
+
+        Of any that are too many, the last one in the queue sees all others here, and goes. So the limit holds over all replicas.
+        """
+        others = [h for h in self._orders.list() if h.order.id != mine.order.id]
+        many = limits.often(want.rule, others, self._clock.now()) or self._shares.many(want.rule, want.namespace, want.target, others)
+        if many:
+            self._orders.remove(self._orders.get(mine.order.id))
+        return bool(many)
 
     def _compose(self, want: Wanted) -> Order:
         alert, rule, uid = want.alert, want.rule, self._uid()

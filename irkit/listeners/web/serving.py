@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -38,6 +39,18 @@ def address(listen: str) -> tuple[str, int]:
     if not colon or not (port.isascii() and port.isdigit() and int(port[:6]) <= 65535) or (":" in host and not host.startswith("[")):
         raise UsageError(f"{printable(listen, 80)!r} is no address to listen on", next="--listen 127.0.0.1:8710, or --listen [::]:8710")
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+class _Lines(logging.Handler):
+    """What libraries log, as lines like all others; without their tracebacks, which may quote anything."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+        self._log("library", level=record.levelname.lower(), name=record.name, what=record.getMessage(), error=kind)
 
 
 class Serving:
@@ -76,6 +89,7 @@ class Serving:
         """Until SIGTERM or SIGINT. Raises UsageError where the port is taken, and what makes going on senseless."""
         host, port = self._server.open()
         self._log("listening", address=f"{host}:{port}", tls=self._certificates is not None, sources=len(self._settings.serve.sources))
+        logging.getLogger().addHandler(_Lines(self._log))
         asyncio.run(self._run(chat))
         self._log("ended")
         if self._failed is not None:
