@@ -64,9 +64,14 @@ def _notify(change: Notify, incident: Incident, ports: Ports) -> Outcome:
 
 
 def _optional(change: Create, ports: Ports) -> Outcome:
-    """What nothing else depends on. Only no answer raises: then nobody knows whether it is there."""
+    """What nothing else depends on. Raises UnreachableError where the server answers nothing at all: then nobody knows whether it is there."""
     try:
-        return _create(change, ports)
+        try:
+            return _create(change, ports)
+        except UnreachableError as error:  # also what a broken webhook comes to, which is no reason to stop here
+            if exists(ports.cluster, change.ref) is None:
+                raise EndStateError(error.message) from None
+            return _create(change, ports)  # found to be there, and whose it is
     except UnreachableError:
         raise
     except IrkitError as error:

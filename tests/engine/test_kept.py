@@ -17,7 +17,7 @@ from irkit.app.respond import respond
 from irkit.app.verify import verify
 from irkit.engine import library, rights
 from irkit.engine.events import ChangeEnded, Planned
-from irkit.errors import ApiError
+from irkit.errors import ApiError, ForbiddenError, IrkitError, UnreachableError
 from irkit.model.changes import Create
 from irkit.model.kube import PDBS, PODS, Obj, ObjectRef, annotations_of, at, labels_of, ref_of
 from irkit.model.outcome import Skipped
@@ -163,26 +163,43 @@ def test_who_may_by_then_makes_it_in_the_next_run(tmp_path):
         assert budgets(b) == []
 
 
-def test_a_quota_on_budgets_stops_no_containment(tmp_path):
-    class Full:
-        """A cluster that takes no budget more, whatever rights one has."""
+class NoBudgets:
+    """A cluster that answers a new budget with this, whatever rights one has; ``made``: though it makes it."""
 
-        def __init__(self, cluster: Any) -> None:
-            self._cluster = cluster
+    def __init__(self, cluster: Any, error: IrkitError, *, made: bool = False) -> None:
+        self._cluster, self._error, self._made = cluster, error, made
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._cluster, name)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cluster, name)
 
-        def create(self, resource: Any, obj: Obj, **how: Any) -> Obj:
-            if resource == PDBS:
-                raise ApiError("failed calling webhook: no endpoints available", status=500)
-            made: Obj = self._cluster.create(resource, obj, **how)
-            return made
+    def create(self, resource: Any, obj: Obj, **how: Any) -> Obj:
+        if resource != PDBS or self._made:
+            found: Obj = self._cluster.create(resource, obj, **how)
+        if resource == PDBS:
+            raise self._error
+        return found
 
+
+@pytest.mark.parametrize("error", [
+    ApiError("failed calling webhook: no endpoints available", status=500),
+    ForbiddenError("exceeded quota: budgets, requested: 1, used: 0, limited: 0"),
+    UnreachableError("https://127.0.0.1:6443 can't answer now (503): failed calling webhook. (18 tries)"),
+], ids=["webhook", "quota", "busy"])  # fmt: skip
+def test_a_cluster_that_takes_no_budget_stops_no_containment(tmp_path, error):
     with bench(tmp_path) as b:
-        ports = msgspec.structs.replace(b.ports, cluster=Full(b.ports.cluster))
+        ports = msgspec.structs.replace(b.ports, cluster=NoBudgets(b.ports.cluster, error))
         assert respond(ports, b.request()).exit_code == 0
-        assert len(told(b)) == 1
+        assert told(b) == [f"not done, so nothing keeps drains from evicting it: {error.message}"]
+        assert lifting.lift(b.ports, None, "return").exit_code == 0
+
+
+def test_a_budget_whose_answer_was_lost_is_lifted_too(tmp_path):
+    with bench(tmp_path) as b:
+        ports = msgspec.structs.replace(b.ports, cluster=NoBudgets(b.ports.cluster, UnreachableError("no answer"), made=True))
+        assert respond(ports, b.request()).exit_code == 0
+        assert (told(b), len(budgets(b))) == ([], 1), "it was found to be there"
+        assert lifting.lift(b.ports, None, "return").exit_code == 0
+        assert budgets(b) == []
 
 
 def test_a_budget_that_somebody_deleted_comes_back_in_the_next_run(tmp_path):
