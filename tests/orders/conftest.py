@@ -27,7 +27,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
         yield found
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def system(control_plane: Running) -> Iterator[Running]:
     """The real control plane, with namespace irkit-system."""
     control_plane.kubectl("create", "namespace", SYSTEM_NAMESPACE)

@@ -153,7 +153,7 @@ def test_two_who_take_it_at_once(cluster: Cluster):
     pair.one.look()
     pair.one.close()
     pair.one = LeaseLeader(cluster, pair.clocks[0], "one again")
-    slow = LeaseLeader(Slow(), pair.clocks[1], "slow")  # type: ignore[arg-type]
+    slow = LeaseLeader(Slow(), pair.clocks[1], "slow")
     with pytest.raises(ConflictError):
         slow.look()
     assert (pair.one.leads(), slow.leads()) == (True, False)
@@ -172,7 +172,7 @@ def test_a_server_that_does_not_answer_ends_leadership_in_time(cluster: Cluster)
             return getattr(cluster, name)
 
     away = Away()
-    leader = LeaseLeader(away, clock, "one", heard=heard.append)  # type: ignore[arg-type]
+    leader = LeaseLeader(away, clock, "one", heard=heard.append)
     leader.look()
     away.away = True
     clock.sleep(DEADLINE - 0.1)

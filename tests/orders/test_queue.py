@@ -24,6 +24,7 @@ from irkit.model.order import SYSTEM_NAMESPACE, Order, Origin, Status, identifie
 from irkit.ports import Orders
 from irkit.settings import Settings
 from tests.clocks import StepClock
+from tests.controlplane.running import Running
 from tests.orders.desk import Desk
 from tests.orders.words import order
 
@@ -38,7 +39,9 @@ def queue(request: pytest.FixtureRequest, tmp_path: Path) -> Orders:
         return OrderFiles(tmp_path / "orders", MOST)
     if request.param == "sandbox":
         return OrderMaps(request.getfixturevalue("desk").ports.cluster, MOST)
-    kubeconfig = request.getfixturevalue("system").token_kubeconfig
+    plane: Running = request.getfixturevalue("system")
+    plane.kubectl("delete", "configmap", "-n", SYSTEM_NAMESPACE, "-l", "irkit.dev/order")
+    kubeconfig = plane.token_kubeconfig
     return OrderMaps(connect(loading.load({"KUBECONFIG": str(kubeconfig), "HOME": str(tmp_path)})), MOST)
 
 
