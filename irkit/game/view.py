@@ -20,6 +20,10 @@ _PARTS = {"tailLines", "limitBytes", "sinceSeconds", "sinceTime"}
 _PAGE = 100  # events: who asks for fewer at a time does not mean to read them all
 
 
+Run = tuple[str, int]
+"""Of a container, counted from 0: its log ends with the run after it."""
+
+
 class Gone(msgspec.Struct, frozen=True):
     """A pod that ended; ``read``: its evidence was taken before."""
 
@@ -56,9 +60,9 @@ class View:
                 self.apps.setdefault((key_of(pod)[0], app), {})[pod["metadata"]["uid"]] = name_of(owner_of(pod, stage))
         self.tokens: dict[str, str] = {}  # stolen, by "namespace/account"
         self._pods: dict[str, Obj] = {}
-        self._runs: dict[str, list[tuple[str, str]]] = {}  # by uid: what there was to read of its logs when it was first seen
+        self._runs: dict[str, set[Run]] = {}  # by uid of the pod: what there was to read of its logs when it was first seen
         self._heard = 0
-        self._logs: dict[tuple[str, str], set[tuple[str, str]]] = {}  # by namespace and name: of which container "current", "previous"
+        self._logs: dict[str, set[Run]] = {}  # by uid of the pod: what was read, whole
         self._events: set[tuple[str, str]] = set()  # by namespace (empty: all) and name of what they are about (empty: everything)
         self.players: list[Obj] = []  # audit events of those who play
         self.hears = True  # reads, too; without an audit log it is not known who read what, and nothing is said of it
@@ -94,8 +98,7 @@ class View:
         """Whether all that ends with a pod was read while it was there: its logs whole, those before a restart, and its events."""
         if not self.hears:
             return True
-        logs = self._logs.get((pod.namespace, pod.name), set())
-        unread = [run for run in self._runs.get(pod.uid, ()) if run not in logs and ("", run[1]) not in logs]
+        unread = self._runs.get(pod.uid, set()) - self._logs.get(pod.uid, set())
         heard = {(namespace, name) for namespace in (pod.namespace, "") for name in (pod.name, "")}
         return not unread and bool(heard & self._events)
 
@@ -113,8 +116,12 @@ class View:
             return
         query = _query(event)
         if about.get("resource") == "pods" and about.get("subresource") == "log" and not _PARTS & {name for name, value in query.items() if value}:
-            run = "previous" if query.get("previous", "false").lower() not in ("false", "0") else "current"
-            self._logs.setdefault((about.get("namespace", ""), about.get("name", "")), set()).add((query.get("container", ""), run))
+            pod = next((p for p in self._pods.values() if key_of(p) == (about.get("namespace", ""), about.get("name", ""))), None)
+            if pod is not None:
+                counts = _counts(pod)
+                container = query.get("container") or next(iter(counts), "")
+                before = query.get("previous", "false").lower() not in ("false", "0")
+                self._logs.setdefault(pod["metadata"]["uid"], set()).add((container, counts.get(container, 0) - before))
         if about.get("resource") == "events" and event["verb"] in ("list", "watch"):
             self._events |= self._heard_of(about.get("namespace", ""), query, watch=event["verb"] == "watch")
 
@@ -134,10 +141,15 @@ class View:
         return {(space, about["name"])}
 
 
-def _runs(pod: Obj) -> list[tuple[str, str]]:
-    """Each container, and the run before its last restart."""
-    restarted = [s["name"] for s in at(pod, ("status", "containerStatuses"), ()) if s.get("restartCount")]
-    return [*((c["name"], "current") for c in at(pod, ("spec", "containers"), ())), *((name, "previous") for name in restarted)]
+def _counts(pod: Obj) -> dict[str, int]:
+    """How often each container was restarted."""
+    counted = {s.get("name"): s.get("restartCount", 0) for s in at(pod, ("status", "containerStatuses"), ())}
+    return {c["name"]: counted.get(c["name"], 0) for c in at(pod, ("spec", "containers"), ())}
+
+
+def _runs(pod: Obj) -> set[Run]:
+    """Of each container this run, and the one before its last restart."""
+    return {(name, run) for name, count in _counts(pod).items() for run in (count, count - 1) if run >= 0}
 
 
 def _query(event: Obj) -> dict[str, str]:

@@ -122,3 +122,27 @@ def test_an_endpoint_that_somebody_wrote_serves_nobody() -> None:
         turns.wait(60)
         assert course.view.history.outage(("todo-app", "backend"), course.view.now) >= 60
         course.end()
+
+
+@pytest.mark.parametrize(("before", "after", "read"), [
+    (True, "", True), (False, "", False), (False, "&previous=true", True),
+])  # fmt: skip
+def test_what_a_pod_wrote_before_it_crashed_is_read_only_by_who_reads_that(before: bool, after: str, read: bool, tmp_path: Path) -> None:
+    """A restart moves the log of before to the previous one; one more, and it is lost."""
+    with games.staged(FIRST, 0) as (stage, turns):
+        course = gameday.begin(FIRST, stage, turns, 0, lambda moment: None)
+        api, suspect = Api(Path(stage.environment["KUBECONFIG"]), tmp_path), course.view.cast.suspect
+        log = f"{PODS.path(suspect.namespace, suspect.name, 'log')}?container=backend"
+        api.get(EVENTS.path(suspect.namespace))
+        list(api.stream(f"{log}&previous=true"))
+        if before:
+            list(api.stream(log))
+        until(lambda: sum(e["stage"] == "ResponseComplete" for e in stage.asked) >= 2 + before, "they are in the audit log")
+        looked(course)
+        with turns.take():
+            stage.crash(suspect.namespace, suspect.name)
+        list(api.stream(f"{log}{after}"))
+        until(lambda: sum(e["stage"] == "ResponseComplete" for e in stage.asked) >= 3 + before, "it is, too")
+        looked(course)
+        assert course.view.read(suspect) is read
+        course.end()
