@@ -42,11 +42,13 @@ class Inside:
         self._over = threading.Event()
 
     def __enter__(self) -> Self:
-        tokens = self.slack.tokens
+        tokens, before = self.slack.tokens, set(self.slack._sockets)
         chat = SlackChat(tokens["app"], tokens["bot"], base({"IRKIT_SLACK_BASE_URL": self.slack.address}))
         self.listener = listener.start(
             chat, self.orders, self.settings, self.clock, Log(self.clock, self.stream), cluster=lambda: "uid-1", read=self._read, wake=self.woken.set
         )
+        if not self.slack.down:
+            until(lambda: set(self.slack._sockets) - before, 10, lambda: "no connection")
         self._turns = threading.Thread(target=self._tell, daemon=True)
         self._turns.start()
         return self

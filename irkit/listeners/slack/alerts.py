@@ -18,7 +18,7 @@ MOST = 10
 _VALUE = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
 _POD = r"(?:exported[_.])?(?:(?:io\.)?k(?:ubernete|8)s[._])?pod(?:[._ ]?name)?"
 _NAMESPACE = r"(?:exported[_.])?(?:(?:io\.)?k(?:ubernete|8)s[._])?(?:pod[._])?(?:namespace|ns)(?:[._ ]?name)?"
-_END = r"(?![\w/])"
+_END = r"(?![-\w/]|\.[\w./])"  # a name ends there; a full stop may follow
 _LABEL, _NAMED = rf"(?:(?P<pod>(?i:{_POD}))|(?P<ns>(?i:{_NAMESPACE})))", rf"(?:(?P<in>{_VALUE})/)?(?P<value>{_VALUE})"
 _LABELLED = re.compile(rf"(?<![\w.]){_LABEL}\s*(?:=>|=|:)\s*{_NAMED}{_END}")
 _COLUMN = re.compile(rf"^[\s•|>-]*{_LABEL}[\s|]+{_NAMED}[\s|]*$", re.MULTILINE)

@@ -93,4 +93,9 @@ def usage(word: str) -> str:
 
 def overview() -> str:
     """What ``/irkit help`` says."""
-    return "\n".join([*(f"{usage(word)}: {what}" for word, (_, what) in USAGE.items()), "The message shortcut collects evidence for an alert."])
+    return "\n".join(
+        [
+            *(f"{usage(word)}: {what}" for word, (_, what) in USAGE.items()),
+            "The shortcut of a message, Collect alert evidence, does the first for an alert.",
+        ]
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from irkit.listeners.slack.shortcut import CALLBACK
 from irkit.settings.slack import SlackSettings
 
-SHORTCUT = "Collect evidence for this alert"
+SHORTCUT = "Collect alert evidence"  # Slack's configuration takes 24 characters
 
 
 def scopes(settings: SlackSettings) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The message shortcut "Collect evidence for this alert", and the modal that asks where the alert leaves a choice."""
+"""The message shortcut "Collect alert evidence", and the modal that asks where the alert leaves a choice."""
 
 from __future__ import annotations
 
