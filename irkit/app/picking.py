@@ -21,6 +21,11 @@ def _met(state: State, wishes: Sequence[Callable[[State], bool]]) -> int | None:
     return next((n for n, wish in enumerate(wishes) if wish(state)), None)
 
 
+def saying(ports: Ports) -> Callable[[str], None]:
+    """Tell people of what was not believed."""
+    return lambda text: ports.listen(Said(text, "warning"))
+
+
 def pick(ports: Ports, identifier: str | None, *wishes: Callable[[State], bool]) -> State:
     """The incident that is meant: the newest that meets the first wish, else the next one.
 
@@ -28,10 +33,7 @@ def pick(ports: Ports, identifier: str | None, *wishes: Callable[[State], bool])
     """
     home = Home(ports.settings.home)
     cluster = ports.connection.identify()
-
-    def say(text: str) -> None:
-        ports.listen(Said(text))
-
+    say = saying(ports)
     if identifier:
         state = home.load(identifier) if identifier in home.ids() else handover.fetch(ports.cluster, identifier, home, say)
         theirs = state.incident.cluster

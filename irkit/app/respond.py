@@ -15,6 +15,7 @@ import msgspec
 from irkit import __version__
 from irkit.app import binding
 from irkit.app.going_on import bound, go_on
+from irkit.app.picking import saying
 from irkit.app.runs import finish, leave, pool_of, waiting, waive
 from irkit.engine import binder, bindings, handover, library, planner, preflight, result
 from irkit.engine.events import Joined, Planned
@@ -137,7 +138,7 @@ def _open_incident(incident: Incident, ports: Ports, playbook: Playbook, *, give
             continue
         if rotates and state.status == "done":
             continue
-        if not state.over and not (state := handover.caught_up(ports.cluster, state, home)).over:
+        if not state.over and not (state := handover.caught_up(ports.cluster, state, home, saying(ports))).over:
             return state
     return None
 

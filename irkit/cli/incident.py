@@ -12,7 +12,11 @@ from irkit.cli import options
 from irkit.cli.main import SETTINGS
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, add_completion=False, context_settings=SETTINGS, help="List, show, report and close incidents."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    context_settings=SETTINGS,
+    help="List, show, report and close incidents; who has which role.",
 )
 Identifier = Annotated[str | None, typer.Argument(metavar="[ID]", help="Incident; without it, the newest", show_default=False)]
 
@@ -153,6 +157,36 @@ def report(
     out.line(f"  edit       {found['markdown']}")
     out.line(f"  read       {found['html']}")
     out.line(f"  next:      {found['next']}")
+    return 0
+
+
+@app.command()
+def role(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="Incident", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(metavar="ROLE", help="incident-commander, operations-lead, communications-lead or scribe", show_default=False)
+    ],
+    who: Annotated[str, typer.Argument(metavar="NAME", help="Who has it from now on; empty: nobody", show_default=False)],
+    context: options.Context = None,
+    kubeconfig: options.Kubeconfig = None,
+    output: options.Output = "text",
+) -> int:
+    """Put on record who has a role in an incident from now on, and hands it over by that."""
+    from irkit import wiring
+    from irkit.app import roles
+    from irkit.cli import output as streams
+    from irkit.cli.render import Progress
+    from irkit.text import printable
+
+    configured = wiring.settings(context=context, kubeconfig=kubeconfig)
+    found = roles.assign(wiring.ports(configured, Progress(streams.stderr(), quiet=output == "json")), identifier, name, who)
+    if output == "json":
+        streams.document({"apiVersion": API_VERSION, "kind": "IncidentRoles", "incident": identifier, "roles": found})
+        return 0
+    out = streams.stdout()
+    for each in roles.ROLES:
+        out.line(f"  {each:<21} {printable(found.get(each, 'nobody'), 200)}", hang=24)
+    out.line(f"  next:      irkit incident show {printable(identifier)}")
     return 0
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from irkit.engine.events import Said
 from irkit.engine.state import State
 from irkit.model.announcement import Announcement, Event
-from irkit.model.order import Held
+from irkit.model.incident import Incident
+from irkit.model.order import Order, Planned
 from irkit.ports import Ports
 from irkit.text import printable
 
@@ -22,17 +24,18 @@ def tell(ports: Ports, event: Event, state: State, text: str, next: str = "", at
         summary=printable(state.reported.summary, 500), next=printable(next, 300), at=at))  # fmt: skip
 
 
-def wanted(ports: Ports, held: Held) -> None:
+def wanted(ports: Ports, order: Order, planned: Planned, incident: Incident) -> None:
     """An order's plan waits for a decision: tell whoever wants to know."""
     if ports.announcer is None:
         return
-    order, planned = held.order, held.status.planned
-    lines = "; ".join(planned.lines[:10]) if planned else ""
     ports.announcer.tell(Announcement(
-        event="approval", incident=held.status.incident, title=printable(f"[irkit] approval wanted: {order.words}", 120),
-        text=printable(f"asked by {order.origin.label}: {lines}", 1000), target=printable(order.target), namespace=printable(order.namespace),
-        playbook=printable(order.playbook), operator=printable(order.origin.label), summary=printable(order.because, 500),
-        next=f"irkit approve {order.id}", at=held.status.changed))  # fmt: skip
+        event="approval", incident=incident.id, title=printable(f"[irkit] approval wanted: {order.words}", 100), severity=incident.severity,
+        text=printable(f"asked by {order.origin.label}: {'; '.join(planned.lines[:10])}", 1000), target=printable(incident.target.pod),
+        namespace=printable(order.namespace), cluster=printable(incident.cluster.context), playbook=printable(order.playbook),
+        operator=printable(order.origin.label), summary=printable(order.because, 500), next=f"irkit approve {order.id}",
+        at=order.created))  # fmt: skip
+    for why in heard(ports):
+        ports.listen(Said(why, "warning"))
 
 
 def title(severity: str, short: str, namespace: str, name: str) -> str:

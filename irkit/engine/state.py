@@ -247,7 +247,7 @@ class State(msgspec.Struct):
             return self.closed
         if self.over:
             return "lifting"
-        last = next((r for r in reversed(self.runs) if r.command != "lift"), None)
+        last = next((r for r in reversed(self.runs) if r.command not in ("lift", "role")), None)  # these go on with nothing
         if last is None or last.event != "end":
             return "interrupted"
         if last.exit_code not in (0, 5) or any(isinstance(o, Failed | Declined | Skipped) for o in self.steps.values()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from tests.adapters.scripted import answer, silence
 from tests.adapters.test_notifier import CHAT, EVIL, incident
 from tests.clocks import StepClock
 from tests.engine.harness import bench
+from tests.orders.desk import desk
 
 KEY = "c4nary-of-a-routing-key"
 ID = "20261122T030000Z-backend-k7q2ab"
@@ -204,3 +206,22 @@ def test_a_run_ends_as_it_would_where_nobody_can_be_told(tmp_path):
         ports = msgspec.structs.replace(b.ports, announcer=Announcer(b.ports.settings, StepClock()))
         assert respond(ports, b.request()).exit_code == 0
         assert [e.text for e in b.events if isinstance(e, Said) and "told" in e.text] == ["w was not told: 127.0.0.1: Connection refused"]
+
+
+def test_who_decides_is_told_that_an_order_waits(webhook, tmp_path, monkeypatch):
+    sink = webhook()
+    with desk(tmp_path, monkeypatch.setenv) as d:
+        d.configure(notify={"webhooks": {"w": {"url": sink.url, "events": ["approval"]}}})
+        order = d.submit("contain")
+        held = d.until(order, "waiting")
+        told = wait_for(lambda: sink.requests)[0].json
+        assert (told["event"], told["incident"], told["next"]) == ("approval", held.status.incident, f"irkit approve {order}")
+        assert "asked by ann (slack U1): " in told["text"]
+
+
+def wait_for(what: Callable[[], Any]) -> Any:
+    for _ in range(200):
+        if found := what():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("not within 10 s")

@@ -16,7 +16,7 @@ from irkit.app.orders import rights, telling
 from irkit.app.orders.approver import ByOrder
 from irkit.app.orders.beating import Say, beating
 from irkit.app.orders.queue import alive, amend
-from irkit.engine import binder, handover
+from irkit.engine import announcing, binder, handover
 from irkit.engine.events import Planned
 from irkit.engine.home import Home
 from irkit.engine.journal import stamp
@@ -93,6 +93,7 @@ class Worker:
         if planned.intents:
             note = "; ".join(n for n in ("waits for a decision", held.status.note) if n)
             self._hand_back(held, state="waiting", planned=planned, incident=seen[-1].header.incident.id, note=note)
+            announcing.wanted(self._ports, held.order, planned, seen[-1].header.incident)
         else:
             self._hand_back(held, state="queued", planned=planned, incident=seen[-1].header.incident.id, note="")
         return result
