@@ -38,9 +38,9 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     secret: Name | None = None
     """Secret whose keys are the Jobs' environment: for Vault, the object store, the mail server."""
     requests: dict[Literal["cpu", "memory", "ephemeral-storage"], str] = msgspec.field(default_factory=lambda: {"cpu": "100m", "memory": "128Mi"})
-    """As ``resources.requests`` of a container."""
+    """As ``resources.requests`` of a container; default 100m CPU and 128Mi memory."""
     limits: dict[Literal["cpu", "memory", "ephemeral-storage"], str] = msgspec.field(default_factory=lambda: {"memory": "512Mi"})
-    """As ``resources.limits`` of a container."""
+    """As ``resources.limits`` of a container; default 512Mi memory."""
     labels: dict[str, str] = {}
     """More labels for Jobs and their pods."""
     user: Annotated[int, msgspec.Meta(ge=1, le=2147483647)] = 65532
