@@ -33,6 +33,7 @@ from irkit.text import printable
 PUBLIC = "https://slack.com"
 TIMEOUT = 10  # seconds for one request
 LONGEST_PAUSE = 15.0  # seconds between two attempts to connect; where the token is refused, four times that
+_READING = 0.25  # seconds of one read
 _TOKEN = frozenset((
     "invalid_auth", "not_authed", "account_inactive", "token_expired", "token_revoked", "no_permission", "missing_scope", "not_allowed_token_type",
     "org_login_required", "ekm_access_denied", "access_denied", "team_access_not_granted", "app_disabled",
@@ -233,6 +234,17 @@ class _Socket(SocketModeClient):
         super().__init__(app_token, logger=logger, web_client=web, auto_reconnect_enabled=False, ping_interval=5, concurrency=8, proxy=web.proxy,
                          receive_buffer_size=65536)  # fmt: skip  # it reads a message by recursion, once a buffer
         self._may = trusted
+
+    def connect(self) -> None:
+        super().connect()
+        session = self.current_session
+        if session is not None and session.sock is not None:
+            session.sock.settimeout(_READING)  # while it reads, slack-sdk can neither end a connection nor go on with the next
+
+    def close(self) -> None:
+        self.closed = True
+        self.message_queue.put("")  # whoever waits for a message waits no longer
+        super().close()
 
     def look(self) -> None:
         """Notice that the other end is gone. slack-sdk does so after 25 s, in which it reads nothing as fast as it can."""

@@ -150,14 +150,15 @@ def test_broken_payloads_leave_an_audit_line_and_nothing_else(inside: Inside) ->
 
 
 def test_nothing_is_allowed_that_is_not_written_down() -> None:
+    from irkit.errors import RefusedError
     from irkit.listeners.slack import people
     from irkit.settings.slack import SlackSettings
 
     asker = people.Asker("U0ANN", "ann", "T0TEAM", "C0INC")
     for settings in (SlackSettings(), SlackSettings(team="T0TEAM"), SlackSettings(team="T0TEAM", users={"U0ANN": ()})):
-        with pytest.raises(people.RefusedError):
+        with pytest.raises(RefusedError):
             people.allowed(asker, "status", settings)
-    with pytest.raises(people.RefusedError):
+    with pytest.raises(RefusedError):
         people.known(asker._replace(team=""), SlackSettings(users={"U0ANN": ()}))
 
 
