@@ -21,6 +21,7 @@ pytestmark = pytest.mark.controlplane
 LEADS, ONCALL = ("leads", "system:authenticated"), ("oncall", "system:authenticated")
 INCIDENT = "irkit-20261122t031502z-backend-k7q2"
 DIGEST = "0" * 64
+PLAN = Planned(digest=DIGEST, intents=("1" * 64, "2" * 64), lines=('create "irkit-k7q2" [denies] {all}\\', "x"), warnings=('a "[b]", c',))
 _numbers = itertools.count()
 
 
@@ -46,9 +47,10 @@ def put(chart: Chart, user: str, manifest: Obj, groups: tuple[str, ...] = ()) ->
 @pytest.fixture
 def order(chart: Chart) -> Held:
     """An order that waits in the queue, put there by the listener."""
-    one = fresh(planned=Planned(digest=DIGEST, intents=("1" * 64,), lines=('create NetworkPolicy shop/irkit-k7q2, "denies" all {traffic}\\',)))
-    one = msgspec.structs.replace(one, status=msgspec.structs.replace(one.status, state="waiting"))
+    one = fresh()
     assert not (answer := chart.create(LISTENER, order_map(one))).refused, answer.text
+    one = msgspec.structs.replace(one, status=msgspec.structs.replace(one.status, state="waiting", planned=PLAN))
+    assert not (answer := put(chart, ACTOR, order_map(one))).refused, answer.text
     return one
 
 
@@ -90,6 +92,37 @@ def test_irkit_approve_gets_past_the_policy_with_an_approvers_rights_and_no_othe
     assert status["state"] == "queued"
     assert status["decisions"][0]["by"] == {"door": "cli", "sender": "ann"}
     assert "leads" in status["decisions"][0]["groups"]
+
+
+def test_a_plan_is_the_jobs_that_made_it(chart: Chart, order: Held) -> None:
+    """Whoever approves sees what will be done: nobody between the Job and them can show another plan, or have another one carried out."""
+    others = [
+        msgspec.structs.replace(PLAN, intents=("f" * 64,)),
+        msgspec.structs.replace(PLAN, lines=("collect the evidence of 1 pod",)),
+        msgspec.structs.replace(PLAN, digest="f" * 64),
+        msgspec.structs.replace(PLAN, warnings=()),
+    ]
+    for planned in others:
+        for user, groups in ((LISTENER, ()), ("ann", LEADS)):
+            assert "a plan is written by the Job" in put(chart, user, with_status(order, planned=planned), groups).text
+    assert "a plan is written by the Job" in chart.create(LISTENER, order_map(fresh(planned=PLAN))).text
+    turned = order_map(order)
+    turned["data"]["status.json"] = turned["data"]["status.json"].replace('"planned":{"digest":', '"planned":{"intents":["a"],"digest":')
+    assert "a plan is written by the Job" in put(chart, LISTENER, turned).text
+    for user in (LISTENER, ACTOR):
+        assert not (answer := put(chart, user, with_status(order, note="seen"))).refused, answer.text
+    assert not (answer := put(chart, ACTOR, with_status(order, state="planning", planned=None))).refused, answer.text
+
+
+def test_the_largest_order_is_within_what_a_policy_may_cost(chart: Chart) -> None:
+    one = fresh()
+    assert not chart.create(LISTENER, order_map(one)).refused
+    planned = Planned(digest=DIGEST, intents=tuple(f"{n:064x}" for n in range(400)), lines=('"' * 300,) * 40, warnings=('"' * 300,) * 10)
+    decisions = tuple(at_terminal("ann", groups=("g" * 60,) * 50) for _ in range(5))
+    ended = Ended(outcome="done", exit_code=0, summary="ü" * 2000, missing=("m" * 300,) * 40)
+    assert not (answer := put(chart, ACTOR, with_status(one, planned=planned, ended=ended))).refused, answer.text
+    answer = put(chart, "ann", with_status(one, planned=planned, ended=ended, decisions=decisions), LEADS)
+    assert not answer.refused, answer.text
 
 
 def test_a_decision_is_not_carried_over_to_another_plan(chart: Chart, order: Held) -> None:
