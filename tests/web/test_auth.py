@@ -206,3 +206,8 @@ def test_who_is_not_believed_takes_nothing_from_the_source(tmp_path: Path) -> No
         for _ in range(20):
             server.post("am", firing(), {"Authorization": "Bearer wrong"})
         assert server.post("am", firing()).status == 202
+
+
+def test_a_stranger_learns_no_name_of_a_source(server: Server) -> None:
+    answer = server.post("signe", firing(), {})
+    assert (answer.status, answer.document) == (404, {"error": "there is no such page, and no source of that name"})

@@ -18,7 +18,10 @@ from typing import Any
 
 import pytest
 
+from irkit.adapters.kubernetes import connect
+from irkit.model.kube import NAMESPACES
 from irkit.sandbox import Sandbox
+from irkit.settings import load
 from tests.e2e.running import Answer
 from tests.web.desk import TOKEN, firing, token_settings
 
@@ -226,3 +229,27 @@ def test_the_report_of_dry_runs_is_printed(here: Place, box: Sandbox) -> None:
 
 def test_the_schema_is_printed(here: Place) -> None:
     assert json.loads(here.irkit("serve", "schema").ended(0).stdout)["title"] == "irkit rules"
+
+
+@pytest.mark.slow
+def test_two_replicas_share_a_queue_and_one_of_them_leads(here: Place, box: Sandbox) -> None:
+    connected = connect(load({"KUBECONFIG": str(box.kubeconfig), "HOME": str(here.home)}))
+    with contextlib.closing(connected):
+        connected.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "irkit-system"}})
+    namespace, pod = box.suspect
+    with started(here) as one, started(here) as other:
+        both = (one, other)
+        until(lambda: all(serve.ask("GET", "/readyz")[0] == 200 for serve in both))
+        leads = [serve.ask("GET", "/readyz")[1]["leads"] for serve in both]
+        assert sorted(leads) == [False, True]
+        leader, follower = both if leads[0] else (other, one)
+        ids = {serve.ask("POST", "/hooks/alertmanager", firing(pod, namespace))[1]["order"] for serve in (follower, leader, follower)}
+        assert len(ids) == 1
+        until(lambda: [o for o in here.orders() if o["status"]["state"] == "done"])
+        leader.process.kill()
+        leader.process.wait()
+        began = time.monotonic()
+        until(lambda: follower.ask("GET", "/readyz")[1].get("leads"))
+        assert time.monotonic() - began < 15.0
+        assert follower.ask("POST", "/hooks/alertmanager", firing(pod, namespace))[1]["order"] in ids
+        assert len(here.orders()) == 1

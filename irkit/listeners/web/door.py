@@ -19,7 +19,7 @@ from irkit.listeners.web.ordering import OUT, Outcome
 from irkit.model.http import Answer, Head
 from irkit.ports import Clock
 from irkit.settings.serve import ServeSettings
-from irkit.text import nearest, printable
+from irkit.text import printable
 
 HOOKS = "/hooks/"
 _MOST_SHOWN = 20  # orders in an audit line
@@ -55,7 +55,7 @@ class Door:
         if wait := self._peers.take(network(head.peer)):
             return self._end(head, name, began, "limited", _error(429, "this address sends too often", retry_after=wait))
         if source is None:
-            return self._end(head, name, began, "refused", _error(404, self._unknown(head.path)))
+            return self._end(head, name, began, "refused", _error(404, "there is no such page, and no source of that name"))
         if head.method != "POST":
             return self._end(head, name, began, "refused", _error(405, "webhooks are for POST", headers=(("Allow", "POST"),)))
         try:
@@ -124,12 +124,6 @@ class Door:
         self._log("webhook", level=level, source=source, peer=head.peer, path=head.path, result=result, status=answer.status,
                   milliseconds=round(passed * 1000, 1), **{**facts, **known})  # fmt: skip
         return answer
-
-    def _unknown(self, path: str) -> str:
-        if not path.startswith(HOOKS):
-            return "there is no such page"
-        near = nearest(path.removeprefix(HOOKS), self._sources) if len(path) < 100 else []
-        return "there is no source of that name" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def plain(text: str, content_type: str = CONTENT_TYPE) -> Answer:
