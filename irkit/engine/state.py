@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from irkit.errors import EvidenceError
 from irkit.model.changes import Capture, Change, Check, Create, Delete, Patch, Rotate, mark_of
 from irkit.model.evidence import VITAL, SealedBag
 from irkit.model.incident import Incident, Reported
@@ -99,9 +100,13 @@ class State(msgspec.Struct):
                 self.closed = body.how
 
     def _bind(self, body: Opened | Extended) -> None:
-        """The target stays as it was bound; phases and parameters become more where a later run was asked for more."""
+        """The target stays as it was bound; phases and parameters become more where a later run was asked for more.
+
+        Raises EvidenceError where there is nothing that could be extended: a copy in the cluster may say anything.
+        """
         if isinstance(body, Extended):
-            assert self.opened is not None, "a journal begins with its incident"
+            if self.opened is None:
+                raise EvidenceError("the journal does not begin with an incident")
             incident = msgspec.structs.replace(self.incident, phase=body.phase, parameters={**self.incident.parameters, **body.parameters})
             body = msgspec.structs.replace(self.opened, incident=incident)
         self.opened = body

@@ -139,7 +139,14 @@ def forge(b: Bench, incident: str, lines: bytes) -> None:
     b.ports.cluster.patch(copies.ref_of(incident), {"binaryData": data})
 
 
-@pytest.mark.parametrize("content", [b"junk\n{}\n", b"", b'{"seq":1,"at":"","prev":"%s","body":{"record":"ran"}}\n' % (b"0" * 64)])
+def record(body: bytes) -> bytes:
+    return b'{"seq":1,"at":"","prev":"%s","body":%s}\n' % (b"0" * 64, body)
+
+
+@pytest.mark.parametrize("content", [
+    b"junk\n{}\n", b"", record(b'{"record":"ran","run":"a","event":"start","command":"contain"}'),
+    record(b'{"record":"extended","run":"a","phase":"","parameters":{}}'),
+], ids=["junk", "empty", "no-beginning", "extends-nothing"])  # fmt: skip
 def test_a_copy_that_is_no_journal_vouches_for_nobody(tmp_path, content):
     with bench(tmp_path, rotation=GENERATED) as b:
         shared(b)
