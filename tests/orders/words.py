@@ -33,8 +33,8 @@ def cli(name: str) -> Origin:
 
 
 def order(key: str = "k", needs: Needs = "one", by: Origin = ANN, **more: Any) -> Order:
-    given = {"created": "2026-11-22T03:00:00.000Z", "expires": "2026-11-22T04:00:00+00:00", "approvers": ("leads",), **more}
-    return Order(id=identifier(key), origin=by, command="contain", playbook="compromised-pod", target="web", namespace="shop", cluster="uid",
+    given = {"created": "2026-11-22T03:00:00.000Z", "expires": "2026-11-22T04:00:00+00:00", "approvers": ("leads",), "target": "web", **more}
+    return Order(id=identifier(key), origin=by, command="contain", playbook="compromised-pod", namespace="shop", cluster="uid",
                  needs=needs, **given)  # fmt: skip
 
 

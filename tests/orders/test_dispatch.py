@@ -1,0 +1,325 @@
+"""The leader's turns: what is begun, when the next process is, what expires, what is forgotten; and the loop around them."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from irkit.adapters.clock import SystemClock
+from irkit.adapters.orderfiles import OrderFiles
+from irkit.app.orders.dispatch import PATIENCE, turn
+from irkit.app.orders.queue import STALE, submit
+from irkit.engine.journal import stamp
+from irkit.errors import ForbiddenError, UnreachableError
+from irkit.listeners.log import Log
+from irkit.listeners.loop import Loop
+from irkit.model.order import Held, State, Status
+from irkit.settings import Settings
+from irkit.settings.orders import OrderSettings
+from tests.clocks import StepClock
+from tests.orders.words import PLAN, order
+
+
+class Starts:
+    """A runner that only notes; ``says``: whether a process goes on, by what its order and number are."""
+
+    def __init__(self, says: Callable[[Held], bool | None] = lambda held: True) -> None:
+        self.begun: list[str] = []
+        self.says = says
+        self.why = ""
+
+    def start(self, held: Held) -> None:
+        self.begun.append(f"{held.order.target} {held.status.begun}")
+        if self.why:
+            raise ForbiddenError(self.why)
+
+    def alive(self, held: Held) -> bool | None:
+        return self.says(held)
+
+    def close(self) -> None: ...
+
+
+class Office:
+    """A queue, a clock that stands still, and a runner."""
+
+    def __init__(self, directory: Path, says: Callable[[Held], bool | None] = lambda held: True, **settings: Any) -> None:
+        self.clock, self.runner = StepClock(), Starts(says)
+        self.queue = OrderFiles(directory, 100)
+        self.settings = Settings(orders=OrderSettings(**settings))
+
+    def submit(self, name: str = "web", needs: str = "one") -> str:
+        return submit(self.queue, order(name, needs, target=name), self.clock)[0].order.id  # type: ignore[arg-type]
+
+    def turn(self, after: float = 0.0) -> Sequence[Held]:
+        self.clock.sleep(after)
+        return turn(self.queue, self.runner, self.settings, self.clock)
+
+    def put(self, identifier: str, **changes: Any) -> Held:
+        held = self.queue.get(identifier)
+        return self.queue.update(held, msgspec.structs.replace(held.status, **{"changed": stamp(self.clock), **changes}))
+
+    def claim(self, identifier: str, state: State = "planning") -> None:
+        self.put(identifier, state=state, worker="somewhere/1", beat=stamp(self.clock))
+
+    def status(self, identifier: str) -> Status:
+        return self.queue.get(identifier).status
+
+
+def test_a_process_is_begun_once(tmp_path: Path):
+    office = Office(tmp_path)
+    office.submit()
+    for _ in range(5):
+        office.turn(1)
+    assert office.runner.begun == ["web 1"]
+
+
+def test_what_waits_for_a_decision_is_left_alone(tmp_path: Path):
+    office = Office(tmp_path)
+    office.put(office.submit(), state="waiting", planned=PLAN)
+    office.turn(60)
+    assert office.runner.begun == []
+
+
+def test_who_is_known_to_be_gone_is_followed_after_a_pause_that_grows(tmp_path: Path):
+    office = Office(tmp_path, lambda held: False)
+    identifier = office.submit()
+    when = []
+    for second in range(70):
+        before = len(office.runner.begun)
+        office.turn(1)
+        when += [second] * (len(office.runner.begun) - before)
+    assert [b - a for a, b in pairwise(when)] == [2, 4, 8, 16]
+    status = office.status(identifier)
+    assert (status.state, status.begun) == ("failed", 5)
+    assert status.ended
+    assert status.ended.summary == "no process that began with it came to an end"
+
+
+def test_of_whom_nothing_is_known_it_is_waited_for_as_long_as_a_start_may_take(tmp_path: Path):
+    office = Office(tmp_path, lambda held: None)
+    office.submit()
+    office.turn()
+    office.turn(PATIENCE - 1)
+    assert office.runner.begun == ["web 1"]
+    office.turn(2)
+    assert office.runner.begun == ["web 1", "web 2"]
+
+
+def test_who_is_known_to_be_about_to_start_is_waited_for(tmp_path: Path):
+    """An image that is pulled for minutes."""
+    office = Office(tmp_path, lifetime=86400.0)
+    office.submit()
+    office.turn()
+    office.turn(1800)
+    assert office.runner.begun == ["web 1"]
+
+
+def test_who_gives_no_sign_of_life_is_followed(tmp_path: Path):
+    office = Office(tmp_path)
+    identifier = office.submit()
+    office.turn()
+    office.claim(identifier)
+    office.turn(STALE - 1)
+    assert office.runner.begun == ["web 1"]
+    office.turn(2)
+    assert office.runner.begun == ["web 1", "web 2"]
+
+
+def test_signs_of_life_of_who_is_gone_are_old_ones(tmp_path: Path):
+    gone = False
+    office = Office(tmp_path, lambda held: not gone)
+    identifier = office.submit()
+    office.turn()
+    office.claim(identifier, "running")
+    office.turn(1)
+    assert office.runner.begun == ["web 1"]
+    gone = True
+    office.turn(1)
+    assert office.runner.begun == ["web 1", "web 2"]
+    assert office.status(identifier).state == "running", "it goes on where it was"
+
+
+def test_signs_of_life_of_the_future_count_for_an_hour(tmp_path: Path):
+    """A machine's clock may be wrong; a sign of life of next year is no sign."""
+    office = Office(tmp_path, lambda held: None)
+    identifier = office.submit()
+    office.turn()
+    office.put(identifier, worker="x/1", beat="2027-01-01T00:00:00Z")
+    office.turn(60)
+    assert office.runner.begun == ["web 1", "web 2"]
+
+
+def test_a_runner_that_can_not_is_said_and_tried_again(tmp_path: Path):
+    office = Office(tmp_path, lambda held: False)
+    identifier = office.submit()
+    office.runner.why = "you may not create jobs"
+    office.turn()
+    assert office.status(identifier).note == "you may not create jobs"
+    office.runner.why = ""
+    office.turn(2)
+    assert office.runner.begun == ["web 1", "web 2"]
+
+
+def test_so_many_at_once_and_no_more(tmp_path: Path):
+    office = Office(tmp_path, most_running=2)
+    identifiers = [office.submit(f"web-{n}", "nobody") for n in range(5)]
+    office.turn()
+    office.turn()
+    assert len(office.runner.begun) == 2
+    begun = [i for i in identifiers if office.status(i).begun]
+    office.put(begun[0], state="done")
+    office.turn()
+    assert len(office.runner.begun) == 3
+
+
+def test_whom_runs_is_counted_before_anybody_is_begun(tmp_path: Path):
+    """An older order that comes back from its plan does not go beyond the bound."""
+    office = Office(tmp_path, most_running=1)
+    _, second = sorted([office.submit("a", "nobody"), office.submit("b", "nobody")])
+    office.put(second, state="running", attempts=1, begun=1, worker="x/1", beat=stamp(office.clock))
+    office.turn()
+    assert office.runner.begun == []
+
+
+@pytest.mark.parametrize(("state", "note"), [
+    ("waiting", "nobody approved it in time"), ("planning", "nobody began with it in time"), ("queued", "nobody began with it in time"),
+])  # fmt: skip
+def test_what_is_too_old_expires(state: State, note: str, tmp_path: Path):
+    office = Office(tmp_path, lambda held: False)
+    identifier = office.submit()
+    office.put(identifier, state=state, planned=PLAN)
+    office.turn(3600)
+    assert (office.status(identifier).state, office.status(identifier).note) == ("expired", note)
+    assert office.runner.begun == []
+
+
+def test_what_runs_does_not_expire(tmp_path: Path):
+    office = Office(tmp_path, lambda held: False)
+    identifier = office.submit()
+    office.claim(identifier, "running")
+    office.turn(3600)
+    assert office.runner.begun == ["web 1"]
+
+
+def test_what_is_long_over_is_forgotten_and_not_before(tmp_path: Path):
+    office = Office(tmp_path, kept=100.0)
+    identifier = office.submit()
+    office.put(identifier, state="done")
+    assert len(office.turn(99)) == 1
+    assert submit(office.queue, order("web", target="web"), office.clock)[1] is False, "so long the same event makes no second one"
+    assert len(office.turn(2)) == 0
+    assert office.queue.list() == []
+
+
+# the loop
+
+
+class Broken:
+    """A queue that is out until it is not."""
+
+    where = "nowhere"
+
+    def __init__(self, queue: OrderFiles) -> None:
+        self.queue, self.out = queue, True
+
+    def __getattr__(self, name: str) -> Any:
+        if self.out:
+            raise UnreachableError("no answer")
+        return getattr(self.queue, name)
+
+
+def looped(office: Office, leads: Callable[[], bool] = lambda: True, tell: Sequence[Callable[[Sequence[Held]], None]] = (), queue: Any = None) -> Any:
+    said = io.StringIO()
+    loop = Loop(queue or office.queue, office.runner, office.settings, SystemClock(), Log(SystemClock(), said), leads, tell)
+    over = threading.Event()
+    thread = threading.Thread(target=loop.run, args=(over,), daemon=True)
+    thread.start()
+    return loop, over, thread, said
+
+
+def eventually(wish: Callable[[], object], seconds: float = 8) -> None:
+    end = time.monotonic() + seconds
+    while not wish():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def ended(over: threading.Event, thread: threading.Thread) -> None:
+    over.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_the_loop_sees_to_orders_tells_and_counts(tmp_path: Path):
+    office, told = Office(tmp_path), list[int]()
+    office.settings = Settings(orders=OrderSettings())
+    fresh = order("a", created="2026-11-22T03:00:00Z", expires="2096-11-22T03:00:00+00:00")
+    loop, over, thread, _ = looped(office, tell=[lambda held: told.append(len(held))])
+    submit(office.queue, fresh, SystemClock())
+    loop.wake()
+    eventually(lambda: office.runner.begun and 1 in told)
+    counts = loop.counts
+    assert (counts.leads, counts.orders, counts.failed, counts.untold) == (True, {"planning": 1}, 0, 0)
+    assert counts.turns > 0
+    ended(over, thread)
+
+
+def test_who_does_not_lead_does_nothing(tmp_path: Path):
+    office = Office(tmp_path)
+    office.submit()
+    loop, over, thread, _ = looped(office, leads=lambda: False)
+    time.sleep(0.6)
+    assert office.runner.begun == []
+    assert (loop.counts.leads, loop.counts.turns, loop.counts.orders) == (False, 0, {})
+    ended(over, thread)
+
+
+def test_a_chat_that_is_out_or_slow_holds_no_order_up(tmp_path: Path):
+    office, stuck = Office(tmp_path), threading.Event()
+
+    def out(held: Sequence[Held]) -> None:
+        raise UnreachableError("Slack does not answer")
+
+    def slow(held: Sequence[Held]) -> None:
+        stuck.wait(20)
+
+    loop, over, thread, said = looped(office, tell=[out, slow])
+    eventually(lambda: loop.counts.untold)
+    turns = loop.counts.turns
+    eventually(lambda: loop.counts.turns > turns + 1)
+    stuck.set()
+    line = json.loads(said.getvalue().splitlines()[0])
+    assert (line["event"], line["level"], line["why"]) == ("not-told", "warning", "Slack does not answer")
+    ended(over, thread)
+
+
+def test_a_queue_that_is_out_is_said_and_tried_again(tmp_path: Path):
+    office = Office(tmp_path)
+    queue = Broken(office.queue)
+    loop, over, thread, said = looped(office, queue=queue)
+    eventually(lambda: loop.counts.failed)
+    assert json.loads(said.getvalue().splitlines()[0])["event"] == "turn-failed"
+    queue.out = False
+    loop.wake()
+    eventually(lambda: loop.counts.turns)
+    ended(over, thread)
+
+
+def test_the_log_is_one_line_each_whatever_a_stranger_wrote():
+    out = io.StringIO()
+    Log(StepClock(), out)("refused", level="warning", why="a\nb\x1b[31m\u202e" + "x" * 5000, count=3, yes=True, nothing=None)
+    (line,) = out.getvalue().splitlines()
+    assert line.isascii()
+    found = json.loads(line)
+    assert (found["event"], found["level"], found["count"], found["yes"], found["nothing"]) == ("refused", "warning", 3, True, None)
+    assert len(found["why"]) <= 500
+    assert "\x1b" not in found["why"]
