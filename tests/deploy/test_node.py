@@ -24,7 +24,7 @@ from irkit import __version__, settings, wiring
 from irkit.app.orders import dispatch, queue
 from irkit.engine import journal
 from irkit.engine.home import Home
-from irkit.model.order import Held, Origin
+from irkit.model.order import Command, Held, Origin
 from irkit.settings import Settings
 from tests.controlplane import place
 from tests.controlplane.cluster import make_ca, make_certificate
@@ -76,6 +76,7 @@ def site(real_node: Running, image: Image, tmp_path_factory: pytest.TempPathFact
     with fresh_namespace(real_node, "shop") as namespace:
         values = {
             "image": {"repository": "localhost/irkit", "digest": image.digest}, "namespaces": [namespace],
+            "approvers": {"groups": ["leads"]},
             "listener": {"replicas": 0, "slackSecret": "", "from": [{"ipBlock": {"cidr": f"{place.HOST_IP}/32"}}]},
         }  # fmt: skip
         with installed(real_node, values, helm=False) as chart:
@@ -116,15 +117,15 @@ def as_listener(plane: Running, folder: Path) -> Path:
     return path
 
 
-def carried_out(site: Site, pod: str, meanwhile: Callable[[Held], None] = lambda held: None, seconds: float = 90) -> Held:
-    """Order the evidence of a pod, as an alert would, and see to the queue as a listener does until it is there."""
+def carried_out(
+    site: Site, pod: str, command: Command = "collect", meanwhile: Callable[[Held], None] = lambda held: None, seconds: float = 90
+) -> Held:
+    """Order something about a pod, as an alert would, and see to the queue as a listener does until it is over."""
     ports = wiring.ports(site.configured, lambda event: None)
     orders = wiring.orders(site.configured, ports.cluster)
     runner = wiring.runner(site.configured, ports.cluster, orders, ())
-    uid = ports.connection.identify().uid
-    asked = queue.compose(
-        f"{pod} {time.monotonic_ns()}", FALCO, "collect", pod, site.namespace, cluster=uid, clock=ports.clock, settings=site.configured
-    )
+    uid, key = ports.connection.identify().uid, f"{pod} {time.monotonic_ns()}"
+    asked = queue.compose(key, FALCO, command, pod, site.namespace, cluster=uid, clock=ports.clock, settings=site.configured)
     held, _ = queue.submit(orders, asked, ports.clock)
     until = time.monotonic() + seconds
     while not held.status.over:
@@ -197,13 +198,46 @@ def test_a_killed_job_is_gone_on_with_in_the_next(site: Site) -> None:
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
 
-    held = carried_out(site, "web-2", kill)
+    held = carried_out(site, "web-2", meanwhile=kill)
     assert killed, "it was over before it could be killed"
     assert held.status.state == "done", (held.status, described(site))
     assert held.status.begun == 2
     mine = [i for i in Home(site.volume).ids() if "web-2" in i]
     assert mine == [held.status.incident], "the second Job went on with the incident of the first"
     checked(site, held)
+
+
+def test_a_containment_waits_for_somebody_at_a_terminal_and_is_carried_out_with_the_playbooks_rights(site: Site, tmp_path: Path) -> None:
+    site.plane.apply(api(), namespace=site.namespace)
+    (pod,) = (p["metadata"]["name"] for p in site.plane.pods(site.namespace, "app=api", count=1))
+    said: list[str] = []
+
+    def approve(held: Held) -> None:
+        if held.status.state == "waiting" and not said:
+            document = json.loads(site.plane.admin_kubeconfig.read_text())
+            document["users"][0]["user"].update({"as": "ann", "as-groups": ["leads", "system:authenticated"]})
+            (tmp_path / "kubeconfig").write_text(json.dumps(document))
+            environment = {**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig"), "IRKIT_HOME": str(tmp_path / "home"), "HOME": str(tmp_path)}
+            command = [sys.executable, "-m", "irkit", "approve", held.order.id, "--yes"]
+            done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+            assert done.returncode == 0, done.stderr
+            said.append(done.stderr)
+
+    held = carried_out(site, pod, "contain", approve)
+    assert said, (held, described(site))
+    assert held.status.state == "done", (held, described(site))
+    labels = site.plane.get("pod", pod, "-n", site.namespace)["metadata"]["labels"]
+    assert labels["quarantine"] == "true"
+    assert site.plane.get("deployment", "api", "-n", site.namespace)["spec"]["replicas"] == 0
+    copies = site.plane.get("configmaps", "-n", NAMESPACE, "-l", "irkit.dev/incident")["items"]
+    assert f"irkit-{held.status.incident.lower()}" in {c["metadata"]["name"] for c in copies}
+    checked(site, held)
+
+
+def api() -> Obj:
+    template = {"metadata": {"labels": {"app": "api"}}, "spec": busybox("api")["spec"]}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": "api"}}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api"}, "spec": spec}
 
 
 KEY = b"the key that falcosidekick signs with"

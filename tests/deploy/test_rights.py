@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +53,20 @@ def test_the_listener_takes_orders_and_starts_jobs_and_that_is_all(chart: Chart)
     reads = rights(chart, LISTENER, "shop") - IDENTIFY
     assert {verb for _, _, verb, _ in reads} == {"get", "list"}
     assert {resource for _, resource, _, _ in reads}.isdisjoint({"secrets", "configmaps", "pods/log", "pods/exec"})
+
+
+@pytest.mark.controlplane
+def test_the_listener_can_judge_a_pod_with_what_it_may_read(chart: Chart, tmp_path: Path) -> None:
+    chart.plane.kubectl("create", "deployment", "web", "-n", "shop", "--image=web")
+    pod = chart.plane.pods("shop", "app=web", count=1)[0]["metadata"]["name"]
+    document = json.loads(chart.plane.admin_kubeconfig.read_text())
+    document["users"][0]["user"]["as"] = LISTENER
+    (tmp_path / "kubeconfig").write_text(json.dumps(document))
+    environment = {**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig"), "IRKIT_HOME": str(tmp_path / "home"), "HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "irkit", "verify", pod, "-n", "shop", "-o", "json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 5, done.stderr
+    assert json.loads(done.stdout)["isolation"]["verdict"] == "leaks"
 
 
 @pytest.mark.controlplane
