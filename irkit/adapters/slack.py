@@ -38,7 +38,9 @@ _TOKEN = frozenset((
     "invalid_auth", "not_authed", "account_inactive", "token_expired", "token_revoked", "no_permission", "missing_scope", "not_allowed_token_type",
     "org_login_required", "ekm_access_denied", "access_denied", "team_access_not_granted", "app_disabled",
 ))  # fmt: skip
-_MISSING = frozenset(("channel_not_found", "not_in_channel", "is_archived", "message_not_found", "user_not_found", "users_not_found"))
+_MISSING = frozenset(
+    ("channel_not_found", "not_in_channel", "is_archived", "message_not_found", "thread_not_found", "user_not_found", "users_not_found")
+)
 _Heard = Callable[[str, str], None]
 
 

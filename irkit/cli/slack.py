@@ -75,16 +75,18 @@ def manifest() -> int:
 
 
 def _ours(chat: Chat, configured: Settings, log: Log) -> None:
-    """Raises ForbiddenError for tokens that Slack refuses, RefusedError for those of another workspace."""
-    from irkit.errors import RefusedError, UnreachableError
+    """Raises UsageError without a workspace, ForbiddenError for tokens that Slack refuses, RefusedError for those of another one."""
+    from irkit.errors import RefusedError, UnreachableError, UsageError
     from irkit.text import printable
 
+    if not configured.slack.team:
+        raise UsageError("the settings name no workspace: slack.team", next="irkit slack setup")
     try:
         identity = chat.whose()
     except UnreachableError as error:  # orders are carried out all the same
         log("slack-not-connected", level="warning", what=error.message)
         return
-    if configured.slack.team and identity.team != configured.slack.team:
+    if identity.team != configured.slack.team:
         raise RefusedError(f"the tokens are of workspace {printable(identity.team, 30)}, and slack.team is {configured.slack.team}",
                            next="irkit slack setup")  # fmt: skip
 
@@ -116,6 +118,7 @@ def _listen(chat: Chat, configured: Settings, log: Log, flags: dict[str, str]) -
         uid = functools.cache(lambda: ports.connection.identify().uid)
         begun = listener.start(chat, queue, configured, clock, log, cluster=uid, read=asking.ask, wake=loop.wake)
         stack.callback(begun.close)
+        stack.callback(asking.close)  # first: nobody waits for an answer any more
         tell.append(begun.tell)
         log("began", queue=queue.where)
         loop.run(over)

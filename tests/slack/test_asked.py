@@ -95,6 +95,56 @@ def test_slack_goes_out_and_the_order_is_carried_out_all_the_same(world: World) 
     assert len(world.slack.messages) == 2
 
 
+def test_questions_are_answered_to_whoever_asked_alone(world: World) -> None:
+    world.starts()
+    pod = world.pods()[0]
+    for text, word in (
+        (f"blast-radius {pod}", "Secret todo-app/backend-secret (GROQ_API_KEY), issuer-made"),
+        (f"verify {pod}", "isolation: leaks"),
+        ("blast-radius nobody-knows", "2: there is no pod nobody-knows in namespace todo-app"),
+        ("rehearse", "A containment was played in irkit's own cluster: done, exit code 0."),
+        ("status", "0 open orders"),
+    ):
+        world.people.types(text)
+        assert world.whisper(word)["by"] == "url"
+    assert world.slack.messages == {}
+    assert world.orders() == []
+    values = {v for s in world.secrets() for v in s}
+    assert values
+    assert not [v for v in values if any(v in said(w) for w in world.slack.whispers)]
+
+
+def test_an_end_while_a_question_is_answered_takes_no_minutes(world: World) -> None:
+    irkit = world.starts()
+    world.people.types("rehearse")
+    until(lambda: irkit.events("asked"), 10, lambda: "not asked")
+    began = time.monotonic()
+    assert irkit.end() == 0
+    assert time.monotonic() - began < 10
+
+
+def test_two_machines_share_a_queue_in_the_cluster(world: World) -> None:
+    from irkit import wiring
+    from irkit.model.kube import NAMESPACES
+
+    with wiring.cluster(wiring.settings(kubeconfig=world.environment["KUBECONFIG"])) as cluster:
+        cluster.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "irkit-system"}})
+    pod = world.pods()[0]
+    one = world.starts()
+    until(lambda: [e for e in one.events("leader") if e["what"] == "leads"], 20, lambda: str(one.lines))
+    world.irkit_home = world.home / "other"
+    other = world.starts(connections=2)
+    payload = world.people.slash(f"contain {pod}")
+    for connection in world.slack.connections(2):
+        world.slack.deliver("slash_commands", payload, to=connection)
+    message = world.live("waits for approval")
+    world.people.presses(message, "irkit-approve", user=BOB)
+    world.live("is done")
+    assert len(world.orders()) == 1
+    assert len(world.slack.messages) == 2
+    assert (one.end(), other.end()) == (0, 0)
+
+
 def test_tokens_are_in_no_argument_no_log_and_no_other_process(world: World) -> None:
     irkit, pod = world.starts(), world.pods()[0]
     world.people.types(f"collect {pod}")

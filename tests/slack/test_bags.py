@@ -21,7 +21,7 @@ INCIDENT = "20261122T031502Z-web-0-bcdfgh"
 
 
 def test_the_bag_of_a_collection_is_uploaded_once_and_is_valid(tmp_path: Path) -> None:
-    with Server((*LEAST, "files:write")) as slack, World(tmp_path, slack, **{"bag-channel": "C0BAGS"}) as world:
+    with Server((*LEAST, "files:write")) as slack, World(tmp_path, slack, settings={"bag-channel": "C0BAGS"}) as world:
         irkit = world.starts()
         world.people.types(f"collect {world.pods()[0]}")
         message = world.live("the bag is in <#C0BAGS>")

@@ -145,6 +145,15 @@ def test_a_message_that_somebody_removed_is_posted_anew(inside: Inside) -> None:
     until(lambda: inside.order().status.state == "queued", 5, lambda: str(inside.lines))
 
 
+def test_an_alert_that_was_removed_meanwhile_leaves_a_thread_of_its_own(inside: Inside) -> None:
+    inside.slack.throttle("chat.postMessage", 1, 1.0)
+    inside.people.shortcut({"type": "message", "ts": "1699999999.000100", "text": "pod=web-0 namespace=todo-app"})
+    inside.event("slack-pause")
+    del inside.slack.messages["C0INC", "1699999999.000100"]
+    message = inside.live("web-0")
+    assert message["thread_ts"] != "1699999999.000100"
+
+
 def test_a_channel_that_irkit_is_not_in_is_said_to_whoever_asked(inside: Inside) -> None:
     inside.slack.channels["C0INC"]["is_member"] = False
     inside.people.types("collect web-0")

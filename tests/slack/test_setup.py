@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,13 @@ from irkit.listeners.slack.setup import examine
 from irkit.settings.slack import SlackSettings
 from tests.slack.server import LEAST, Server
 from tests.slack.world import SETTINGS, World
+
+
+@pytest.fixture
+def world(slack: Server, tmp_path: Path) -> Iterator[World]:
+    with World(tmp_path, slack, cluster=False) as made:
+        yield made
+
 
 ROOT = Path(__file__).parents[2]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from uuid import uuid4
 import yaml
 
 from irkit import wiring
-from irkit.model.kube import PODS
+from irkit.model.kube import PODS, SECRETS
 from irkit.sandbox import Sandbox
 from tests.slack.limits import Obj
 from tests.slack.people import People
@@ -71,29 +72,33 @@ class Irkit:
 class World:
     """A context manager."""
 
-    def __init__(self, home: Path, slack: Server, **settings: Any) -> None:
+    def __init__(self, home: Path, slack: Server, *, cluster: bool = True, settings: dict[str, Any] | None = None) -> None:
+        """Without ``cluster``, for what needs none."""
         self.home, self.slack, self.people = home, slack, People(slack)
-        self.settings = {**SETTINGS, **settings}
+        self.settings = {**SETTINGS, **(settings or {})}
         self.extra: dict[str, Any] = {}
-        self._box = Sandbox(scenario="todo-app", seed=0, home=home / "cluster", cluster=str(uuid4()))
+        self._box = Sandbox(scenario="todo-app", seed=0, home=home / "cluster", cluster=str(uuid4())) if cluster else None
         self._running: list[Irkit] = []
 
     def __enter__(self) -> Self:
-        self._box.__enter__()
+        if self._box is not None:
+            self._box.__enter__()
         self.irkit_home = self.home / "irkit"
         return self
 
     def __exit__(self, *_: object) -> None:
         for one in self._running:
             one.end()
-        self._box.__exit__(None, None, None)
+        if self._box is not None:
+            self._box.__exit__(None, None, None)
 
     @property
     def environment(self) -> dict[str, str]:
         config = self.home / "config.yaml"
         config.write_text(yaml.safe_dump({"slack": self.settings, **self.extra}))
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH")}
-        return {**kept, **self._box.environment, "IRKIT_HOME": str(self.irkit_home), "IRKIT_CONFIG": str(config), "SLACK_APP_TOKEN": APP,
+        box = self._box.environment if self._box is not None else {}
+        return {**kept, **box, "IRKIT_HOME": str(self.irkit_home), "IRKIT_CONFIG": str(config), "SLACK_APP_TOKEN": APP,
                 "SLACK_BOT_TOKEN": BOT, "IRKIT_SLACK_BASE_URL": self.slack.address}  # fmt: skip
 
     def starts(self, *words: str, connections: int = 1) -> Irkit:
@@ -116,8 +121,14 @@ class World:
 
     def pods(self, app: str = "backend") -> list[str]:
         """Names of that app's pods."""
-        with wiring.cluster(wiring.settings(kubeconfig=self._box.environment["KUBECONFIG"])) as cluster:
+        with wiring.cluster(wiring.settings(kubeconfig=self.environment["KUBECONFIG"])) as cluster:
             return sorted(n for p in cluster.list(PODS, "todo-app") if (n := p["metadata"]["name"]).startswith(app))
+
+    def secrets(self) -> list[list[str]]:
+        """The values of every Secret of the application."""
+        with wiring.cluster(wiring.settings(kubeconfig=self.environment["KUBECONFIG"])) as cluster:
+            found = cluster.list(SECRETS, "todo-app")
+        return [[base64.b64decode(v).decode(errors="replace") for v in (s.get("data") or {}).values()] for s in found]
 
     def live(self, word: str, timeout: float = 20.0) -> Any:
         """The message in a thread that says so of an order. Raises AssertionError."""

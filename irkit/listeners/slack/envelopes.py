@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import msgspec
 
@@ -23,6 +23,7 @@ from irkit.text import printable
 
 _THREADS = 4
 _MOST = 100  # events that may wait for a thread
+_LAST = 5.0  # seconds for what is under way at the end
 
 
 class Slash(msgspec.Struct):
@@ -55,10 +56,15 @@ class Door:
     def __init__(self, desk: Desk) -> None:
         self._desk, self._seen = desk, Recent()
         self._pool = ThreadPoolExecutor(_THREADS, "irkit-slack")
-        self._room = threading.BoundedSemaphore(_MOST)
+        self._begun: set[Future[None]] = set()
+        self._lock = threading.Lock()
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """What was acknowledged is done, as far as that takes no longer than `_LAST`."""
+        _, left = wait(list(self._begun), _LAST)
+        if left:
+            self._desk.log("slack-dropped", level="warning", events=len(left))
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def take(self, envelope: Envelope) -> Obj | None:
         """The payload of the acknowledgement."""
@@ -108,10 +114,11 @@ class Door:
             self._later(asker, "interaction-refused", lambda: interactions.handle(desk, key, asker, said))
         except IrkitError as error:
             desk.refuse("interaction-refused", asker, error)
+            text = sentence(error)
             if said.type == "view_submission":
                 self._seen.forget(key)  # whoever corrects it sends the same modal again
-                return interactions.shown_in_view(sentence(error))
-            self._pool.submit(desk.whisper, asker, sentence(error))
+                return interactions.shown_in_view(text)
+            self._submit(lambda: desk.whisper(asker, text))
         return None
 
     def _event(self, said: Callback, envelope: Envelope) -> None:
@@ -129,8 +136,6 @@ class Door:
 
     def _later(self, asker: Asker, refused: str, work: Callable[[], None]) -> None:
         """In a thread of ours. Raises RefusedError where too much waits."""
-        if not self._room.acquire(blocking=False):
-            raise RefusedError("irkit has too much to answer just now; nothing was done", next="the same again in a minute")
 
         def run() -> None:
             try:
@@ -141,10 +146,18 @@ class Door:
             except Exception as error:  # noqa: BLE001 -- a thread that dies says nothing
                 self._desk.log("slack-failed", level="error", user=asker.user, why=type(error).__name__)
                 self._desk.whisper(asker, "That failed inside irkit; its log says more.")
-            finally:
-                self._room.release()
 
-        self._pool.submit(run)
+        if not self._submit(run):
+            raise RefusedError("irkit has too much to answer just now; nothing was done", next="the same again in a minute")
+
+    def _submit(self, work: Callable[[], None]) -> bool:
+        """Whether there is room for it."""
+        with self._lock:
+            self._begun = {f for f in self._begun if not f.done()}
+            if len(self._begun) >= _MOST:
+                return False
+            self._begun.add(self._pool.submit(work))
+            return True
 
 
 def _ephemeral(text: str) -> Obj:

@@ -103,13 +103,19 @@ class Relay:
         text, parts = card.live(held, self._desk.settings)
         digest = hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:32]
         if not where.message:
-            where = where._replace(message=chat.post(where.channel, text, parts, thread=where.root, broadcast=held.order.needs != "nobody"))
+            try:
+                where = where._replace(message=chat.post(where.channel, text, parts, thread=where.root, broadcast=held.order.needs != "nobody"))
+            except NotFoundError as error:
+                if error.reason != "thread_not_found":
+                    raise
+                self._keep(held, where._replace(root=""), "")  # somebody removed its head: the next turn begins another one
+                return
             self._said(held, where, digest)
         elif digest != (self._told.get(held.order.id) or held.status.told):
             try:
                 chat.edit(where.channel, where.message, text, parts)
             except NotFoundError as error:
-                if getattr(error, "reason", "") != "message_not_found":
+                if error.reason != "message_not_found":
                     raise
                 self._keep(held, where._replace(message=""), "")  # somebody removed it: the next turn posts it again
                 return
