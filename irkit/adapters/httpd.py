@@ -16,9 +16,8 @@ from typing import Any
 
 import h11
 
-from irkit import __version__
 from irkit.errors import UsageError
-from irkit.model.http import Answer, Bounds, Door, Head
+from irkit.model.http import Answer, Bounds, Door, Head, network
 from irkit.text import printable
 
 _PIECE = 65_536
@@ -95,20 +94,19 @@ class Httpd:
             if len(self._tasks) >= self.bounds.connections and self.resting:
                 (longest := next(iter(self.resting))).cancel()
                 await asyncio.wait([longest], timeout=1.0)
-            if len(self._tasks) >= self.bounds.connections or self._peers[peer] >= self.bounds.connections_per_peer:
+            if len(self._tasks) >= self.bounds.connections or self._peers[network(peer)] >= self.bounds.connections_per_peer:
                 self.door.refused(peer, "too many connections", 0)
                 connection.close()
                 continue
-            self._peers[peer] += 1
+            self._peers[network(peer)] += 1
             task = asyncio.ensure_future(self._connected(connection, peer))
             self._tasks.add(task)
             task.add_done_callback(lambda done, peer=peer: self._gone(done, peer))  # type: ignore[misc]
 
     def _gone(self, task: asyncio.Task[None], peer: str) -> None:
         self._tasks.discard(task)
-        self._peers[peer] -= 1
-        if self._peers[peer] <= 0:
-            del self._peers[peer]
+        self._peers[network(peer)] -= 1
+        self._peers += Counter()  # forgets those without any
 
     async def _connected(self, connection: socket.socket, peer: str) -> None:
         loop = asyncio.get_running_loop()
@@ -248,7 +246,7 @@ class _Talk:
 
     async def _send(self, answer: Answer, *, close: bool) -> None:
         body = answer.text.encode() if answer.document is None else json.dumps(answer.document).encode() + b"\n"
-        headers = [("Content-Length", str(len(body))), ("Server", f"irkit/{__version__}"), ("Cache-Control", "no-store"), *answer.headers]
+        headers = [("Content-Length", str(len(body))), ("Cache-Control", "no-store"), *answer.headers]
         if answer.document is not None:
             headers.append(("Content-Type", "application/json"))
         if answer.retry_after:

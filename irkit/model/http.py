@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any, Protocol
 
 import msgspec
@@ -55,3 +56,16 @@ class Bounds(msgspec.Struct, frozen=True):
     connections_per_peer: int = 256
     held: int = 64 << 20  # bytes of bodies that are read at once
     farewell: float = 10.0  # seconds for what is under way when the server ends
+
+
+def network(peer: str) -> str:
+    """What counts as one peer: an IPv4 address, a /64 of IPv6."""
+    try:
+        found = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:
+        return peer[:64]
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(found)

@@ -211,3 +211,8 @@ def test_who_is_not_believed_takes_nothing_from_the_source(tmp_path: Path) -> No
 def test_a_stranger_learns_no_name_of_a_source(server: Server) -> None:
     answer = server.post("signe", firing(), {})
     assert (answer.status, answer.document) == (404, {"error": "there is no such page, and no source of that name"})
+
+
+def test_a_compressed_body_is_refused_in_one_sentence(server: Server) -> None:
+    answer = server.post("am", b"\x1f\x8b", {"Authorization": f"Bearer {TOKEN}", "Content-Encoding": "gzip"})
+    assert (answer.status, answer.document) == (415, {"error": "compressed bodies are not read"})

@@ -7,8 +7,9 @@ from typing import get_args
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from irkit.listeners.web.buckets import Buckets, network
+from irkit.listeners.web.buckets import Buckets
 from irkit.listeners.web.metrics import BUCKETS, CONTENT_TYPE, RESULTS, Metrics
+from irkit.model.http import network
 from irkit.model.order import State
 from tests.clocks import StepClock
 from tests.web.desk import World, configured, firing, serving

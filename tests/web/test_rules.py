@@ -17,6 +17,7 @@ from irkit.listeners.web.rules import grammar, loader
 from irkit.listeners.web.rules.rule import Match, Rule, fits
 from irkit.model.alert import LEVELS, Alert
 from irkit.settings import Settings
+from irkit.settings.orders import OrderSettings
 from irkit.settings.serve import BearerSettings, ServeSettings, SourceSettings
 from tests import fuzz
 
@@ -216,3 +217,9 @@ def test_a_file_that_was_changed_is_rules_or_mistakes(source: bytes) -> None:
 
 def test_the_schema_is_json() -> None:
     assert json.loads(json.dumps(grammar.schema()))["properties"]["kind"] == {"enum": ["Rules"], "description": "`Rules`."}
+
+
+def test_a_rule_that_looks_back_further_than_the_queue_is_a_mistake() -> None:
+    short = Settings(serve=SETTINGS.serve, orders=OrderSettings(kept=4000.0))
+    with pytest.raises(PlaybookError, match=r"rule 'shell' looks back 7200 s, and the queue forgets orders after 4000 s \(orders\.kept\)"):
+        loader.loads(WHOLE.encode(), "rules.yaml", short)

@@ -43,10 +43,10 @@ class Place:
     home: Path
     environment: Mapping[str, str]
 
-    def settings(self, rules: str = RULES, **serve: object) -> None:
+    def settings(self, rules: str = RULES, orders: Mapping[str, object] | None = None, **serve: object) -> None:
         (self.home / "rules.yaml").write_text(rules)
         section = {"rules": str(self.home / "rules.yaml"), "sources": {"alertmanager": token_settings(format="alertmanager")}, **serve}
-        (self.home / "irkit.yaml").write_text(json.dumps({"serve": section}))
+        (self.home / "irkit.yaml").write_text(json.dumps({"serve": section, "orders": orders or {}}))
 
     def irkit(self, *words: str) -> Answer:
         done = subprocess.run([sys.executable, "-m", "irkit", *words], env=self.environment, capture_output=True, text=True, timeout=60)
@@ -207,6 +207,12 @@ def test_what_cannot_begin_is_one_sentence(tmp_path: Path, words: tuple[str, ...
     answer = nowhere.irkit("serve", *words).ended(2)
     assert said in answer.stderr
     assert len(answer.stderr.splitlines()) <= 3
+
+
+def test_one_that_can_see_to_no_order_ends_with_a_sentence(here: Place) -> None:
+    here.settings(orders={"queue": "machine", "jobs": {"image": "irkit"}})
+    answer = here.irkit("serve", "--listen", "127.0.0.1:0").ended(2)
+    assert "2: settings: orders.jobs needs the queue in the cluster" in answer.stderr
 
 
 def test_a_taken_port_is_one_sentence(here: Place) -> None:

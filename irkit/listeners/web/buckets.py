@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections import OrderedDict
 
@@ -27,16 +26,3 @@ class Buckets:
         if len(self._found) > self._most:
             self._found.popitem(last=False)
         return 0 if tokens >= 1 else max(1, math.ceil((1 - tokens) / self._rate))
-
-
-def network(peer: str) -> str:
-    """What counts as one peer: an IPv4 address, a /64 of IPv6."""
-    try:
-        found = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return peer[:64]
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped is not None:
-            return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(found)

@@ -10,13 +10,13 @@ import msgspec
 from irkit.errors import UsageError
 from irkit.listeners.log import Log
 from irkit.listeners.web.auth import Scheme, Unauthenticated, scheme
-from irkit.listeners.web.buckets import Buckets, network
+from irkit.listeners.web.buckets import Buckets
 from irkit.listeners.web.desk import Desk
 from irkit.listeners.web.formats import Reader, reader
 from irkit.listeners.web.formats.reading import MOST_ALERTS
 from irkit.listeners.web.metrics import CONTENT_TYPE, NO_SOURCE, Metrics
 from irkit.listeners.web.ordering import OUT, Outcome
-from irkit.model.http import Answer, Head
+from irkit.model.http import Answer, Head, network
 from irkit.ports import Clock
 from irkit.settings.serve import ServeSettings
 from irkit.text import printable
@@ -58,6 +58,8 @@ class Door:
             return self._end(head, name, began, "refused", _error(404, "there is no such page, and no source of that name"))
         if head.method != "POST":
             return self._end(head, name, began, "refused", _error(405, "webhooks are for POST", headers=(("Allow", "POST"),)))
+        if head.headers.get("content-encoding", "identity") != "identity":
+            return self._end(head, name, began, "refused", _error(415, "compressed bodies are not read"))
         try:
             source.scheme.head(head)
         except Unauthenticated as error:

@@ -31,7 +31,9 @@ def same(rule: Rule, last: Held, now: datetime) -> bool:
 def cooling(rule: Rule, last: Held, now: datetime) -> str:
     """Why there is no other order for that target yet; empty: there may be one."""
     passed = _age(last.status.changed, now)
-    return f"order {last.order.id} for it was over {passed:.0f} s ago; the rule waits {rule.cool_down:.0f} s" if passed < rule.cool_down else ""
+    if not rule.cool_down or passed >= rule.cool_down:
+        return ""
+    return f"order {last.order.id} for it was over {max(passed, 0):.0f} s ago; the rule waits {rule.cool_down:.0f} s"
 
 
 def often(rule: Rule, held: Sequence[Held], now: datetime) -> str:

@@ -116,27 +116,33 @@ class Serving:
                 await loop.run_in_executor(None, thread.join, _ENDING)
 
     def _work(self, chat: Chat | None, end: Callable[[], object]) -> None:
+        """See to the queue. Whatever ends this ends the process: one that only listens would be a leader that does nothing."""
+        try:
+            with ExitStack() as stack:
+                self._see(chat, stack)
+        except IrkitError as error:  # a wrong setting: it would be wrong the next time, too
+            self._failed = error
+        except Exception as error:  # noqa: BLE001 -- as above
+            self._failed = IrkitError(f"not foreseen: {type(error).__name__}: {printable(error, 200)}")
+        finally:
+            end()
+
+    def _see(self, chat: Chat | None, stack: ExitStack) -> None:
         """Find the queue, then see to it where this process leads."""
-        with ExitStack() as stack:
-            try:
-                queue = self._queue()
-                if queue is None:
-                    return
-                runner = wiring.runner(self._settings, self._ports.cluster, queue, self._options)
-                stack.callback(runner.close)
-                leader = wiring.leader(self._settings, queue, heard=lambda said: self._log("leader", said=said))
-                leader.start()
-                stack.callback(leader.close)
-                self._leads, self._led = leader.leads, leader.led
-                tell = [self._talk(chat, queue, stack)] if chat is not None else []
-                self._loop = Loop(queue, runner, self._settings, self._ports.clock, self._log, leader.leads, tell)
-            except IrkitError as error:  # a wrong setting: it would be wrong the next time, too
-                self._failed = error
-                end()
-                return
-            self._orders.found(queue)
-            self._log("queue", where=queue.where)
-            self._loop.run(self._over)
+        queue = self._queue()
+        if queue is None:
+            return
+        runner = wiring.runner(self._settings, self._ports.cluster, queue, self._options)
+        stack.callback(runner.close)
+        leader = wiring.leader(self._settings, queue, heard=lambda said: self._log("leader", said=said))
+        leader.start()
+        stack.callback(leader.close)
+        self._leads, self._led = leader.leads, leader.led
+        tell = [self._talk(chat, queue, stack)] if chat is not None else []
+        self._loop = Loop(queue, runner, self._settings, self._ports.clock, self._log, leader.leads, tell)
+        self._orders.found(queue)
+        self._log("queue", where=queue.where)
+        self._loop.run(self._over)
 
     def _talk(self, chat: Chat, queue: Orders, stack: ExitStack) -> Teller:
         from irkit.listeners import slack

@@ -19,6 +19,7 @@ from irkit.settings import Settings
 from irkit.text import printable
 
 _PLAYBOOKS = {"collect": "collect-only", "contain": "compromised-pod"}
+_HOUR = 3600.0  # what `per-hour` looks back
 _ANYTHING = frozenset("*?")
 
 
@@ -77,7 +78,11 @@ def _rules(read: Sequence[Mapping[str, Any]], settings: Settings, context: Conte
         if run is not None:
             match = _match(one["match"])
             _bounded(one, match, run, context)
-            yield _rule(one, match, run)
+            rule = _rule(one, match, run)
+            if (needed := max(rule.window, rule.cool_down, _HOUR)) > settings.orders.kept:
+                context.mistakes.at(one[""], f"rule {rule.name!r} looks back {needed:g} s, and the queue forgets orders after "
+                                             f"{settings.orders.kept:g} s (orders.kept)")  # fmt: skip
+            yield rule
 
 
 def _rule(one: Mapping[str, Any], match: Match, run: Run) -> Rule:
