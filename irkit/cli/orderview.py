@@ -16,6 +16,8 @@ def told(out: Out, held: Held) -> None:
     if order.because:
         out.line(f"  because:   {printable(order.because, 300)}", hang=13)
     out.line(f"  state:     {status.state}" + (f": {printable(status.note, 300)}" if status.note else ""), hang=13)
+    if order.needs == "two":
+        out.line("  needs:     two persons" + (", whoever asked among them" if order.origin.door != "webhook" else ""))
     if status.planned is not None:
         out.line(f"  plan:      {status.planned.digest[:16]}")
         for warning in status.planned.warnings:

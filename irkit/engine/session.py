@@ -76,6 +76,8 @@ class Session:
             text = f"{self.who.name} opened it on {self.incident.target.pod}"
             tell(self.ports, "opened", self.state, text, f"irkit incident show {self.incident.id}", stamp(self.ports.clock))
         self.lease.keep()
+        if self._shared and self.ports.ordered:  # its process may end together with its disk, and what is cut off has no owner any more
+            self.publish()
 
     def executor(self, question: Callable[[PlannedStep, frozenset[str]], str]) -> Executor:
         assert self.journal is not None, "begin comes first"

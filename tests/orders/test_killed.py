@@ -88,6 +88,26 @@ def test_killed_at_some_point_it_is_done_once(point: str, desk: Desk):
     assert time.monotonic() - began < 20, "nobody waits for signs of life of a process that is known to be gone"
 
 
+@pytest.mark.parametrize("point", ["after the policy", "after the cut", "in the collection", "before the scale-down", "after the scale-down"])
+def test_killed_together_with_its_disk_it_changes_nothing_twice(point: str, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A Job without a volume: what the next one knows is in the cluster."""
+
+    class Elsewhere(Watched):
+        def start(self, held: Held) -> None:
+            monkeypatch.setenv("IRKIT_HOME", str(tmp_path / f"home-{held.status.begun}"))
+            super().start(held)
+
+    desk.runner.close()
+    desk.runner = Elsewhere(desk.proxy)
+    desk.proxy.when(WHERE[point], POINTS[point], times=1)
+    held = carried_out(desk, desk.submit())
+    assert held.status.ended
+    assert (held.status.state, held.status.ended.exit_code) == ("done", 0), held.status
+    assert written(desk) == WRITES
+    assert len(desk.policies) == 1
+    assert bagit.Bag(held.status.ended.bundle).is_valid()
+
+
 def test_killed_each_time_it_fails_and_says_what_is_left_to_do(desk: Desk):
     desk.configure(orders={"attempts": 2})
     desk.proxy.when(writes("/networkpolicies"), after(Kill()))
