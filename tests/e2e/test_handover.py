@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.controlplane.running import Running
 from tests.e2e import world
@@ -83,3 +84,34 @@ def test_who_may_not_use_the_namespace_is_told_so(control_plane: Running, namesp
     assert "hand-over   namespace irkit-system keeps who works on what" in irkit.run("doctor", "-n", namespace).ended(0).stdout
     answer = responder.run("contain", "solo", "-n", namespace, "--yes").ended(0)
     assert "nobody else can take this incident over: leases.coordination.k8s.io" in answer.stderr
+
+
+def test_who_may_write_copies_and_not_read_the_key_can_not_forge_one(
+    control_plane: Running, namespace: str, irkit: Irkit, irkit_system: str, tmp_path: Path
+) -> None:
+    """As a listener's account: ConfigMaps, and no right on the Secret. The API server is a real one."""
+    control_plane.apply(world.bare("solo", namespace))
+    control_plane.pods(namespace, count=1)
+    irkit.run("doctor", "--create-signing-key", "--yes").ended(0)
+    try:
+        incident = irkit.json("contain", "solo", "-n", namespace, "--yes")["incident"]
+        name = f"irkit-{incident.lower()}"
+        genuine = control_plane.get("configmap", name, "-n", irkit_system)
+        rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "get", "list", "patch", "update"]},
+                 {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "get", "patch"]}]  # fmt: skip
+        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": f"listener-{namespace[-6:]}"},
+                "rules": [*rules, {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}]}  # fmt: skip
+        listener = control_plane.user(yaml.safe_dump(role))
+        blind = irkit.elsewhere(tmp_path / "blind").using(listener.kubeconfig)
+        assert "copies of incidents can't be checked" in blind.run("resume", incident).ended(4).stderr
+        irkit.json("lift", incident, "--yes")
+        base = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": irkit_system}}
+        control_plane.apply({**base, "data": genuine["data"], "binaryData": genuine["binaryData"]})
+        assert "was set back" in irkit.elsewhere(tmp_path / "second").run("resume", incident).ended(8).stderr
+        forged = {**genuine["data"], "signature": "0" * 64}
+        control_plane.apply({**base, "data": forged, "binaryData": genuine["binaryData"]})
+        assert "is not signed with a key" in irkit.elsewhere(tmp_path / "third").run("resume", incident).ended(6).stderr
+        (listed,) = [i for i in irkit.elsewhere(tmp_path / "third").json("incident", "list", "--all")["items"] if incident.lower() in i["id"].lower()]
+        assert listed["status"].startswith("unreadable: the copy of incident")
+    finally:
+        control_plane.kubectl("delete", "secret", "irkit-signing", "-n", irkit_system)
