@@ -124,6 +124,8 @@ def test_what_was_not_taken_may_come_again(tmp_path: Path, key: Path) -> None:
         headers = signed(server, firing("b"))
         assert [server.post("signed", firing("b"), headers).status for _ in range(2)] == [503, 503]
         world.queue.remove(world.held[0])
+        assert isinstance(world.clock, StepClock)
+        world.clock.sleep(2.0)
         assert server.post("signed", firing("b"), headers).status == 202
         assert server.post("signed", firing("b"), headers).status == 401
 

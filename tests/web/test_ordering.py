@@ -195,6 +195,11 @@ def test_a_full_queue_says_when_to_come_again(tmp_path: Path) -> None:
         assert answers[2].headers["retry-after"] == "30"
         assert answers[2].document["error"] == "2 orders are open already; this one was not taken"
         assert server.world.lines[-1]["result"] == "unavailable"
+        server.world.queue.remove(server.world.held[0])
+        assert server.post("am", firing("pod-3")).status == 503, "a second long it is not asked again"
+        assert server.post("am", firing("pod-1")).status == 200, "what is there already is answered all the same"
+        pass_time(server.world, 1.5)
+        assert server.post("am", firing("pod-3")).status == 202
 
 
 class Out(OrderFiles):

@@ -43,10 +43,10 @@ class Place:
     home: Path
     environment: Mapping[str, str]
 
-    def settings(self, rules: str = RULES, orders: Mapping[str, object] | None = None, **serve: object) -> None:
+    def settings(self, rules: str = RULES, orders: Mapping[str, object] = {}, **serve: object) -> None:
         (self.home / "rules.yaml").write_text(rules)
         section = {"rules": str(self.home / "rules.yaml"), "sources": {"alertmanager": token_settings(format="alertmanager")}, **serve}
-        (self.home / "irkit.yaml").write_text(json.dumps({"serve": section, "orders": orders or {}}))
+        (self.home / "irkit.yaml").write_text(json.dumps({"serve": section, "orders": orders}))
 
     def irkit(self, *words: str) -> Answer:
         done = subprocess.run([sys.executable, "-m", "irkit", *words], env=self.environment, capture_output=True, text=True, timeout=60)
@@ -202,7 +202,7 @@ def test_check_says_every_mistake_and_stops(here: Place) -> None:
 ])  # fmt: skip
 def test_what_cannot_begin_is_one_sentence(tmp_path: Path, words: tuple[str, ...], serve: dict[str, object], said: str) -> None:
     nowhere = place(tmp_path, {"KUBECONFIG": str(tmp_path / "none")})
-    nowhere.settings("apiVersion: irkit.dev/v1\nkind: Rules\nrules:\n  - {name: a, match: {severity: high}, run: {command: collect}}\n", **serve)
+    nowhere.settings("apiVersion: irkit.dev/v1\nkind: Rules\nrules:\n  - {name: a, match: {severity: high}, run: {command: collect}}\n", {}, **serve)
     unanswered(tmp_path / "none", 1)
     answer = nowhere.irkit("serve", *words).ended(2)
     assert said in answer.stderr

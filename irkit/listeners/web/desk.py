@@ -17,6 +17,7 @@ from irkit.ports import Clock
 MOST_KNOWN = 4096  # decisions that are remembered
 MOST_WAITING = 64  # that the clerk has not come to
 _ORDERED, _IGNORED = 30.0, 5.0  # seconds that an order, or a refusal by a limit, is remembered
+_OUT = 1.0  # seconds that a queue that is full, or does not answer, is not asked again
 
 
 class Desk:
@@ -27,6 +28,7 @@ class Desk:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="irkit-clerk")
         self._known: OrderedDict[tuple[str, str, str], tuple[float, Outcome]] = OrderedDict()
         self._waiting: dict[tuple[str, str, str], Future[Outcome]] = {}
+        self._out: tuple[float, Outcome | None] = (0.0, None)  # until when nobody needs to ask the clerk, and what it said
 
     async def decide(self, alerts: Sequence[Alert], sender: str) -> list[Outcome]:
         """What becomes of each alert by each rule that it fits; those that fit none are ignored."""
@@ -48,6 +50,9 @@ class Desk:
             return known
         if want.key in self._waiting:
             return self._waiting[want.key]
+        until, said = self._out
+        if said is not None and self._clock.monotonic() < until:
+            return msgspec.structs.replace(said, alert=alert.name, rule=rule.name)
         if len(self._waiting) >= MOST_WAITING:
             return Outcome(alert=alert.name, rule=rule.name, error="too much is asked for at once", retry_after=FULL)
         self._waiting[want.key] = future = self._pool.submit(self._clerk.take, want)
@@ -57,7 +62,10 @@ class Desk:
 
     def _learn(self, want: Wanted, done: Future[Outcome]) -> None:
         self._waiting.pop(want.key, None)
-        if done.cancelled() or done.exception() is not None or (outcome := done.result()).error:
+        if done.cancelled() or done.exception() is not None:
+            return
+        if (outcome := done.result()).error:
+            self._out = (self._clock.monotonic() + _OUT, outcome)
             return
         lasts = min(want.rule.window, _ORDERED) if outcome.order else _IGNORED
         self._known[want.key] = (self._clock.monotonic() + lasts, msgspec.structs.replace(outcome, new=False))

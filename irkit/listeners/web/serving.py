@@ -149,7 +149,8 @@ class Serving:
 
         asking = wiring.asking(self._options)
         stack.callback(asking.close)
-        begun = slack.start(chat, queue, self._settings, self._ports.clock, self._log, cluster=self._uid, read=asking.ask, wake=self._wake)
+        begun = slack.start(chat, queue, self._settings, self._ports.clock, self._log, cluster=self._uid, read=asking.ask, wake=self._wake,
+                            reader=self._ports.cluster)  # fmt: skip
         stack.callback(begun.close)
         return begun.tell
 
