@@ -11,7 +11,7 @@ NAMED = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", PAGE)
 
 
 def test_every_test_that_is_named_is_there() -> None:
-    missing = [f"{file}::{name}" for file, name in NAMED if not re.search(rf"^def {name}\b", _source(file), re.M)]
+    missing = [f"{file}::{name}" for file, name in NAMED if not re.search(rf"^def {name}\b", _source(file), re.MULTILINE)]
     assert not missing
 
 
