@@ -86,4 +86,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except fetch.Unfetched as missing:
+        print(missing, file=sys.stderr)
+        sys.exit(3)

@@ -18,6 +18,11 @@ from pathlib import Path
 
 from deploy.image.lock import Deb, Debian, Wheel
 
+
+class Unfetched(Exception):
+    """Something that is locked is not to be had from here."""
+
+
 HELPER = Path("/usr/lib/apt/apt-helper")
 
 
@@ -45,7 +50,7 @@ def _keep(path: Path, digest: str) -> None:
 
 
 def debs(wanted: Debian) -> None:
-    """Raises SystemExit where one is nowhere to be had."""
+    """Raises Unfetched where one is nowhere to be had, SystemExit where it is not the one that is locked."""
     mirror = os.environ.get("IRKIT_DEBIAN_MIRROR", "https://deb.debian.org").rstrip("/")
     for deb in wanted.packages:
         if have(deb.sha256):
@@ -54,7 +59,7 @@ def debs(wanted: Debian) -> None:
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / Path(deb.path).name
             if not any(_download(url, target, deb) for url in (f"{mirror}/{deb.archive}/{deb.path}", snapshot)):
-                raise SystemExit(f"{deb.name} {deb.version} is neither at {mirror} nor at snapshot.debian.org; deploy/image/lock.py names newer ones")
+                raise Unfetched(f"{deb.name} {deb.version} is neither at {mirror} nor at snapshot.debian.org; deploy/image/lock.py names newer ones")
             _keep(target, deb.sha256)
 
 
@@ -72,7 +77,7 @@ def _download(url: str, target: Path, deb: Deb) -> bool:
 
 
 def wheels(wanted: Sequence[Wheel]) -> None:
-    """Raises SystemExit with what pip says."""
+    """Raises Unfetched where pip can't; it says why."""
     missing = [w for w in wanted if not have(w.sha256)]
     if not missing:
         return
@@ -84,6 +89,6 @@ def wheels(wanted: Sequence[Wheel]) -> None:
         options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version=3.11", "--implementation=cp", *platforms]
         command = [sys.executable, "-m", "pip", "download", "--quiet", *options, "-r", "requirements.txt", "-d", "."]
         if done := subprocess.run(command, cwd=folder, check=False).returncode:
-            raise SystemExit(f"pip download ended with {done}")
+            raise Unfetched(f"pip download ended with {done}")
         for wheel in missing:
             _keep(Path(folder) / wheel.filename, wheel.sha256)

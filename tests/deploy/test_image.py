@@ -14,8 +14,8 @@ import pytest
 
 from deploy.image import lock
 from irkit import __version__
-from tests.deploy.conftest import ROOT, build_image, copied
-from tests.deploy.image import Image, Obj
+from tests.deploy.conftest import build_image, copied
+from tests.deploy.image import ROOT, Image, Obj
 
 pytestmark = pytest.mark.slow
 USER = "65532:65532"

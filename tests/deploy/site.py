@@ -1,0 +1,117 @@
+"""The chart and the image on a real node, and a listener's own view of them: its settings, its rights."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from irkit import __version__, settings
+from irkit.model.order import Held
+from irkit.settings import Settings
+from tests.controlplane import place
+from tests.controlplane.plugin import fresh_namespace
+from tests.controlplane.running import Obj, Running
+from tests.deploy.chart import LISTENER, NAMESPACE, Chart, installed
+from tests.deploy.image import ROOT, Image
+from tests.slack.server import TEAM
+
+PODS = ("web-1", "web-2", "web-3", "web-4", "web-5")
+
+
+@dataclass
+class Site:
+    """The chart on the node, its volume, and a listener's own view of it: settings and kubeconfig with no rights but its own."""
+
+    chart: Chart
+    reference: str
+    namespace: str
+    volume: Path
+    configured: Settings
+
+    @property
+    def plane(self) -> Running:
+        return self.chart.plane
+
+
+def ctr(plane: Running, *arguments: str) -> str:
+    """containerd's own client, where the node is."""
+    command = [sys.executable, str(ROOT / "tests/controlplane/node.py"), "exec", str(plane.home), "ctr", "--namespace=k8s.io", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextmanager
+def opened(real_node: Running, image: Image, folder: Path) -> Iterator[Site]:
+    ctr(real_node, "images", "import", str(image.archive))
+    reference = f"localhost/irkit@{image.digest}"
+    ctr(real_node, "images", "tag", f"localhost/irkit:{__version__}", reference)
+    volume = folder / "volume"
+    volume.mkdir()
+    os.chown(volume, 65532, 65532)
+    real_node.apply(persistent_volume(volume))
+    with fresh_namespace(real_node, "shop") as namespace:
+        values = {
+            "image": {"repository": "localhost/irkit", "digest": image.digest}, "namespaces": [namespace],
+            "approvers": {"groups": ["leads"]},
+            "settings": {"slack": {"team": TEAM, "channels": {"C0INC": {"commands": ["collect"], "namespace": namespace}}, "users": {"U0ANN": []}}},
+            "listener": {
+                "replicas": 0, "from": [{"ipBlock": {"cidr": f"{place.HOST_IP}/32"}}],
+                "env": {"IRKIT_SLACK_BASE_URL": f"https://{place.HOST_IP}", "SSL_CERT_FILE": "/etc/irkit-secrets/ca.crt"},
+            },
+        }  # fmt: skip
+        with installed(real_node, values, helm=False) as chart:
+            (folder / "config.yaml").write_text(chart.configuration)
+            real_node.apply(*(busybox(name) for name in PODS), namespace=namespace)
+            real_node.pods(namespace, count=len(PODS))
+            configured = settings.load(
+                {"IRKIT_CONFIG": str(folder / "config.yaml"), "KUBECONFIG": str(as_listener(real_node, folder)), "HOME": str(folder)}
+            )
+            yield Site(chart, reference, namespace, volume, configured)
+        real_node.kubectl("wait", "--for=delete", f"namespace/{NAMESPACE}", "--timeout=60s", check=False)
+    real_node.kubectl("delete", "persistentvolume", "irkit-home", "--wait=false")
+
+
+def persistent_volume(folder: Path) -> Obj:
+    spec = {
+        "capacity": {"storage": "20Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": str(folder)},
+        "persistentVolumeReclaimPolicy": "Retain",
+        "claimRef": {"namespace": NAMESPACE, "name": "irkit-home"},
+    }  # fmt: skip
+    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "irkit-home"}, "spec": spec}
+
+
+def busybox(name: str) -> Obj:
+    words = {"name": "app", "image": "localhost/busybox:1", "command": ["sh", "-c", f"echo {name} is up; sleep 3600"]}
+    spec = {"containers": [words], "terminationGracePeriodSeconds": 0}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "web"}}, "spec": spec}
+
+
+def as_listener(plane: Running, folder: Path) -> Path:
+    """A kubeconfig for the listener's ServiceAccount, and nothing that it may not."""
+    document = json.loads(plane.admin_kubeconfig.read_text())
+    document["users"][0]["user"]["as"] = LISTENER
+    path = folder / "kubeconfig"
+    path.touch(0o600)
+    path.write_text(json.dumps(document))
+    return path
+
+
+def described(site: Site) -> str:
+    found = site.plane.kubectl("describe", "jobs,pods", "-n", NAMESPACE, check=False).stdout
+    logs = site.plane.kubectl("logs", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=actor", "--tail=40", check=False)
+    return found[-6000:] + logs.stdout + logs.stderr
+
+
+def checked(site: Site, held: Held) -> None:
+    """Irkit's own verdict on the bags, in the image that made them."""
+    bags = site.volume / "incidents" / held.status.incident / "bags"
+    for bag in sorted(bags.iterdir()):
+        done = subprocess.run([sys.executable, "-m", "irkit", "bundle", "verify", str(bag)], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,178 @@
+"""Two listeners on a real node: what comes by webhook and from Slack becomes a Job, and one that ends is replaced."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import socket
+import socketserver
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from irkit import wiring
+from irkit.model.order import Held
+from tests.components.tlsfront import carry
+from tests.controlplane import place
+from tests.controlplane.cluster import make_ca, make_certificate
+from tests.controlplane.running import Obj
+from tests.deploy.chart import NAMESPACE
+from tests.deploy.site import Site, checked, described
+from tests.slack.people import People
+from tests.slack.server import APP, BOT, Server
+from tests.slack.world import said, until
+
+pytestmark = [pytest.mark.node, pytest.mark.slow]
+KEY = b"the key that falcosidekick signs with"
+
+
+class Front(socketserver.ThreadingTCPServer):
+    """TLS in front of that Slack, where pods can reach it."""
+
+    daemon_threads = allow_reuse_address = True
+
+    def __init__(self, context: ssl.SSLContext, backend: int) -> None:
+        super().__init__((place.HOST_IP, 443), Connection)
+        self.context, self.backend = context, backend
+
+
+class Connection(socketserver.BaseRequestHandler):
+    server: Front
+    request: socket.socket
+
+    def handle(self) -> None:
+        try:
+            with (
+                self.server.context.wrap_socket(self.request, server_side=True) as client,
+                socket.create_connection(("127.0.0.1", self.server.backend)) as slack,
+            ):
+                carry(client, slack)
+        except OSError:
+            pass  # one side went away
+
+
+@contextmanager
+def fronted(slack: Server, pki: Path) -> Iterator[None]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki / "tls.crt", pki / "tls.key")
+    with Front(context, int(urlsplit(slack.address).port or 0)) as front:
+        slack.address = f"https://{place.HOST_IP}"
+        threading.Thread(target=front.serve_forever, args=(0.05,), daemon=True).start()
+        yield
+        front.shutdown()
+
+
+@dataclass
+class Listeners:
+    trust: ssl.SSLContext
+    slack: Server
+
+
+@pytest.fixture(scope="module")
+def listeners(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listeners]:
+    """Two listeners that run and are ready, with keys and tokens."""
+    pki = tmp_path_factory.mktemp("pki")
+    make_ca(pki)
+    make_certificate(pki, "tls", "/CN=irkit-listener", f"subjectAltName=DNS:irkit-listener.irkit-system.svc,IP:{place.HOST_IP}")
+    files = {name: (pki / name).read_bytes() for name in ("tls.crt", "tls.key", "ca.crt")}
+    site.plane.apply(secret("irkit-webhooks", {**files, "falco": KEY}))
+    site.plane.apply(secret("irkit-slack", {"SLACK_APP_TOKEN": APP.encode(), "SLACK_BOT_TOKEN": BOT.encode()}))
+    with Server() as slack, fronted(slack, pki):
+        site.plane.kubectl("scale", "deployment/irkit-listener", "-n", NAMESPACE, "--replicas=2")
+        try:
+            done = site.plane.kubectl("rollout", "status", "deployment/irkit-listener", "-n", NAMESPACE, "--timeout=60s", check=False)
+            assert done.returncode == 0, done.stderr + logged(site)
+            yield Listeners(ssl.create_default_context(cafile=pki / "ca.crt"), slack)
+            assert slack.violations == []
+        finally:
+            site.plane.kubectl("scale", "deployment/irkit-listener", "-n", NAMESPACE, "--replicas=0")
+
+
+def secret(name: str, files: dict[str, bytes]) -> Obj:
+    data = {key: base64.b64encode(content).decode() for key, content in files.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}, "data": data}
+
+
+def logged(site: Site) -> str:
+    return site.plane.kubectl("logs", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=listener", "--tail=60", check=False).stdout
+
+
+def listening(site: Site) -> list[Obj]:
+    return site.plane.pods(NAMESPACE, "app.kubernetes.io/component=listener")
+
+
+def alert(site: Site, trust: ssl.SSLContext, address: str, pod: str, key: bytes = KEY) -> int:
+    """What Falco says of a pod, signed; the status of the answer."""
+    fields = {"k8s.ns.name": site.namespace, "k8s.pod.name": pod, "proc.cmdline": "sh -c uptime"}
+    event = {"rule": "Terminal shell in container", "priority": "Critical", "output": "A shell was spawned", "output_fields": fields}
+    body, now = json.dumps(event).encode(), str(int(time.time()))
+    signature = hmac.new(key, f"{now}.".encode() + body, hashlib.sha256).hexdigest()
+    request = urllib.request.Request(f"https://{address}:8443/hooks/falco", body, {"Irkit-Signature": f"t={now},v1={signature}"})
+    trust.check_hostname = False  # it is asked by its pod's address; the certificate is the Service's
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
+    try:
+        with opener.open(request, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+def done_about(site: Site, pod: str, seconds: float) -> Held:
+    """The one order about a pod, when it is over."""
+    ports = wiring.ports(site.configured, lambda event: None)
+    orders = wiring.orders(site.configured, ports.cluster)
+    until = time.monotonic() + seconds
+    while True:
+        found = [h for h in orders.list() if h.order.target == pod]
+        assert len(found) <= 1
+        if found and found[0].status.over:
+            return found[0]
+        assert time.monotonic() < until, (found, logged(site), described(site))
+        time.sleep(0.1)
+
+
+def test_a_command_in_slack_becomes_evidence(site: Site, listeners: Listeners) -> None:
+    slack = listeners.slack
+    slack.connections(2)
+    ack = People(slack).types("collect web-5")
+    message = until(
+        lambda: next((m for m in list(slack.messages.values()) if "is done" in said(m)), None), 60,
+        lambda: f"{[said(m) for m in slack.messages.values()]} {slack.whispers} {logged(site)} {described(site)}",
+    )  # fmt: skip
+    assert ack.seconds < 3.0
+    assert len(slack.messages) == 2, "one message that is edited, in the thread of another"
+    held = done_about(site, "web-5", 5)
+    assert (held.status.state, held.order.origin.door, held.order.origin.sender) == ("done", "slack", "U0ANN")
+    assert held.status.ended is not None
+    assert held.status.ended.manifest in said(message)
+    checked(site, held)
+
+
+def test_an_alert_that_is_signed_becomes_evidence_and_a_listener_that_ends_is_replaced(site: Site, listeners: Listeners) -> None:
+    addresses = [p["status"]["podIP"] for p in listening(site)]
+    assert alert(site, listeners.trust, addresses[0], "web-3", b"another key") == 401
+    assert [alert(site, listeners.trust, address, "web-3") for address in addresses] == [202, 200]  # one event, delivered twice
+    held = done_about(site, "web-3", 60)
+    assert held.status.state == "done", (held, logged(site), described(site))
+    assert (held.order.origin.door, held.order.origin.sender, held.order.rule) == ("webhook", "falco", "evidence")
+    checked(site, held)
+
+    leader = site.plane.get("lease", "irkit-listener", "-n", NAMESPACE)["spec"]["holderIdentity"].partition("_")[0]
+    (other,) = (p["status"]["podIP"] for p in listening(site) if p["metadata"]["name"] != leader)
+    site.plane.kubectl("delete", "pod", leader, "-n", NAMESPACE, "--grace-period=0", "--force")
+    assert alert(site, listeners.trust, other, "web-4") == 202
+    held = done_about(site, "web-4", 45)
+    assert held.status.state == "done", (held, logged(site), described(site))
+    checked(site, held)
