@@ -143,7 +143,8 @@ def leader(configured: Settings, queue: Orders, heard: Callable[[str], None] = l
 
 def slack() -> Chat:
     """Slack, with the tokens of the environment, which nothing that this process starts gets to see. Raises UsageError."""
-    from irkit.adapters.slack import SlackChat, base
+    from irkit.adapters.slack import SlackChat
+    from irkit.adapters.slackhost import base
     from irkit.errors import UsageError
 
     app, bot = os.environ.pop("SLACK_APP_TOKEN", ""), os.environ.pop("SLACK_BOT_TOKEN", "")

@@ -11,7 +11,7 @@ import select
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,12 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
 from irkit import __version__
-from irkit.errors import ApiError, BusyError, ConflictError, ForbiddenError, IrkitError, NotFoundError, UnreachableError, UsageError
+from irkit.adapters.slackhost import trusted
+from irkit.errors import ApiError, BusyError, ConflictError, ForbiddenError, IrkitError, NotFoundError, UnreachableError
 from irkit.model.kube import Obj
 from irkit.ports import ChatChannel, ChatIdentity, Envelope
-from irkit.settings.notify import loopback
 from irkit.text import printable
 
-PUBLIC = "https://slack.com"
 TIMEOUT = 10  # seconds for one request
 LONGEST_PAUSE = 15.0  # seconds between two attempts to connect; where the token is refused, four times that
 _READING = 0.25  # seconds of one read
@@ -44,25 +43,11 @@ _MISSING = frozenset(
 _Heard = Callable[[str, str], None]
 
 
-def base(environ: Mapping[str, str]) -> str:
-    """The Web API's address, by ``IRKIT_SLACK_BASE_URL``. Raises UsageError for what is not https, unless it is this machine."""
-    found = environ.get("IRKIT_SLACK_BASE_URL") or PUBLIC
-    try:
-        parts = urlsplit(found)
-        good = bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and loopback(parts.hostname or "")))
-        good = good and not parts.username and not parts.query and parts.path.strip("/") in ("", "api") and (parts.port or 1) > 0
-    except ValueError:
-        good = False
-    if not good:
-        raise UsageError("IRKIT_SLACK_BASE_URL is no https address of a Slack, such as https://slack-gov.com")
-    return f"{parts.scheme}://{parts.netloc}/api/"
-
-
 class SlackChat:
     """Implements `Chat`. The tokens leave this object only in headers, to the address given."""
 
     def __init__(self, app_token: str, bot_token: str, address: str) -> None:
-        """``address``: as `base` returns it."""
+        """``address``: as `slackhost.base` returns it."""
         logger = logging.Logger("irkit.slack", logging.CRITICAL)  # noqa: LOG001 -- nobody's child, and says nothing
         logger.addHandler(logging.NullHandler())
         self._host = urlsplit(address).hostname or ""
@@ -77,7 +62,7 @@ class SlackChat:
     # what comes in
 
     def listen(self, take: Callable[[Envelope], Obj | None], heard: _Heard) -> None:
-        self._socket = socket = _Socket(self._app_token, self._web, self._logger, self._trusted)
+        self._socket = socket = _Socket(self._app_token, self._web, self._logger, self._host)
 
         def received(client: Any, request: SocketModeRequest) -> None:
             envelope = Envelope(request.type, request.envelope_id, request.payload, request.retry_attempt or 0)
@@ -151,7 +136,7 @@ class SlackChat:
 
     def whisper(self, channel: str, user: str, text: str, blocks: Sequence[Obj], *, url: str = "", thread: str = "") -> None:
         body: Obj = {"text": text, "blocks": list(blocks)}
-        if url and self._trusted(url, ("https", "http")):
+        if url and trusted(self._host, url):
             import json
 
             extra = {"thread_ts": thread} if thread else {}
@@ -169,7 +154,7 @@ class SlackChat:
     def upload(self, channel: str, file: Path, name: str, title: str, *, thread: str = "") -> str:
         found = self._web_call("files.getUploadURLExternal", params={"filename": name, "length": file.stat().st_size})
         url = str(found["upload_url"])
-        if not self._trusted(url, ("https", "http")):
+        if not trusted(self._host, url):
             raise ApiError("Slack named a strange place to upload to; nothing was uploaded", status=200)
         with file.open("rb") as opened:
             self._send(url, opened, "application/octet-stream", file.stat().st_size)
@@ -206,20 +191,6 @@ class SlackChat:
         with _translated("an answer"), opener.open(request, timeout=60 if length else TIMEOUT) as answer:
             answer.read(65536)
 
-    def _trusted(self, url: str, schemes: tuple[str, ...]) -> bool:
-        """Whether it is of the Slack that we talk to: that host or below it, encrypted, unless all of it is this machine.
-
-        slack-sdk opens a socket on any other port than 443 without TLS.
-        """
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port
-        except ValueError:
-            return False
-        if loopback(self._host):
-            return loopback(host) and parts.scheme in schemes
-        return parts.scheme == schemes[0] and port in (None, 443) and (host == self._host or host.endswith("." + self._host))
-
 
 _QUIET = {"parse": "none", "link_names": False, "unfurl_links": False, "unfurl_media": False}
 
@@ -232,10 +203,10 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 class _Socket(SocketModeClient):
     """slack-sdk's, which connects only when it is told to, and only to where it may."""
 
-    def __init__(self, app_token: str, web: slack_sdk.WebClient, logger: logging.Logger, trusted: Callable[[str, tuple[str, ...]], bool]) -> None:
+    def __init__(self, app_token: str, web: slack_sdk.WebClient, logger: logging.Logger, host: str) -> None:
         super().__init__(app_token, logger=logger, web_client=web, auto_reconnect_enabled=False, ping_interval=5, concurrency=8, proxy=web.proxy,
                          receive_buffer_size=65536)  # fmt: skip  # it reads a message by recursion, once a buffer
-        self._may = trusted
+        self._host = host
 
     def connect(self) -> None:
         super().connect()
@@ -265,7 +236,7 @@ class _Socket(SocketModeClient):
 
     def issue_new_wss_url(self) -> str:
         url = str(self.web_client.apps_connections_open(app_token=self.app_token)["url"])
-        if not self._may(url, ("wss", "ws")):
+        if not trusted(self._host, url, ("wss", "ws")):
             raise ApiError("Slack named a strange place to connect to", status=200)
         return url
 

@@ -116,7 +116,7 @@ def _listen(chat: Chat, configured: Settings, log: Log, flags: dict[str, str]) -
         tell: list[Teller] = []
         loop = Loop(queue, runner, configured, clock, log, leader.leads, tell)
         uid = functools.cache(lambda: ports.connection.identify().uid)
-        begun = listener.start(chat, queue, configured, clock, log, cluster=uid, read=asking.ask, wake=loop.wake)
+        begun = listener.start(chat, queue, configured, clock, log, cluster=uid, read=asking.ask, wake=loop.wake, reader=connected)
         stack.callback(begun.close)
         stack.callback(asking.close)  # first: nobody waits for an answer any more
         tell.append(begun.tell)

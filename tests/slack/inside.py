@@ -13,7 +13,8 @@ import msgspec
 
 from irkit.adapters.clock import SystemClock
 from irkit.adapters.orderfiles import OrderFiles
-from irkit.adapters.slack import SlackChat, base
+from irkit.adapters.slack import SlackChat
+from irkit.adapters.slackhost import base
 from irkit.app.orders import queue
 from irkit.engine.journal import stamp
 from irkit.listeners import slack as listener

@@ -64,6 +64,7 @@ def test_two_irkits_on_one_token_do_what_is_asked_once(world: World) -> None:
     assert len(one.events("ordered") + other.events("ordered")) == 1
 
 
+@pytest.mark.slow
 def test_who_leads_is_killed_and_the_other_goes_on_with_the_same_message(world: World) -> None:
     one, pod = world.starts(), world.pods()[0]
     world.people.types(f"contain {pod}")
@@ -78,6 +79,7 @@ def test_who_leads_is_killed_and_the_other_goes_on_with_the_same_message(world: 
     assert other.end() == 0
 
 
+@pytest.mark.slow
 def test_slack_goes_out_and_the_order_is_carried_out_all_the_same(world: World) -> None:
     world.starts()
     pod = world.pods()[0]
@@ -95,6 +97,7 @@ def test_slack_goes_out_and_the_order_is_carried_out_all_the_same(world: World) 
     assert len(world.slack.messages) == 2
 
 
+@pytest.mark.slow
 def test_questions_are_answered_to_whoever_asked_alone(world: World) -> None:
     world.starts()
     pod = world.pods()[0]
@@ -114,6 +117,7 @@ def test_questions_are_answered_to_whoever_asked_alone(world: World) -> None:
     assert not [v for v in values if any(v in said(w) for w in world.slack.whispers)]
 
 
+@pytest.mark.slow
 def test_an_end_while_a_question_is_answered_takes_no_minutes(world: World) -> None:
     irkit = world.starts()
     world.people.types("rehearse")
@@ -123,6 +127,7 @@ def test_an_end_while_a_question_is_answered_takes_no_minutes(world: World) -> N
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.slow
 def test_two_machines_share_a_queue_in_the_cluster(world: World) -> None:
     from irkit import wiring
     from irkit.model.kube import NAMESPACES

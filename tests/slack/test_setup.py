@@ -130,7 +130,8 @@ def test_settings_without_a_workspace_are_refused_at_the_start(world: World) -> 
 
 
 def test_nobody_who_may_approve_is_said(slack: Server) -> None:
-    from irkit.adapters.slack import SlackChat, base
+    from irkit.adapters.slack import SlackChat
+    from irkit.adapters.slackhost import base
 
     chat = SlackChat(slack.tokens["app"], slack.tokens["bot"], base({"IRKIT_SLACK_BASE_URL": slack.address}))
     settings = msgspec.convert({**SETTINGS, "approvers": {}}, SlackSettings)

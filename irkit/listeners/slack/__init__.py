@@ -10,7 +10,7 @@ from irkit.listeners.slack.desk import Desk, Read
 from irkit.listeners.slack.envelopes import Door
 from irkit.listeners.slack.relay import Relay
 from irkit.model.order import Held
-from irkit.ports import Chat, Clock, Orders
+from irkit.ports import Chat, Clock, ClusterReader, Orders
 from irkit.settings import Settings
 
 
@@ -31,17 +31,18 @@ class Slack:
 
 
 def start(
-    chat: Chat, orders: Orders, settings: Settings, clock: Clock, log: Log, *, cluster: Callable[[], str], read: Read, wake: Callable[[], None]
-) -> Slack:
+    chat: Chat, orders: Orders, settings: Settings, clock: Clock, log: Log, *, cluster: Callable[[], str], read: Read, wake: Callable[[], None],
+    reader: ClusterReader | None = None,
+) -> Slack:  # fmt: skip
     """Listen in threads of its own until `Slack.close`.
 
     ``cluster``: the uid of kube-system. ``read``: runs a command of irkit that only reads. ``wake``: there is something new
-    in the queue. Raises UsageError where the settings name no workspace, ForbiddenError where Slack refuses the app's token;
-    a Slack that can't be reached is tried again and again.
+    in the queue. ``reader``: for incidents that only the cluster knows. Raises UsageError where the settings name no
+    workspace, ForbiddenError where Slack refuses the app's token; a Slack that can't be reached is tried again and again.
     """
     if not settings.slack.team:
         raise UsageError("the settings name no workspace: slack.team", next="irkit slack setup")
-    desk = Desk(chat=chat, orders=orders, settings=settings, clock=clock, log=log, cluster=cluster, read=read, wake=wake)
+    desk = Desk(chat=chat, orders=orders, settings=settings, clock=clock, log=log, cluster=cluster, read=read, wake=wake, reader=reader)
     door, relay = Door(desk), Relay(desk)
     try:
         chat.listen(door.take, lambda word, text: log("slack-" + word, level="info" if word == "connected" else "warning", what=text))

@@ -13,7 +13,7 @@ from irkit.listeners.log import Log
 from irkit.listeners.slack import blocks
 from irkit.listeners.slack.people import Asker
 from irkit.model.order import Command, Held
-from irkit.ports import Chat, Clock, Orders
+from irkit.ports import Chat, Clock, ClusterReader, Orders
 from irkit.settings import Settings
 
 _REMEMBERED = 2000
@@ -62,6 +62,7 @@ class Desk:
     cluster: Callable[[], str]  # the uid of kube-system
     read: Read
     wake: Callable[[], None]
+    reader: ClusterReader | None = None  # for the incidents that only the cluster knows
     answers: Recent = field(default_factory=Recent)  # by order: where Slack wants to be answered
 
     def order(self, key: str, asker: Asker, command: Command, target: str, namespace: str, *, because: str = "") -> Held | None:

@@ -1,4 +1,4 @@
-"""``/irkit status``: what is open, or one order, or one incident. From the queue and the journals; no cluster's objects are read."""
+"""``/irkit status``: what is open, or one order, or one incident. From the queue and the journals, here and in ``irkit-system``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def answer(desk: Desk, identifier: str) -> tuple[str, list[Obj]]:
     if identifier.isalnum():
         return "an order of irkit", card.order(desk.orders.get(identifier), desk.settings, buttons=False)
     try:
-        found = incidents.show(desk.settings, identifier)
+        found = incidents.show(desk.settings, identifier, desk.reader)
     except UsageError as error:
         raise UsageError(error.message, next="/irkit status") from None
     lines = [f"{name}: {printable(found[name], 300)}" for name in ("id", "status", "severity", "opened", "target", "workload") if found[name]]
@@ -36,12 +36,21 @@ def overview(desk: Desk) -> list[Obj]:
     """The same for a message and for the Home tab."""
     held = [h for h in desk.orders.list() if not h.status.over]
     found = [blocks.section(f"*{plural(len(held), 'open order')}*"), *(_order(h) for h in held[-_MOST:])]
+    known, why = _known(desk)
+    listed = [i for i in known if i["status"] not in OVER]
+    found += [blocks.section(f"*{plural(len(listed), 'open incident')}*"), *(_incident(i) for i in listed[:_MOST])]
+    return found + (blocks.said(f"Those of the cluster are not known: {why}") if why else [])
+
+
+def _known(desk: Desk) -> tuple[list[dict[str, Any]], str]:
+    """The incidents of this machine and of the cluster; and why those of the cluster are not among them."""
+    here = incidents.summaries(desk.settings)
+    if desk.reader is None:
+        return here, ""
     try:
-        listed = [i for i in incidents.summaries(desk.settings) if i["status"] not in OVER]
-        found += [blocks.section(f"*{plural(len(listed), 'open incident')}*"), *(_incident(i) for i in listed[:_MOST])]
+        return incidents.merged(here, incidents.shared(desk.reader, desk.orders)), ""
     except IrkitError as error:
-        found += blocks.said(f"Incidents are not known: {error.message}")
-    return found
+        return here, error.message
 
 
 def _order(held: Held) -> Obj:
