@@ -78,7 +78,10 @@ WHERE: dict[str, Match] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("point", list(POINTS))
+OFTEN = ("while it plans", "after the policy", "in the collection", "before the scale-down")
+
+
+@pytest.mark.parametrize("point", [p if p in OFTEN else pytest.param(p, marks=pytest.mark.slow) for p in POINTS])
 def test_killed_at_some_point_it_is_done_once(point: str, desk: Desk):
     desk.proxy.when(WHERE[point], POINTS[point], times=1)
     began = time.monotonic()
@@ -88,7 +91,10 @@ def test_killed_at_some_point_it_is_done_once(point: str, desk: Desk):
     assert time.monotonic() - began < 20, "nobody waits for signs of life of a process that is known to be gone"
 
 
-@pytest.mark.parametrize("point", ["after the policy", "after the cut", "in the collection", "before the scale-down", "after the scale-down"])
+@pytest.mark.parametrize("point", [
+    "after the cut", *(pytest.param(p, marks=pytest.mark.slow) for p in ("after the policy", "in the collection", "before the scale-down",
+                                                                         "after the scale-down")),
+])  # fmt: skip
 def test_killed_together_with_its_disk_it_changes_nothing_twice(point: str, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A Job without a volume: what the next one knows is in the cluster."""
 
