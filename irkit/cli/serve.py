@@ -47,13 +47,18 @@ def serve(
         configured, serve=msgspec.structs.replace(section, listen=listen or section.listen, rules=rules if rules is not None else section.rules)
     )
     found = loader.load(configured)
-    flags = {"--context": context, "--kubeconfig": kubeconfig, "--playbooks": playbooks}
-    words = [word for name, value in flags.items() if value for word in (name, str(value))]
-    chat = wiring.slack() if slack and not check else None
-    serving = Serving(configured, found, words, Log(wiring.clock()))
+    reading = [word for name, value in (("--context", context), ("--kubeconfig", kubeconfig)) if value for word in (name, value)]
+    working = [*reading, *(("--playbooks", str(playbooks)) if playbooks else ())]
+    log = Log(wiring.clock())
+    serving = Serving(configured, found, log, working, reading)
     if check:
         _say(found, configured.serve.sources)
         return 0
+    chat = wiring.slack() if slack else None
+    if chat is not None:
+        from irkit.cli.slack import ours
+
+        ours(chat, configured, log)
     return serving.run(chat)
 
 

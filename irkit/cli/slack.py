@@ -32,7 +32,7 @@ def slack(
 
     configured = wiring.settings(context=context, kubeconfig=kubeconfig, playbooks=playbooks)
     log, chat = Log(wiring.clock()), wiring.slack()
-    _ours(chat, configured, log)
+    ours(chat, configured, log)
     flags = {"--context": context, "--kubeconfig": kubeconfig, "--playbooks": playbooks}
     return _listen(chat, configured, log, {name: str(value) for name, value in flags.items() if value})
 
@@ -74,7 +74,7 @@ def manifest() -> int:
     return 0
 
 
-def _ours(chat: Chat, configured: Settings, log: Log) -> None:
+def ours(chat: Chat, configured: Settings, log: Log) -> None:
     """Raises UsageError without a workspace, ForbiddenError for tokens that Slack refuses, RefusedError for those of another one."""
     from irkit.errors import RefusedError, UnreachableError, UsageError
     from irkit.text import printable

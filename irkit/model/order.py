@@ -24,6 +24,8 @@ Needs: TypeAlias = Literal["nobody", "one", "two"]  # "two": whoever approves is
 State: TypeAlias = Literal["planning", "waiting", "queued", "running", "done", "failed", "declined", "expired"]
 OVER: frozenset[str] = frozenset(("done", "failed", "declined", "expired"))
 _LENGTH = 12  # of an order's id
+DRY_RUN = "dry-run"
+"""The outcome of an order that nobody carries out: it is the record of what a rule would have ordered."""
 _ALPHABET = "bcdfghjkmnpqrstvwxz23456789"  # as in the ids of incidents: no vowels, nothing that looks like another
 
 
@@ -149,6 +151,11 @@ def _is_time(text: str) -> bool:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
         return False
+
+    @property
+    def recorded(self) -> bool:
+        """Whether that is only the record of a dry run."""
+        return self.status.ended is not None and self.status.ended.outcome == DRY_RUN
 
 
 def identifier(key: str) -> str:

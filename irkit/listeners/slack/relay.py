@@ -93,7 +93,7 @@ class Relay:
 
     def _told_of(self, held: Held) -> None:
         where = self._where(held)
-        if not where.channel or (not where.message and self._old(held)):
+        if not where.channel or held.recorded or (not where.message and self._old(held)):
             return
         chat = self._desk.chat
         if not where.root:

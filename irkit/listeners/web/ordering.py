@@ -15,12 +15,11 @@ from irkit.listeners.web.rules.rule import Rule, fits
 from irkit.listeners.web.seen import Seen
 from irkit.model.alert import Alert
 from irkit.model.kube import Value
-from irkit.model.order import Ended, Held, Order, Origin, Status
+from irkit.model.order import DRY_RUN, Ended, Held, Order, Origin, Status
 from irkit.ports import Clock, ClusterReader, Orders
 from irkit.settings import Settings
 from irkit.text import printable
 
-DRY_RUN = "dry-run"  # the outcome of an order that is only the record of a match
 MOST_RECORDS = 1000  # of dry runs in the queue
 _STALE = 1.0  # seconds that what was read of the queue counts for limits
 FULL, OUT = 30, 10  # seconds after which a sender may come again: queue full, queue out
@@ -109,7 +108,7 @@ class Clerk:
         held = self._seen.within(_STALE)
         last = limits.latest(rule, want.namespace, want.target, held)
         if last is not None and limits.same(rule, last, now):
-            return msgspec.structs.replace(said, order=last.order.id, dry_run=recorded(last))
+            return msgspec.structs.replace(said, order=last.order.id, dry_run=last.recorded)
         why = (limits.cooling(rule, last, now) if last is not None else "") or limits.often(rule, held, now)
         if why := why or self._shares.many(rule, want.namespace, want.target, held):
             return msgspec.structs.replace(said, ignored=why)
@@ -149,13 +148,8 @@ class Clerk:
 
     def _record(self, order: Order, held: Sequence[Held]) -> tuple[Held, bool]:
         """A dry run is an order that is over before it begins: it is in the queue, and nobody carries it out."""
-        if sum(recorded(h) for h in held) >= MOST_RECORDS:
+        if sum(h.recorded for h in held) >= MOST_RECORDS:
             raise RefusedError(f"{MOST_RECORDS} dry runs are recorded already; this one is not")
         ended = Ended(outcome=DRY_RUN, exit_code=0, summary=f"would have ordered: {order.words}")
         added = self._orders.add(order, Status(state="done", changed=stamp(self._clock), ended=ended))
         return (added, True) if added is not None else (self._orders.get(order.id), False)
-
-
-def recorded(held: Held) -> bool:
-    """Whether that is only the record of a dry run."""
-    return held.status.ended is not None and held.status.ended.outcome == DRY_RUN

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from irkit import API_VERSION
-from irkit.listeners.web.ordering import recorded
 from irkit.model.order import Held
 from irkit.text import plural, printable
 
@@ -22,7 +21,7 @@ def document(held: Sequence[Held], days: int, now: datetime, kept: float) -> dic
     ``complete``: whether the queue keeps records (``kept`` seconds) as long as the report goes back.
     """
     since = now - timedelta(days=days)
-    found = [h for h in held if recorded(h) and datetime.fromisoformat(h.order.created) >= since]
+    found = [h for h in held if h.recorded and datetime.fromisoformat(h.order.created) >= since]
     rules = [_rule(name, [h for h in found if h.order.rule == name]) for name in sorted({h.order.rule for h in found})]
     return {"apiVersion": API_VERSION, "kind": "DryRunReport", "since": since.isoformat(), "until": now.isoformat(),
             "complete": kept >= days * _DAY, "rules": rules}  # fmt: skip

@@ -54,9 +54,9 @@ class _Lines(logging.Handler):
 
 
 class Serving:
-    """``options``: of ``irkit order work``, for orders that are carried out on this machine."""
+    """``options``: of ``irkit order work``, for orders that are carried out on this machine; ``reading``: of commands that only read."""
 
-    def __init__(self, settings: Settings, rules: Sequence[Rule], options: Sequence[str], log: Log) -> None:
+    def __init__(self, settings: Settings, rules: Sequence[Rule], log: Log, options: Sequence[str] = (), reading: Sequence[str] = ()) -> None:
         """Raises UsageError where it can't be begun: an address, a certificate, a secret."""
         serve = settings.serve
         host, port = address(serve.listen)
@@ -66,7 +66,7 @@ class Serving:
         if not serve.sources:
             raise UsageError("nobody may send anything: serve.sources is empty", next="docs/reference/serve.md has an example")
         brief = msgspec.structs.replace(settings, request_timeout=min(settings.request_timeout, serve.answer), retry_budget=serve.answer)
-        self._settings, self._options, self._log = settings, options, log
+        self._settings, self._options, self._reading, self._log = settings, options, reading, log
         self._ports = wiring.ports(brief, lambda event: None)
         clock = self._ports.clock
         self._orders, self._over = LateOrders(), threading.Event()
