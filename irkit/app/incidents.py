@@ -57,11 +57,12 @@ def known(settings: Settings, identifier: str | None) -> bool:
 def shared(cluster: ClusterReader, orders: Orders | None = None, *, over: bool = False) -> list[dict[str, Any]]:
     """The incidents that the cluster knows of, newest first: of colleagues, of chats and alerts. None where it keeps none.
 
-    As `summaries`, with ``where`` cluster. What can't be believed says so as its status. ``orders``: those that are carried
-    out now, of which there may be no copy yet. ``over``: also what was lifted or closed. Raises ForbiddenError, UnreachableError.
+    As `summaries`, with ``where`` cluster; ``signed``: whether its signature was checked and is right. What can't be believed
+    says so as its status. ``orders``: those that are carried out now, of which there may be no copy yet. ``over``: also what
+    was lifted or closed. Raises ForbiddenError, UnreachableError.
     """
-    found = [_unreadable(name, state.message, "cluster") if isinstance(state, IrkitError) else _summary(state, "cluster")
-             for name, state in handover.look_all(cluster, over=over)]  # fmt: skip
+    found = [_unreadable(name, state.message, "cluster") if isinstance(state, IrkitError) else {**_summary(state, "cluster"), "signed": signed}
+             for name, state, signed in handover.look_all(cluster, over=over)]  # fmt: skip
     copied = {item["id"] for item in found}
     for held in orders.list() if orders is not None else ():
         if held.status.incident and held.status.incident not in copied and not held.status.over:
@@ -80,7 +81,8 @@ def merged(here: list[dict[str, Any]], there: list[dict[str, Any]]) -> list[dict
             found[item["id"]] = item
         else:
             gone_on = item["lines"] > mine["lines"]
-            found[item["id"]] = {**(item if gone_on else mine), "where": "gone on with elsewhere" if gone_on else "here and cluster"}
+            where = "gone on with elsewhere" if gone_on else "here and cluster"
+            found[item["id"]] = {**(item if gone_on else mine), "signed": item["signed"], "where": where}
     return sorted(found.values(), key=lambda item: str(item["id"]), reverse=True)
 
 
@@ -97,7 +99,7 @@ def _unreadable(identifier: str, why: str, where: str) -> dict[str, Any]:
 
 def _item(identifier: str, status: str, where: str, **more: Any) -> dict[str, Any]:
     return {"id": identifier, "status": status, "where": where, "kind": "", "pod": "", "namespace": "", "context": "", "bags": 0,
-            "opened": "", "severity": "", "summary": "", "operator": "", "roles": {}, "lines": 0, **more}  # fmt: skip
+            "opened": "", "severity": "", "summary": "", "operator": "", "roles": {}, "lines": 0, "signed": False, **more}  # fmt: skip
 
 
 def show(settings: Settings, identifier: str | None, cluster: ClusterReader | None = None) -> dict[str, Any]:
@@ -128,7 +130,8 @@ def show(settings: Settings, identifier: str | None, cluster: ClusterReader | No
 
 
 def _newest(cluster: ClusterReader | None) -> str | None:
-    return None if cluster is None else max((name for name, state in handover.look_all(cluster, over=True) if isinstance(state, State)), default=None)
+    found = handover.look_all(cluster, over=True) if cluster is not None else ()
+    return max((name for name, state, _ in found if isinstance(state, State)), default=None)
 
 
 def _found(home: Home, identifier: str, cluster: ClusterReader | None) -> tuple[State, tuple[Line, ...], str]:

@@ -55,6 +55,8 @@ def list_(
         streams.table(out, ("incident", "status", "severity", "target", "context", "bags", "where"),
                       [tuple(printable(cell, 120) for cell in (i["id"], i["status"], i["severity"], _target(i), i["context"], i["bags"], i["where"]))
                        for i in items])  # fmt: skip
+    if there and not all(i["signed"] for i in there if not i["status"].startswith("unreadable")):
+        out.line("  ! what is only in the cluster was not checked: its copies are not signed, or you may not read the key", style="yellow", hang=4)
     if why:
         out.line(f"  ! the cluster was not asked: {printable(why, 300)}", style="yellow", hang=4)
     out.line(f"  next:      irkit incident show {printable(items[0]['id'])}" if items else "  next:      irkit contain POD -n NAMESPACE")

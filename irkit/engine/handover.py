@@ -19,7 +19,7 @@ from irkit.engine.state import State
 from irkit.errors import EvidenceError, ForbiddenError, IrkitError, NotFoundError, RefusedError, UsageError
 from irkit.model.incident import Incident
 from irkit.model.kube import annotations_of
-from irkit.model.record import Line
+from irkit.model.record import Line, Opened
 from irkit.ports import Cluster, ClusterReader
 from irkit.text import printable
 
@@ -81,8 +81,11 @@ def look(cluster: ClusterReader, identifier: str) -> tuple[State, tuple[Line, ..
     return _told(copy, identifier)
 
 
-def look_all(cluster: ClusterReader, *, over: bool) -> Iterator[tuple[str, State | IrkitError]]:
-    """Every incident that the cluster has a copy of, by its id, or why that can't be believed. ``over``: also those that are over."""
+def look_all(cluster: ClusterReader, *, over: bool) -> Iterator[tuple[str, State | IrkitError, bool]]:
+    """Every incident that the cluster has a copy of, by its id, or why that can't be believed; and whether its signature was checked.
+
+    ``over``: also those that are lifted or closed. Who may not read the key sees what is there, not checked: good to know, not to act upon.
+    """
     keys: Keys | None = None
     refused: IrkitError | None = None
     for number, (name, copy) in enumerate(copies.read_all(cluster, over=over)):
@@ -91,16 +94,16 @@ def look_all(cluster: ClusterReader, *, over: bool) -> Iterator[tuple[str, State
                 keys = signing.keys(cluster)
             except (ForbiddenError, RefusedError) as error:
                 refused = error
-        if refused is not None or isinstance(copy, IrkitError):
-            yield name, refused if refused is not None else copy  # type: ignore[misc]
+        if isinstance(copy, IrkitError) or isinstance(refused, RefusedError):
+            yield name, copy if isinstance(copy, IrkitError) else refused, False  # type: ignore[misc]
             continue
         try:
             state, _ = _told(copy, "")
             _check(cluster, copy, state.incident.id, keys)
         except IrkitError as error:
-            yield name, error
+            yield name, error, False
             continue
-        yield state.incident.id, state
+        yield state.incident.id, state, keys is not None
 
 
 def caught_up(cluster: Cluster, state: State, home: Home, say: Say = _silent) -> State:
@@ -187,7 +190,7 @@ def _check(cluster: ClusterReader, copy: Copy, identifier: str, keys: Keys | Non
 def _told(copy: Copy, identifier: str) -> tuple[State, tuple[Line, ...]]:
     """Raises EvidenceError where it is not a journal, or of another incident (``identifier`` empty: than its ConfigMap says)."""
     lines = journal.parse(copy.journal, f"the copy in {NAMESPACE}").lines
-    state = State.of(lines)
+    state = State.of(lines if lines and isinstance(lines[0].body, Opened) else ())
     if state.opened is None:
         raise EvidenceError(f"the copy of incident {printable(identifier or copy.identifier)} in {NAMESPACE} does not begin with an incident")
     if state.incident.id != (identifier or state.incident.id) or ref_of(state.incident.id).name != f"irkit-{copy.identifier}"[:253]:

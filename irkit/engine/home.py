@@ -65,7 +65,8 @@ class Home:
             near = nearest(identifier, self.ids())
             hint = f"; did you mean {near[0]}?" if near else "; irkit incident list shows what there is"
             raise UsageError(f"there is no incident {printable(identifier)}{hint}", next="irkit incident list")
-        state = State.of(journal.read(self.journal(identifier)).lines)
+        lines = journal.read(self.journal(identifier)).lines
+        state = State.of(lines if lines and isinstance(lines[0].body, Opened) else ())
         if state.opened is None:
             raise EvidenceError(f"{printable(self.journal(identifier))}:1: it does not begin with an incident")
         if state.incident.id != identifier:  # it names the directory that is written to, and may come from elsewhere (handover.py)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from irkit.app import incidents
 from irkit.app import lift as lifting
 from irkit.app.going_on import resume
 from irkit.app.respond import respond
@@ -19,9 +20,9 @@ from irkit.engine import copies, handover, journal, signing
 from irkit.engine.events import Said
 from irkit.engine.holder import lease_of
 from irkit.engine.home import Home
-from irkit.errors import EvidenceError, ForbiddenError, RefusedError
+from irkit.errors import EvidenceError, ForbiddenError, RefusedError, UsageError
 from irkit.model.kube import CONFIGMAPS, SECRETS, Obj, ObjectRef
-from irkit.model.record import Ran
+from irkit.model.record import Extended, Ran
 from tests.engine.harness import Bench, bench
 from tests.engine.test_review_handover import elsewhere, shared
 
@@ -221,6 +222,18 @@ def test_who_may_not_read_the_key_believes_nothing_and_writes_nothing(tmp_path):
         assert "can't be signed: secrets irkit-signing is forbidden" in said(b)
 
 
+def test_a_listener_sees_what_there_is_not_checked(tmp_path):
+    """It may not read the key: its list is good to know, and marked; nothing is taken over by it."""
+    with bench(tmp_path) as b:
+        signed(b)
+        first = respond(b.ports, b.request()).incident
+        assert [(i["id"], i["signed"]) for i in incidents.shared(b.ports.cluster)] == [(first, True)]
+        blind: Any = NoSecrets(b.ports.cluster)
+        assert [(i["id"], i["signed"]) for i in incidents.shared(blind)] == [(first, False)]
+        with pytest.raises(ForbiddenError, match="can't be checked"):
+            handover.look(blind, str(first))
+
+
 @pytest.mark.parametrize("data", [{}, {"current": ""}, {"current": base64.b64encode(b"short").decode()}])
 def test_a_secret_without_a_usable_key_fails_closed(tmp_path, data):
     with bench(tmp_path) as b:
@@ -284,3 +297,33 @@ def _grow(b: Bench, path: Path, size: int) -> None:
     text = base64.b64encode(random.Random(size).randbytes(size)).decode()
     mine.append(Ran(run="long", event="start", command="resume", data={"x": text}), Ran(run="long", event="end", command="resume"))
     mine.close()
+
+
+def test_hostile_copies_where_nothing_is_signed_are_one_line_each_of_the_list(tmp_path):
+    """Whoever may write there may write anything: the list says which can't be read, and goes on."""
+    with bench(tmp_path) as b:
+        shared(b)
+        first = respond(b.ports, b.request()).incident
+        assert first
+        real = Home(b.home).journal(first).read_bytes()
+        path = Path(b.home) / "other.jsonl"
+        odd = journal.Journal(path, b.ports.clock)
+        odd.append(Extended(run="x", phase="y"), Ran(run="x", event="end", command="resume"))
+        odd.close()
+        hostile = {
+            "zz-extended-aaaaaa": gzip.compress(path.read_bytes()), "zz-junk-bbbbbb": b"junk", "zz-empty-cccccc": gzip.compress(b""),
+            "zz-other-dddddd": gzip.compress(real), "zz-bomb-eeeeee": gzip.compress(bytes(70 << 20)), "zz-cut-ffffff": gzip.compress(real)[:500],
+            "zz-lines-gggggg": gzip.compress(b"{}\n" * 100),
+        }  # fmt: skip
+        for name, content in hostile.items():
+            meta = {"name": f"irkit-{name}", "namespace": "irkit-system", "labels": {"irkit.dev/incident": "x\u202e"[:1]}}
+            data = {"parts": "a9999999999", "seal.json": "[" * 50_000}
+            b.ports.cluster.create(CONFIGMAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data,
+                                                "binaryData": {"journal.jsonl.gz": base64.b64encode(content).decode()}})  # fmt: skip
+        found = incidents.shared(b.ports.cluster)
+        assert [i["id"] for i in found if not i["status"].startswith("unreadable: ")] == [first]
+        assert {i["id"] for i in found} == {first, *hostile}
+        for name in hostile:
+            with pytest.raises((EvidenceError, UsageError)):
+                resume(elsewhere(b, tmp_path), name)
+        assert Home(tmp_path / "colleague").ids() == []
