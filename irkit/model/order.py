@@ -136,6 +136,11 @@ class Held(Value, frozen=True):
     status: Status
     version: str
 
+    @property
+    def recorded(self) -> bool:
+        """Whether that is only the record of a dry run."""
+        return self.status.ended is not None and self.status.ended.outcome == DRY_RUN
+
 
 def sound(held: Held) -> bool:
     """Whether it is as irkit writes it. Whoever may write where orders are kept may write anything."""
@@ -151,11 +156,6 @@ def _is_time(text: str) -> bool:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
         return False
-
-    @property
-    def recorded(self) -> bool:
-        """Whether that is only the record of a dry run."""
-        return self.status.ended is not None and self.status.ended.outcome == DRY_RUN
 
 
 def identifier(key: str) -> str:
