@@ -160,6 +160,24 @@ def test_a_command_in_slack_becomes_evidence(site: Site, listeners: Listeners) -
     checked(site, held)
 
 
+def test_packets_go_only_where_they_must(site: Site, listeners: Listeners) -> None:
+    """The NetworkPolicies by packets: in from who may send webhooks, out to the API server and to Slack."""
+    one, pod = listening(site)[0], site.plane.get("pod", "web-1", "-n", site.namespace)["status"]["podIP"]
+    name, address = one["metadata"]["name"], one["status"]["podIP"]
+    reach = ("exec", "web-1", "-n", site.namespace, "--", "nc", "-w", "2", address, "8443")
+    assert site.plane.kubectl(*reach, check=False).returncode != 0, "a pod that may not send reached the listener"
+    with socket.create_connection((address, 8443), 5):
+        pass  # this machine may
+
+    def outcome(host: str, port: int) -> str:
+        program = f"import socket\ntry: socket.create_connection(('{host}', {port}), 2); print('open')\nexcept OSError as e: print(type(e).__name__)"
+        return site.plane.kubectl("exec", name, "-n", NAMESPACE, "--", "/usr/bin/python3.11", "-I", "-c", program).stdout.strip()
+
+    assert outcome(place.API_IP, 443) == "open"
+    assert outcome(place.HOST_IP, 443) == "open"
+    assert outcome(pod, 8000) == "TimeoutError", "nothing answers there, but a packet that arrives is refused at once"
+
+
 def test_an_alert_that_is_signed_becomes_evidence_and_a_listener_that_ends_is_replaced(site: Site, listeners: Listeners) -> None:
     addresses = [p["status"]["podIP"] for p in listening(site)]
     assert alert(site, listeners.trust, addresses[0], "web-3", b"another key") == 401
