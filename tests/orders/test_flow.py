@@ -15,6 +15,7 @@ from irkit.model.record import Ordered
 from tests.components.s3 import Store
 from tests.crash.world import WRITES
 from tests.e2e.running import dry, review, what
+from tests.faults.harm import Delay, Request, before
 from tests.orders.desk import BOB, Desk
 
 
@@ -157,3 +158,27 @@ def test_a_store_that_is_down_loses_no_evidence_and_is_said(desk: Desk):
     assert (held.status.state, held.status.ended.pushed) == ("done", "")
     assert f"bag 1 was not pushed: irkit bundle push {held.status.incident}" in held.status.ended.summary
     assert Path(held.status.ended.bundle).is_dir()
+
+
+def test_a_plan_that_grows_while_it_is_carried_out_waits_again_and_goes_on(desk: Desk):
+    """After the cut somebody scales the workload up: to stop it ends more than was approved."""
+    backend, late = ObjectRef(resource=DEPLOYMENTS, name="backend", namespace=desk.box.suspect[0]), [5]
+
+    def meanwhile(request: Request) -> bool:
+        if request.path.endswith("/log") and late:
+            desk.ports.cluster.patch(backend, {"spec": {"replicas": late.pop()}})
+        return False
+
+    desk.proxy.when(meanwhile, before(Delay(0)))
+    identifier = desk.submit()
+    desk.decide(desk.until(identifier, "waiting"))
+    held = desk.until(identifier, lambda h: h.status.state == "waiting" and h.status.begun == 3)
+    assert held.status.planned
+    assert held.status.planned.lines == ("scale Deployment todo-app/backend 5 → 0; ends 5 pods",), "what was done is not asked about again"
+    assert desk.ports.cluster.get(backend)["spec"]["replicas"] == 5
+    desk.decide(held)
+    held = desk.over(identifier)
+    assert (held.status.state, desk.home.ids()) == ("done", [held.status.incident])
+    assert desk.ports.cluster.get(backend)["spec"]["replicas"] == 0
+    assert written(desk).count("patch deployments/scale") == 1
+    assert [len(record.decisions) for record in ordered(desk, held.status.incident)] == [1, 2]
