@@ -39,6 +39,7 @@ class Loop:
         self._leads, self._tellers = leads, tell
         self._wake, self._news = threading.Event(), threading.Event()
         self._latest: Sequence[Held] = ()
+        self._pulse = dispatch.Pulse(clock)
         self._counts, self._untold = Counts(), 0
 
     @property
@@ -71,7 +72,7 @@ class Loop:
 
     def turn(self) -> Sequence[Held]:
         """See to the orders once; all of them as they are after it."""
-        held = dispatch.turn(self._orders, self._runner, self._settings, self._clock)
+        held = dispatch.turn(self._orders, self._runner, self._settings, self._clock, self._pulse)
         states = Counter[str](h.status.state for h in held)
         self._counts = self._counts._replace(leads=True, turns=self._counts.turns + 1, orders=dict(states))
         return held

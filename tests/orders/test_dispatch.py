@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 from irkit.adapters.clock import SystemClock
 from irkit.adapters.orderfiles import OrderFiles
-from irkit.app.orders.dispatch import PATIENCE, turn
+from irkit.app.orders.dispatch import PATIENCE, Pulse, turn
 from irkit.app.orders.queue import STALE, submit
 from irkit.engine.journal import stamp
 from irkit.errors import ForbiddenError, UnreachableError
@@ -156,6 +157,24 @@ def test_signs_of_life_of_the_future_count_for_an_hour(tmp_path: Path):
     office.put(identifier, worker="x/1", beat="2027-01-01T00:00:00Z")
     office.turn(60)
     assert office.runner.begun == ["web 1", "web 2"]
+
+
+@pytest.mark.parametrize("their_clock", ["2020-01-01T00:00:00Z", "2026-11-22T03:00:00Z", "2033-01-01T00:00:00Z"])
+def test_clocks_that_differ_do_not_matter_to_who_looks_on(their_clock: str, tmp_path: Path):
+    office = Office(tmp_path, lambda held: None, lifetime=86400.0)
+    pulse, identifier = Pulse(office.clock), office.submit()
+
+    def look(after: float) -> list[str]:
+        office.clock.sleep(after)
+        turn(office.queue, office.runner, office.settings, office.clock, pulse)
+        return office.runner.begun
+
+    look(0)
+    began = datetime.fromisoformat(their_clock)
+    for number in range(10):
+        office.put(identifier, worker="x/1", beat=(began + timedelta(seconds=number)).isoformat())
+        assert look(STALE - 1) == ["web 1"], "it gives signs of life"
+    assert look(STALE) == ["web 1", "web 2"], "and then no more"
 
 
 def test_a_runner_that_can_not_is_said_and_tried_again(tmp_path: Path):

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from irkit.app.orders.queue import alive
+from irkit.app.orders.queue import STALE, alive
 from irkit.engine.journal import stamp
 from irkit.errors import ConflictError, IrkitError
 from irkit.model.order import Ended, Held, Status
@@ -22,13 +22,34 @@ from irkit.text import printable
 PATIENCE = 30.0  # seconds that a process has from its start to its first sign of life
 
 
-def turn(orders: Orders, runner: Runner, settings: Settings, clock: Clock) -> Sequence[Held]:
-    """One turn; all orders as they are after it. What can't be done now is tried in the next turn."""
+class Pulse:
+    """Signs of life as one process has seen them: by its own monotonic clock, for the clocks of machines differ."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen: dict[str, tuple[tuple[str, str], float]] = {}
+
+    def beats(self, held: Held) -> bool:
+        """Whether whoever has the order gave a new sign within `STALE` seconds."""
+        now, sign = self._clock.monotonic(), (held.status.worker, held.status.beat)
+        if self._seen.get(held.order.id, (("", ""), 0.0))[0] != sign:
+            self._seen[held.order.id] = sign, now
+        return now - self._seen[held.order.id][1] < STALE
+
+    def forget(self, held: Held) -> None:
+        self._seen.pop(held.order.id, None)
+
+
+def turn(orders: Orders, runner: Runner, settings: Settings, clock: Clock, pulse: Pulse | None = None) -> Sequence[Held]:
+    """One turn; all orders as they are after it. What can't be done now is tried in the next turn.
+
+    ``pulse``: the same in every turn of a process; without it, times of other machines are compared with this one's.
+    """
     listed, found = orders.list(), []
     room = settings.orders.most_running - sum(_busy(held.status) for held in listed)
     for held in listed:
         with suppress(ConflictError):  # somebody else sees to it
-            after = _next(orders, runner, held, settings, clock, room=room > 0)
+            after = _next(orders, runner, held, settings, clock, pulse, room=room > 0)
             if after is not None:
                 room -= _busy(after.status) - _busy(held.status)
                 found.append(after)
@@ -40,14 +61,16 @@ def _busy(status: Status) -> bool:
     return status.attempts > 0 and status.state in ("planning", "queued", "running")
 
 
-def _next(orders: Orders, runner: Runner, held: Held, settings: Settings, clock: Clock, *, room: bool) -> Held | None:
+def _next(orders: Orders, runner: Runner, held: Held, settings: Settings, clock: Clock, pulse: Pulse | None, *, room: bool) -> Held | None:
     status, now = held.status, clock.now()
+    if pulse is not None and not status.worker:
+        pulse.forget(held)
     if status.over:
         if (now - datetime.fromisoformat(status.changed)).total_seconds() < settings.orders.kept:
             return held
         orders.remove(held)
         return None
-    if _busy(status) and _under_way(runner, held, now):
+    if _busy(status) and _under_way(runner, held, now, pulse):
         return held
     if now >= datetime.fromisoformat(held.order.expires) and status.state != "running":
         said = f"nobody {'approved it' if status.state == 'waiting' else 'began with it'} in time"
@@ -66,11 +89,11 @@ def _next(orders: Orders, runner: Runner, held: Held, settings: Settings, clock:
     return begun
 
 
-def _under_way(runner: Runner, held: Held, now: datetime) -> bool:
+def _under_way(runner: Runner, held: Held, now: datetime, pulse: Pulse | None) -> bool:
     """Whether some process works on it, or will, or it is too early for the next one."""
     status, said = held.status, runner.alive(held)
     if status.worker:
-        return said is not False and alive(status, now)
+        return said is not False and (pulse.beats(held) if pulse is not None else alive(status, now))
     age = (now - datetime.fromisoformat(status.changed)).total_seconds()
     if said is None:
         return age < PATIENCE
