@@ -38,7 +38,17 @@ _TOKEN = frozenset((
     "org_login_required", "ekm_access_denied", "access_denied", "team_access_not_granted", "app_disabled",
 ))  # fmt: skip
 _MISSING = frozenset(
-    ("channel_not_found", "not_in_channel", "is_archived", "message_not_found", "thread_not_found", "user_not_found", "users_not_found")
+    (
+        "channel_not_found",
+        "not_in_channel",
+        "is_archived",
+        "message_not_found",
+        "thread_not_found",
+        "edit_window_closed",
+        "cant_update_message",
+        "user_not_found",
+        "users_not_found",
+    )
 )
 _Heard = Callable[[str, str], None]
 

@@ -71,6 +71,8 @@ def _chat_update(server: Server, body: Obj) -> Obj:
     held = server.messages.get((channel, str(body.get("ts"))))
     if held is None:
         raise Invalid("message_not_found", str(body.get("ts")))
+    if held.get("closed"):
+        raise Invalid("edit_window_closed", str(body.get("ts")))
     now = server.now()
     if now - held.get("edited", 0.0) < 0.9:
         raise Invalid("ratelimited", "a message is edited at most once a second")

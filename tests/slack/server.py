@@ -176,7 +176,15 @@ class Server:
             try:
                 return 200, {"ok": True, **methods.call(self, method, body)}, {"X-OAuth-Scopes": ",".join(sorted(self.scopes))}
             except Invalid as error:
-                if error.word not in ("not_in_channel", "channel_not_found", "thread_not_found", "message_not_found", "is_archived", "name_taken"):
+                if error.word not in (
+                    "not_in_channel",
+                    "edit_window_closed",
+                    "channel_not_found",
+                    "thread_not_found",
+                    "message_not_found",
+                    "is_archived",
+                    "name_taken",
+                ):
                     self.violations.append(f"{method}: {error}")
                 if error.word == "ratelimited":
                     return 429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"}

@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from irkit.app.orders import queue
 from irkit.errors import ForbiddenError, UsageError
-from irkit.model.order import Ended
+from irkit.model.order import Ended, Origin
 from tests.slack.inside import PLAN, Inside
 from tests.slack.people import BOB
 from tests.slack.server import Server
@@ -143,6 +144,43 @@ def test_a_message_that_somebody_removed_is_posted_anew(inside: Inside) -> None:
     until(lambda: found["ts"] in inside.order().status.message, 5, lambda: "the queue does not know the message")
     inside.people.presses(found, "irkit-approve", user=BOB)
     until(lambda: inside.order().status.state == "queued", 5, lambda: str(inside.lines))
+
+
+def test_a_message_that_may_not_be_edited_any_more_is_followed_by_another_one(inside: Inside) -> None:
+    held, message = inside.planned()
+    inside.slack.messages[message["channel"], message["ts"]]["closed"] = True
+    inside.becomes(held, state="running", note="step cut-network")
+    time.sleep(1.2)
+    assert len(inside.slack.messages) == 2
+    inside.becomes(held, state="declined", note="")
+    assert inside.live("was declined")["thread_ts"] == message["thread_ts"]
+    assert len(inside.slack.messages) == 3
+
+
+def test_what_is_told_is_looked_at_no_more(inside: Inside) -> None:
+    held, _message = inside.planned()
+    inside.becomes(held, state="declined", note="")
+    inside.live("was declined")
+    time.sleep(1.5)
+    calls = len(inside.slack.calls)
+    time.sleep(1.0)
+    assert len(inside.slack.calls) == calls
+    assert inside.listener._relay._settled == {held.order.id: inside.order().version}
+
+
+def test_an_alert_of_another_door_is_told_and_approved_in_its_channel(slack: Server, tmp_path: Path) -> None:
+    with Inside(slack, tmp_path, **{"tell-channel": "C0OPS"}) as inside:
+        origin = Origin(door="webhook", sender="falco", shown="<!channel>")
+        order = queue.compose("key", origin, "contain", "web-0", "shop", cluster="uid-1", clock=inside.clock, settings=inside.settings,
+                              approvers=("approvers",), rule="shell-in-pod")  # fmt: skip
+        queue.submit(inside.orders, order, inside.clock)
+        inside.becomes(inside.order(), state="waiting", planned=PLAN)
+        message = inside.live("waits for approval")
+        root = slack.messages["C0OPS", message["thread_ts"]]
+        assert said(root).startswith("An alert of falco asks irkit: contain web-0 -n shop")
+        until(lambda: message["ts"] in inside.order().status.message, 5, lambda: "the queue does not know the message")
+        inside.people.presses(message, "irkit-approve", user=BOB)
+        until(lambda: inside.order().status.state == "queued", 5, lambda: str(inside.lines))
 
 
 def test_an_alert_that_was_removed_meanwhile_leaves_a_thread_of_its_own(inside: Inside) -> None:

@@ -13,6 +13,8 @@ from irkit.listeners.slack.commands import Asked, usage
 from irkit.listeners.slack.desk import Desk
 from irkit.listeners.slack.people import Asker
 
+ORDERS = ("collect", "contain")
+
 
 def answer(desk: Desk, key: str, asker: Asker, asked: Asked) -> None:
     """Raises IrkitError where nothing was done."""

@@ -17,7 +17,7 @@ from irkit.ports import Chat, Clock, ClusterReader, Orders
 from irkit.settings import Settings
 
 _REMEMBERED = 2000
-_PATIENCE = 30.0  # seconds that an answer waits where Slack wants a pause
+_PATIENCE = 3.0  # seconds that an answer waits where Slack wants a pause: others wait behind it
 Read = Callable[[Sequence[str], float], bytes]  # runs a command of irkit that only reads; its document
 
 
@@ -99,7 +99,9 @@ class Desk:
             try:
                 self.chat.whisper(asker.channel, asker.user, text, shown, url=asker.url, thread=asker.thread)
             except BusyError as error:
-                self.clock.sleep(min(error.seconds, _PATIENCE))
+                if error.seconds > _PATIENCE:
+                    raise
+                self.clock.sleep(error.seconds)
                 self.chat.whisper(asker.channel, asker.user, text, shown, url=asker.url, thread=asker.thread)
         except IrkitError as error:
             self.log("not-answered", level="warning", user=asker.user, channel=asker.channel, why=error.message)

@@ -56,6 +56,7 @@ class Door:
     def __init__(self, desk: Desk) -> None:
         self._desk, self._seen = desk, Recent()
         self._pool = ThreadPoolExecutor(_THREADS, "irkit-slack")
+        self._questions = ThreadPoolExecutor(_THREADS, "irkit-slack-question")  # evidence waits behind no question
         self._begun: set[Future[None]] = set()
         self._lock = threading.Lock()
 
@@ -64,7 +65,8 @@ class Door:
         _, left = wait(list(self._begun), _LAST)
         if left:
             self._desk.log("slack-dropped", level="warning", events=len(left))
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._questions):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def take(self, envelope: Envelope) -> Obj | None:
         """The payload of the acknowledgement."""
@@ -98,7 +100,7 @@ class Door:
             key = f"slack:{said.team_id}:{said.trigger_id}"
             if self._again(key, envelope):
                 return None
-            self._later(asker, "command-refused", lambda: answering.answer(desk, key, asker, asked))
+            self._later(asker, "command-refused", lambda: answering.answer(desk, key, asker, asked), question=asked.word not in answering.ORDERS)
         except IrkitError as error:
             desk.refuse("command-refused", asker, error)
             return _ephemeral(sentence(error))
@@ -126,7 +128,7 @@ class Door:
             return
         asker = Asker(said.event.user, "", said.team_id, "")
         if not self._again(f"slack:{said.team_id}:{said.event_id or envelope.id}", envelope):
-            self._later(asker, "home-refused", lambda: home.show(self._desk, asker))
+            self._later(asker, "home-refused", lambda: home.show(self._desk, asker), question=True)
 
     def _again(self, key: str, envelope: Envelope) -> bool:
         if self._seen.first(key):
@@ -134,7 +136,7 @@ class Door:
         self._desk.log("slack-again", kind=envelope.kind, envelope=envelope.id, attempt=envelope.attempt)
         return True
 
-    def _later(self, asker: Asker, refused: str, work: Callable[[], None]) -> None:
+    def _later(self, asker: Asker, refused: str, work: Callable[[], None], *, question: bool = False) -> None:
         """In a thread of ours. Raises RefusedError where too much waits."""
 
         def run() -> None:
@@ -147,16 +149,16 @@ class Door:
                 self._desk.log("slack-failed", level="error", user=asker.user, why=type(error).__name__)
                 self._desk.whisper(asker, "That failed inside irkit; its log says more.")
 
-        if not self._submit(run):
+        if not self._submit(run, question=question):
             raise RefusedError("irkit has too much to answer just now; nothing was done", next="the same again in a minute")
 
-    def _submit(self, work: Callable[[], None]) -> bool:
+    def _submit(self, work: Callable[[], None], *, question: bool = True) -> bool:
         """Whether there is room for it."""
         with self._lock:
             self._begun = {f for f in self._begun if not f.done()}
             if len(self._begun) >= _MOST:
                 return False
-            self._begun.add(self._pool.submit(work))
+            self._begun.add((self._questions if question else self._pool).submit(work))
             return True
 
 

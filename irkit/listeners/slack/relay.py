@@ -19,11 +19,13 @@ from irkit.errors import ApiError, BusyError, ConflictError, ForbiddenError, Irk
 from irkit.listeners.slack import bags, blocks, card
 from irkit.listeners.slack.address import Address
 from irkit.listeners.slack.desk import Desk
+from irkit.model.kube import Obj
 from irkit.model.order import Held, Status
 
 PERIOD = 1.0  # seconds between two edits of one message
 PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds after a call that got no answer, longer each time
 OLD = 86400.0  # seconds: what ended so long ago, and was never told, is no news
+_CLOSED = ("edit_window_closed", "cant_update_message")
 _PATIENCE = 300.0  # seconds until a message that Slack refused is tried again
 
 
@@ -35,6 +37,7 @@ class Relay:
         self._latest: Sequence[Held] = ()
         self._fresh, self._over = threading.Event(), threading.Event()
         self._told: dict[str, str] = {}  # by order: digest of what its message says
+        self._settled: dict[str, str] = {}  # by order: the version of which everything is told
         self._places: dict[str, Address] = {}  # by order: what `_latest` may not have yet
         self._pause = PAUSE
         self._next: dict[str, float] = {}  # by order: when its message may be touched again
@@ -70,7 +73,7 @@ class Relay:
                 self._desk.log("relay-failed", level="error", why=type(error).__name__)
                 self._over.wait(self._pause)
             known = {held.order.id for held in self._latest}
-            memories: tuple[dict[str, Any], ...] = (self._next, self._told, self._places)
+            memories: tuple[dict[str, Any], ...] = (self._next, self._told, self._places, self._settled)
             for memory in memories:
                 for forgotten in memory.keys() - known:
                     del memory[forgotten]
@@ -82,8 +85,11 @@ class Relay:
             self._next[identifier] = now + PERIOD if held.status.message else now
         if now < self._next[identifier]:
             return
+        if self._settled.get(identifier) == held.version:
+            return
         try:
-            self._told_of(held)
+            if self._told_of(held):
+                self._settled[identifier] = held.version
         except (BusyError, UnreachableError, ForbiddenError):
             raise
         except IrkitError as error:  # of this message alone: not in the channel, archived, deleted
@@ -91,10 +97,11 @@ class Relay:
             self._desk.log("not-told", level="warning", order=identifier, why=error.message)
             self._complain(held, error)
 
-    def _told_of(self, held: Held) -> None:
+    def _told_of(self, held: Held) -> bool:
+        """Whether there was nothing to tell of this version of it."""
         where = self._where(held)
         if not where.channel or held.recorded or (not where.message and self._old(held)):
-            return
+            return True
         chat = self._desk.chat
         if not where.root:
             where = where._replace(root=chat.post(where.channel, *card.root(held)))
@@ -109,18 +116,25 @@ class Relay:
                 if error.reason != "thread_not_found":
                     raise
                 self._keep(held, where._replace(root=""), "")  # somebody removed its head: the next turn begins another one
-                return
+                return False
             self._said(held, where, digest)
         elif digest != (self._told.get(held.order.id) or held.status.told):
-            try:
-                chat.edit(where.channel, where.message, text, parts)
-            except NotFoundError as error:
-                if error.reason != "message_not_found":
-                    raise
-                self._keep(held, where._replace(message=""), "")  # somebody removed it: the next turn posts it again
+            self._edit(held, where, text, parts, digest)
+        else:
+            return not self._after(held, where)
+        return False
+
+    def _edit(self, held: Held, where: Address, text: str, parts: Sequence[Obj], digest: str) -> None:
+        """A message that is gone, or that the workspace lets nobody edit any more, is posted anew: of a progress only the end is."""
+        try:
+            self._desk.chat.edit(where.channel, where.message, text, parts)
+        except NotFoundError as error:
+            if error.reason not in ("message_not_found", *_CLOSED):
+                raise
+            if error.reason == "message_not_found" or held.status.over or held.status.state == "waiting":
+                self._keep(held, where._replace(message=""), "")  # the next turn posts it
                 return
-            self._said(held, where, digest)
-        self._after(held, where)
+        self._said(held, where, digest)
 
     def _where(self, held: Held) -> Address:
         """Where it is told, or is to be told; no channel: nowhere here."""
@@ -151,8 +165,8 @@ class Relay:
     def _old(self, held: Held) -> bool:
         return held.status.over and (self._desk.clock.now() - datetime.fromisoformat(held.status.changed)).total_seconds() > OLD
 
-    def _after(self, held: Held, where: Address) -> None:
-        """The bag, once, into the one channel for bags; the incident's own channel."""
+    def _after(self, held: Held, where: Address) -> bool:
+        """The bag, once, into the one channel for bags; the incident's own channel. Whether anything was new."""
         settings = self._desk.settings.slack
         changed = where
         if settings.incident_channels and held.status.incident and not where.room and held.status.state in ("running", "done"):
@@ -162,6 +176,7 @@ class Relay:
             changed = changed._replace(file=bags.upload(self._desk, held, thread) or "-")
         if changed != where:
             self._keep(held, changed, self._told.get(held.order.id, ""))
+        return changed != where
 
     def _room(self, held: Held) -> str:
         chat, order = self._desk.chat, held.order

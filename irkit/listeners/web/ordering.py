@@ -142,7 +142,8 @@ class Clerk:
         return compose(
             f"webhook {uid} {rule.name} {want.namespace}/{want.target} {bucket}", Origin(door="webhook", sender=alert.source, shown=want.sender),
             rule.run.command, want.target, want.namespace, cluster=uid, clock=self._clock, settings=self._settings, playbook=rule.run.playbook,
-            phase=rule.run.phase, parameters=given, take=rule.run.take, needs=rule.approval, approvers=rule.approvers, rule=rule.name,
+            phase=rule.run.phase, parameters=given, take=rule.run.take, needs=rule.approval,
+            approvers=rule.approvers or self._settings.slack.approving(rule.run.playbook, rule.run.command), rule=rule.name,
             because=f"{alert.source}: {alert.name}: {alert.summary}",
         )  # fmt: skip
 
