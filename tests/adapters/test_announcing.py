@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import yaml
 
 from irkit import settings
 from irkit.adapters.announcing import Announcer, body
@@ -225,3 +228,17 @@ def wait_for(what: Callable[[], Any]) -> Any:
             return found
         time.sleep(0.05)
     raise AssertionError("not within 10 s")
+
+
+def test_the_settings_that_the_reference_shows_are_settings(tmp_path):
+    pages = Path(__file__).parents[2] / "docs" / "reference"
+    blocks = [b for name in ("notify.md", "bundle.md") for b in re.findall(r"```yaml\n(.*?)```", (pages / name).read_text(), re.DOTALL)]
+    sections = [b for b in blocks if re.search(r"(?m)^(notify|store):", b)]
+    assert len(sections) == 3
+    for block in sections:
+        (tmp_path / "config.yaml").write_text(block)
+        settings.load({"IRKIT_CONFIG": str(tmp_path / "config.yaml")})
+    (own,) = [b for b in blocks if b.startswith("template:")]
+    (tmp_path / "config.yaml").write_text("notify: {webhooks: {w: {url: 'https://x.example',\n" + json.dumps(yaml.safe_load(own))[1:-1] + "}}}")
+    hook_ = settings.load({"IRKIT_CONFIG": str(tmp_path / "config.yaml")}).notify.webhooks["w"]
+    assert body(hook_, said()) == {"title": said().title, "team": "payments", "urgency": "now"}

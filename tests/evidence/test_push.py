@@ -25,6 +25,7 @@ from irkit.engine.events import Said
 from irkit.errors import EvidenceError, ForbiddenError, NotFoundError, RefusedError, UnreachableError, UsageError
 from irkit.evidence.packing import Packed
 from irkit.settings import Settings
+from tests.adapters.proxy import Proxy
 from tests.clocks import StepClock
 from tests.components.s3 import CANARY, Store
 from tests.e2e.running import Irkit
@@ -297,3 +298,13 @@ def test_settings_that_can_not_be_meant(tmp_path, store, says):
     (tmp_path / "c").write_text(json.dumps({"store": store}))
     with pytest.raises(UsageError, match=says):
         settings.load({"IRKIT_CONFIG": str(tmp_path / "c")})
+
+
+def test_through_a_proxy_and_verified_by_its_own_name(object_store, tmp_path, monkeypatch):
+    port = int(object_store.endpoint.rpartition(":")[2])
+    set_ = configured(tmp_path, object_store, object_store.bucket(), endpoint="https://s3.example")
+    with Proxy("http", ("127.0.0.1", port)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        with pytest.raises(UnreachableError, match="certificate is not trusted"):
+            push(set_, a_bag(tmp_path))
+        assert set(proxy.asked) == {("s3.example", 443)}
