@@ -22,7 +22,7 @@ from irkit.text import printable
 
 _PIECE = 65_536
 _BACKLOG = 512
-_LINGER = 1.0  # seconds in which what a refused sender still sends is thrown away, so that it reads its answer
+_LINGER = 1.0  # seconds in which what a refused sender still sends is thrown away, so that it reads its answer; for TLS to end, too
 
 
 class _Refused(Exception):
@@ -112,9 +112,11 @@ class Httpd:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=_PIECE)
         protocol = asyncio.StreamReaderProtocol(reader)
-        timeout = self.bounds.request if self._tls else None
+        begin, end = (self.bounds.request, _LINGER) if self._tls else (None, None)
         try:
-            transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=self._tls, ssl_handshake_timeout=timeout)
+            transport, _ = await loop.connect_accepted_socket(
+                lambda: protocol, connection, ssl=self._tls, ssl_handshake_timeout=begin, ssl_shutdown_timeout=end
+            )
         except (OSError, ConnectionError) as error:
             connection.close()
             why = getattr(error, "verify_message", "") or getattr(error, "reason", "") or error

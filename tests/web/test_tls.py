@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ import pytest
 
 from irkit.adapters.httptls import Certificates
 from irkit.errors import UsageError
+from irkit.model.http import Bounds
 from irkit.settings.serve import TlsSettings
 from tests.adapters.pki import Authority, Pair, Pki, encrypted, made
 from tests.web.desk import Server, World, configured, firing, serving, token_settings
@@ -79,6 +82,20 @@ def test_plain_http_to_a_tls_port_is_refused_and_hangs_nobody(tmp_path: Path, pk
     with behind(tmp_path, pki, None, "CN=jane") as server:
         plain = Server(server.world, server.port)
         assert b"HTTP/1.1 2" not in plain.raw(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+def test_a_handshake_that_never_comes_and_an_end_that_is_never_answered_hold_nothing(tmp_path: Path, pki: Pki) -> None:
+    world = World(configured(tmp_path, tls=tls(pki)))
+    assert world.settings.serve.tls is not None
+    brief = Bounds(request=0.3, idle=0.3, connections=2, connections_per_peer=2, farewell=2.0)
+    with serving(world, brief, tls=Certificates(world.settings.serve.tls).context, client=client(pki)) as server, contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10)) for _ in range(2)]
+        assert [sock.recv(1) for sock in silent] == [b"", b""]
+        for _ in range(4):
+            held = stack.enter_context(server.connect())  # says nothing, and never answers the end
+            held.settimeout(10)
+            assert held.recv(1) == b""
+        assert server.ask("GET", "/metrics").status == 200
 
 
 def settings(certificate: Path, key: Path, ca: Path | None = None) -> TlsSettings:
