@@ -88,6 +88,7 @@ def test_what_is_not_written_is_careful() -> None:
     ("{name: a, match: {source: falco}, run: {command: collect, take: [log]}}", r"4:69: no kind of evidence 'log'; did you mean logs"),
     ("{name: a, match: {source: falco}, run: {command: contain, take: [logs]}}", r"4:69: "),
     ("{name: a, match: {source: falco}, run: {command: contain, phase: recovery}}", r"contain has its phase"),
+    ("{name: a, match: {source: falco}, run: {playbook: leaked-secret}}", r"leaked-secret is about a secret, which no alert names"),
     ("{name: a, match: {source: falco}, run: {command: contain}, approval: nobody}", r"4:74: only evidence needs nobody's approval"),
     ("{name: a, match: {source: falco}, run: {playbook: compromised-pod, parameters: {imag: x}}}", r"no parameter 'imag'"),
     ("{name: a, match: {source: falco}, run: {playbook: compromised-pod, parameters: {image: nginx}}}",

@@ -139,6 +139,8 @@ def _run(read: Mapping[str, Any], settings: Settings, context: Context) -> Run |
         context.mistakes.at(node.get("take") or place, "'take' is for collect; a playbook says itself what it takes")
     if command is not None and "phase" in read:
         context.mistakes.at(node.get("phase") or place, f"{command} has its phase; with 'playbook' others can be named")
+    if playbook.target and playbook.target.type in ("secret", "serviceaccount") and "target" not in read:
+        context.mistakes.at(place, f"playbook {playbook.name} is about a {playbook.target.type}, which no alert names: say which with 'target'")
     _phase(playbook, read.get("phase", ""), node, context)
     _parameters(playbook, read.get("parameters", {}), node, context)
     ordered: Command = "respond" if command is None else command
