@@ -50,7 +50,8 @@ def test_a_containment_waits_for_an_approver_and_shows_who_it_was(world: World) 
     shown = world.irkit("incident", "show", order["status"]["incident"]).stdout
     assert f"approved by bob (slack {BOB})" in shown
     assert irkit.events("interaction-refused")[0]["user"] == ANN
-    assert world.irkit("verify", pod, "-n", "todo-app").returncode == 0
+    world.people.types(f"verify {order['status']['incident']}")
+    assert "stopped: holds" in said(world.whisper("isolation: isolated"))
 
 
 def test_two_irkits_on_one_token_do_what_is_asked_once(world: World) -> None:
