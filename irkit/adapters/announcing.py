@@ -66,7 +66,7 @@ def body(hook: WebhookSettings, said: Announcement) -> Any:
         "playbook": said.playbook, "operator": said.operator, "summary": said.summary, "next": said.next, "at": said.at, "chat": _chat(said),
         "block": "\n".join(f"    {printable(line, 1000)}" for line in facts),
     }  # fmt: skip
-    shown = {name: printable(value, 1000) if name not in ("block", "chat") else value for name, value in values.items()}
+    shown = {name: printable(value, 800) if name not in ("block", "chat") else value for name, value in values.items()}
     return templates.fill(hook.template, {**shown, **webhook.values(hook)})
 
 

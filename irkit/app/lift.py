@@ -13,7 +13,7 @@ import msgspec
 
 from irkit.app.lift_plan import Choice, planned
 from irkit.app.picking import pick
-from irkit.app.runs import pool_of
+from irkit.app.runs import pool_of, push
 from irkit.engine import preflight, result
 from irkit.engine.apply import MovedError
 from irkit.engine.events import LiftPlanned, Said
@@ -75,6 +75,7 @@ def _lift(ports: Ports, session: Session, executor: Executor, choice: Choice) ->
     executor.approvals.record([step], yes=True)
     failure = _run(executor, step, choice, conflicts)
     executor.collection.seal()
+    push(ports, session)
     left = bool(planned(session.state, incident, executor.look(), choice)[0].writes)
     document = result.finished(session.state, "lift", [], session.home.directory(incident.id) / "bags")
     document.checks, document.isolation = [], None

@@ -31,15 +31,20 @@ def pool_of(ports: Ports) -> Iterator[ThreadPoolExecutor]:
 
 
 def finish(ports: Ports, session: Session, playbook: Playbook, command: str) -> RunResult:
-    if ports.settings.store is not None and ports.settings.store.push:
-        from irkit.app import pushing  # who pushes nothing does not wait for it
-
-        pushing.at_end(ports, session.state, session.note)
+    push(ports, session)
     document = documented(session.state, playbook, command, session.home)
     session.end(document.exit_code)
     if session.lease.why_not:
         ports.listen(Said(f"nobody else can take this incident over: {session.lease.why_not}"))
     return document
+
+
+def push(ports: Ports, session: Session) -> None:
+    """Copy what was sealed to the object store, where the settings say so (app/pushing.py)."""
+    if ports.settings.store is not None and ports.settings.store.push:
+        from irkit.app import pushing  # who pushes nothing does not wait for it
+
+        pushing.at_end(ports, session.state, session.note)
 
 
 def documented(state: State, playbook: Playbook, command: str, home: Home) -> RunResult:

@@ -19,7 +19,7 @@ def tell(ports: Ports, event: Event, state: State, text: str, next: str = "", at
     target = incident.target
     ports.announcer.tell(Announcement(
         event=event, incident=incident.id, title=title(state.severity, incident.short, target.pod.namespace, target.pod.name),
-        text=printable(text, 1000), severity=state.severity, target=printable(target.pod), namespace=printable(target.namespace),
+        text=printable(text, 800), severity=state.severity, target=printable(target.pod), namespace=printable(target.namespace),
         cluster=printable(incident.cluster.context), playbook=printable(incident.playbook), operator=printable(incident.operator.name),
         summary=printable(state.reported.summary, 500), next=printable(next, 300), at=at))  # fmt: skip
 
@@ -30,7 +30,7 @@ def wanted(ports: Ports, order: Order, planned: Planned, incident: Incident) -> 
         return
     ports.announcer.tell(Announcement(
         event="approval", incident=incident.id, title=printable(f"[irkit] approval wanted: {order.words}", 100), severity=incident.severity,
-        text=printable(f"asked by {order.origin.label}: {'; '.join(planned.lines[:10])}", 1000), target=printable(incident.target.pod),
+        text=printable(f"asked by {order.origin.label}: {'; '.join(planned.lines[:10])}", 800), target=printable(incident.target.pod),
         namespace=printable(order.namespace), cluster=printable(incident.cluster.context), playbook=printable(order.playbook),
         operator=printable(order.origin.label), summary=printable(order.because, 500), next=f"irkit approve {order.id}",
         at=order.created))  # fmt: skip

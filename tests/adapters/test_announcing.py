@@ -72,6 +72,7 @@ def test_pagerduty_opens_updates_and_resolves_one_alert(webhook, tmp_path):
     assert {payload["severity"], documents[0]["payload"]["source"]} == {"critical", "prod"}
     assert set(payload) <= {"summary", "source", "severity", "component", "group", "class", "custom_details"}
     assert len(payload["summary"]) <= 1024
+    assert len(filled(tmp_path, "pagerduty", said(text="x" * 5000))["payload"]["summary"]) <= 1024, "more is refused there"
     assert [d["payload"]["severity"] for d in (filled(tmp_path, "pagerduty", said(severity=s)) for s in ("high", "medium", "low", ""))] == [
         "error", "warning", "info", "info"]  # fmt: skip
 

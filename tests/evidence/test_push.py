@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from irkit import settings, wiring
+from irkit.app import lift as lifting
 from irkit.app import pushing
 from irkit.app.respond import respond
 from irkit.engine.events import Said
@@ -236,6 +237,8 @@ def test_at_the_end_of_a_run_its_bags_are_pushed_and_on_record(object_store, tmp
         copies = pushing.push_incident(b.ports.settings, b.ports.clock, wiring.store(b.ports.settings), result.incident)
         assert [c.unchanged for c in copies] == [True]
         assert len(b.lines()) == before, "nothing new, nothing on record"
+        lifting.lift(ports, result.incident, "delete")
+        assert set(b.state().pushed) == set(range(1, len(b.state().bags) + 1)), "what a lift seals before it deletes the pod, too"
 
 
 def test_a_push_that_fails_changes_nothing_about_the_run_and_is_said_once(object_store, tmp_path):
