@@ -94,6 +94,13 @@ def job_of(found: JobSettings, identifier: str = ID, playbook: str = "collect-on
     return json.loads(json.dumps(job(held(identifier, playbook), found)))  # type: ignore[no-any-return]
 
 
+def rendered(plane: Running, values: Obj) -> str:
+    """The chart with these values over those of the plain manifests."""
+    given = plane.home / "values.yaml"
+    given.write_text(yaml.safe_dump(values))
+    return generate.render(f"--values={PLAIN}", f"--values={given}")
+
+
 @contextmanager
 def installed(plane: Running, values: Obj, *, helm: bool) -> Iterator[Chart]:
     """The chart with these values, for the time of a block: as Helm installs it, or as plain manifests."""
@@ -101,10 +108,7 @@ def installed(plane: Running, values: Obj, *, helm: bool) -> Iterator[Chart]:
         program = str(binaries.find("helm"))
     except binaries.NotBuilt as missing:
         pytest.skip(str(missing))
-    given = plane.home / "values.yaml"
-    given.write_text(yaml.safe_dump(values))
-    files = (f"--values={PLAIN}", f"--values={given}")
-    text = generate.render(*files)
+    text = rendered(plane, values)
     chart = Chart(plane, [o for o in yaml.safe_load_all(text) if o])
     if not helm:
         plane.kubectl("apply", "-f", "-", stdin=text)
@@ -115,7 +119,16 @@ def installed(plane: Running, values: Obj, *, helm: bool) -> Iterator[Chart]:
         return
     plane.kubectl("apply", "-f", str(PLAIN.with_name("namespace.yaml")))
     command = [program, f"--kubeconfig={plane.admin_kubeconfig}", f"--namespace={NAMESPACE}"]
-    made = [*command, "install", "irkit", str(generate.CHART), *files, "--set=createNamespace=false", "--timeout=60s"]
+    made = [
+        *command,
+        "install",
+        "irkit",
+        str(generate.CHART),
+        f"--values={PLAIN}",
+        f"--values={plane.home}/values.yaml",
+        "--set=createNamespace=false",
+        "--timeout=60s",
+    ]
     done = subprocess.run(made, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr
     yield chart

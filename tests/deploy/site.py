@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import yaml
 
 from irkit import __version__, settings
 from irkit.model.order import Held
@@ -17,7 +20,7 @@ from irkit.settings import Settings
 from tests.controlplane import place
 from tests.controlplane.plugin import fresh_namespace
 from tests.controlplane.running import Obj, Running
-from tests.deploy.chart import LISTENER, NAMESPACE, Chart, installed
+from tests.deploy.chart import LISTENER, NAMESPACE, Chart, installed, job_of, rendered
 from tests.deploy.image import ROOT, Image
 from tests.slack.server import TEAM
 
@@ -33,6 +36,7 @@ class Site:
     namespace: str
     volume: Path
     configured: Settings
+    values: Obj
 
     @property
     def plane(self) -> Running:
@@ -67,15 +71,35 @@ def opened(real_node: Running, image: Image, folder: Path) -> Iterator[Site]:
             },
         }  # fmt: skip
         with installed(real_node, values, helm=False) as chart:
-            (folder / "config.yaml").write_text(chart.configuration)
             real_node.apply(*(busybox(name) for name in PODS), namespace=namespace)
             real_node.pods(namespace, count=len(PODS))
-            configured = settings.load(
-                {"IRKIT_CONFIG": str(folder / "config.yaml"), "KUBECONFIG": str(as_listener(real_node, folder)), "HOME": str(folder)}
-            )
-            yield Site(chart, reference, namespace, volume, configured)
+            yield Site(chart, reference, namespace, volume, configured(real_node, chart, folder), values)
         real_node.kubectl("wait", "--for=delete", f"namespace/{NAMESPACE}", "--timeout=60s", check=False)
     real_node.kubectl("delete", "persistentvolume", "irkit-home", "--wait=false")
+
+
+def configured(plane: Running, chart: Chart, folder: Path) -> Settings:
+    """The settings that are installed, as the listener has them."""
+    (folder / "config.yaml").write_text(chart.configuration)
+    return settings.load({"IRKIT_CONFIG": str(folder / "config.yaml"), "KUBECONFIG": str(as_listener(plane, folder)), "HOME": str(folder)})
+
+
+@contextmanager
+def without_a_claim(site: Site, folder: Path) -> Iterator[Site]:
+    """The same with Jobs whose disk ends with them, for the time of a block."""
+    text = rendered(site.plane, {**site.values, "jobs": {"claim": ""}})
+    chart = Chart(site.plane, [o for o in yaml.safe_load_all(text) if o])
+    found = Site(chart, site.reference, site.namespace, site.volume, configured(site.plane, chart, folder), site.values)
+    assert found.configured.orders.jobs is not None
+    trial, until = job_of(found.configured.orders.jobs, "zzzzzzzzzzzz"), time.monotonic() + 30
+    site.plane.kubectl("apply", "-f", "-", stdin=text)
+    try:
+        while (answer := chart.as_(LISTENER, "create", "--dry-run=server", "-f", "-", stdin=trial)).refused:
+            assert time.monotonic() < until, answer.text
+            time.sleep(0.2)
+        yield found
+    finally:
+        site.plane.kubectl("apply", "-f", "-", stdin=rendered(site.plane, site.values))
 
 
 def persistent_volume(folder: Path) -> Obj:

@@ -17,10 +17,11 @@ from irkit import __version__, wiring
 from irkit.app.orders import dispatch, queue
 from irkit.engine import journal
 from irkit.engine.home import Home
+from irkit.model.kube import NETWORKPOLICIES
 from irkit.model.order import Command, Held, Origin
 from tests.controlplane.running import Obj
 from tests.deploy.chart import NAMESPACE
-from tests.deploy.site import Site, busybox, checked, described
+from tests.deploy.site import Site, busybox, checked, described, without_a_claim
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
 FALCO = Origin(door="webhook", sender="falco")
@@ -106,34 +107,80 @@ def test_a_killed_job_is_gone_on_with_in_the_next(site: Site) -> None:
     checked(site, held)
 
 
-def test_a_containment_waits_for_somebody_at_a_terminal_and_is_carried_out_with_the_playbooks_rights(site: Site, tmp_path: Path) -> None:
-    site.plane.apply(api(), namespace=site.namespace)
-    (pod,) = (p["metadata"]["name"] for p in site.plane.pods(site.namespace, "app=api", count=1))
-    said: list[str] = []
+def approve(site: Site, identifier: str, folder: Path) -> str:
+    """`irkit approve` by ann, who is one of those who may; what it showed her."""
+    document = json.loads(site.plane.admin_kubeconfig.read_text())
+    document["users"][0]["user"].update({"as": "ann", "as-groups": ["leads", "system:authenticated"]})
+    (folder / "ann.kubeconfig").write_text(json.dumps(document))
+    environment = {**os.environ, "KUBECONFIG": str(folder / "ann.kubeconfig"), "IRKIT_HOME": str(folder / "home"), "HOME": str(folder)}
+    command = [sys.executable, "-m", "irkit", "approve", identifier, "--yes"]
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
 
-    def approve(held: Held) -> None:
-        if held.status.state == "waiting" and not said:
-            document = json.loads(site.plane.admin_kubeconfig.read_text())
-            document["users"][0]["user"].update({"as": "ann", "as-groups": ["leads", "system:authenticated"]})
-            (tmp_path / "kubeconfig").write_text(json.dumps(document))
-            environment = {**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig"), "IRKIT_HOME": str(tmp_path / "home"), "HOME": str(tmp_path)}
-            command = [sys.executable, "-m", "irkit", "approve", held.order.id, "--yes"]
-            done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
-            assert done.returncode == 0, done.stderr
-            said.append(done.stderr)
 
-    held = carried_out(site, pod, "contain", approve)
-    assert said, (held, described(site))
-    assert held.status.state == "done", (held, described(site))
-    labels = site.plane.get("pod", pod, "-n", site.namespace)["metadata"]["labels"]
+def contained(site: Site, workload: str, held: Held) -> None:
+    """The end state, as the cluster has it."""
+    labels = site.plane.get("pod", held.order.target, "-n", site.namespace)["metadata"]["labels"]
     assert labels["quarantine"] == "true"
-    assert site.plane.get("deployment", "api", "-n", site.namespace)["spec"]["replicas"] == 0
+    assert site.plane.get("deployment", workload, "-n", site.namespace)["spec"]["replicas"] == 0
     copies = site.plane.get("configmaps", "-n", NAMESPACE, "-l", "irkit.dev/incident")["items"]
     assert f"irkit-{held.status.incident.lower()}" in {c["metadata"]["name"] for c in copies}
+
+
+def test_a_containment_waits_for_somebody_at_a_terminal_and_is_carried_out_with_the_playbooks_rights(site: Site, tmp_path: Path) -> None:
+    pod, said = started(site, "api"), list[str]()
+
+    def decide(held: Held) -> None:
+        if held.status.state == "waiting" and not said:
+            said.append(approve(site, held.order.id, tmp_path))
+
+    held = carried_out(site, pod, "contain", decide)
+    assert "scale Deployment" in said[0], (held, described(site))
+    assert held.status.state == "done", (held, described(site))
+    contained(site, "api", held)
     checked(site, held)
 
 
-def api() -> Obj:
-    template = {"metadata": {"labels": {"app": "api"}}, "spec": busybox("api")["spec"]}
-    spec = {"replicas": 1, "selector": {"matchLabels": {"app": "api"}}, "template": template}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api"}, "spec": spec}
+def test_a_job_that_is_killed_in_the_middle_with_its_disk_is_gone_on_with_from_the_copy_in_the_cluster(site: Site, tmp_path: Path) -> None:
+    pod, said, killed = started(site, "shop-api"), list[str](), list[int]()
+
+    def policies(bare: Site) -> list[Obj]:
+        return [p for p in bare.plane.get("networkpolicies", "-n", bare.namespace, "-l", "irkit.dev/incident")["items"] if "irkit" in str(p)]
+
+    with without_a_claim(site, tmp_path) as bare:
+        before = len(policies(bare))
+
+        def decide_then_kill(held: Held) -> None:
+            """SIGKILL as soon as the pod is cut off."""
+            if held.status.state == "waiting" and not said:
+                said.append(approve(bare, held.order.id, tmp_path))
+            if held.status.state != "running" or killed:
+                return
+            with wiring.cluster(bare.configured) as cluster:
+                until = time.monotonic() + 20
+                while not any(held.status.incident[-6:] in p["metadata"]["name"] for p in cluster.list(NETWORKPOLICIES, bare.namespace)):
+                    assert time.monotonic() < until, described(bare)
+            for pid in processes(held.order.id):
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+
+        held = carried_out(bare, pod, "contain", decide_then_kill)
+        assert killed, "it was over before it could be killed"
+        assert held.status.state == "done", (held, described(bare))
+        assert held.status.begun == 3, "one planned, one was killed, one went on"
+        assert len(policies(bare)) == before + 1
+        contained(bare, "shop-api", held)
+
+
+def started(site: Site, name: str) -> str:
+    """A Deployment of one pod; the pod's name."""
+    site.plane.apply(deployment(name), namespace=site.namespace)
+    (pod,) = site.plane.pods(site.namespace, f"app={name}", count=1)
+    return str(pod["metadata"]["name"])
+
+
+def deployment(name: str) -> Obj:
+    template = {"metadata": {"labels": {"app": name}}, "spec": busybox(name)["spec"]}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
