@@ -12,8 +12,10 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
+from socket import SHUT_RDWR
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -99,18 +101,17 @@ class SlackChat:
     def _keep(self, socket: _Socket, heard: _Heard, pause: float) -> None:
         """Connect again whenever there is no connection, less and less often while that fails."""
         while not self._over.wait(max(pause, 0.2)):
-            socket.look()
-            if socket.is_connected():
-                pause = 0.0
-                continue
             try:
-                self._connect(socket, heard)
+                socket.look()
+                if not socket.is_connected():
+                    self._connect(socket, heard)
                 pause = 0.0
-            except IrkitError as error:
+            except Exception as error:  # noqa: BLE001 -- whatever slack-sdk raises: a listener that is deaf for good says nothing
                 pause = min(max(1.0, pause * 2), LONGEST_PAUSE * (4 if isinstance(error, ForbiddenError) else 1))
                 if isinstance(error, BusyError):
                     pause = max(pause, error.seconds)
-                heard("refused" if isinstance(error, ForbiddenError) else "not-connected", f"{error.message}; again in {pause:.0f} s")
+                why = error.message if isinstance(error, IrkitError) else f"slack-sdk failed: {type(error).__name__}"
+                heard("refused" if isinstance(error, ForbiddenError) else "not-connected", f"{why}; again in {pause:.0f} s")
 
     def _connect(self, socket: _Socket, heard: _Heard) -> None:
         with _translated("apps.connections.open"):
@@ -227,6 +228,10 @@ class _Socket(SocketModeClient):
     def close(self) -> None:
         self.closed = True
         self.message_queue.put("")  # whoever waits for a message waits no longer
+        session = self.current_session
+        with suppress(OSError):
+            if session is not None and session.sock is not None:
+                session.sock.shutdown(SHUT_RDWR)
         super().close()
 
     def look(self) -> None:

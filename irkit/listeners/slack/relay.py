@@ -69,9 +69,6 @@ class Relay:
                 self._desk.log("not-told", level="warning", why=error.message, code=error.exit_code)
                 self._over.wait(self._pause)
                 self._pause = min(2 * self._pause, LONGEST_PAUSE)
-            except Exception as error:  # noqa: BLE001 -- a relay that dies tells nobody
-                self._desk.log("relay-failed", level="error", why=type(error).__name__)
-                self._over.wait(self._pause)
             known = {held.order.id for held in self._latest}
             memories: tuple[dict[str, Any], ...] = (self._next, self._told, self._places, self._settled)
             for memory in memories:
@@ -96,6 +93,9 @@ class Relay:
             self._next[identifier] = now + _PATIENCE
             self._desk.log("not-told", level="warning", order=identifier, why=error.message)
             self._complain(held, error)
+        except Exception as error:  # noqa: BLE001 -- a relay that dies tells nobody of anything
+            self._next[identifier] = now + _PATIENCE
+            self._desk.log("relay-failed", level="error", order=identifier, why=type(error).__name__)
 
     def _told_of(self, held: Held) -> bool:
         """Whether there was nothing to tell of this version of it."""
