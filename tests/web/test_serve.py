@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from irkit.sandbox import Sandbox
 from irkit.settings import load
 from tests.e2e.running import Answer
 from tests.web.desk import TOKEN, firing, token_settings
+from tests.web.test_metrics import parsed
 
 RULES = """
 apiVersion: irkit.dev/v1
@@ -97,6 +99,11 @@ class Started:
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
 
+    def text(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as answer:
+            found: bytes = answer.read()
+        return found.decode()
+
     @property
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
@@ -140,6 +147,9 @@ def test_an_alert_of_alertmanager_ends_as_evidence(here: Place, box: Sandbox) ->
         bag = order["status"]["ended"]["bundle"]
         here.irkit("bundle", "verify", bag).ended(0)
         assert serve.ask("POST", "/hooks/alertmanager", firing(pod, namespace))[1]["order"] == answer["order"]
+        figures = parsed(serve.text("/metrics"))
+        assert figures["irkit_leader", ()] == 1
+        assert figures["irkit_turns_total", ()] > 0
         serve.process.send_signal(signal.SIGTERM)
         assert serve.process.wait(20) == 0
         assert serve.lines[-1]["event"] == "ended"

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
+from irkit.listeners.loop import Counts
 from irkit.model.order import Held, State
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 RESULTS = ("ordered", "duplicate", "dry-run", "ignored", "unauthenticated", "limited", "invalid", "unavailable", "refused")
 """What becomes of a request. ``refused``: by the server itself, as in too slow, too large, no such path."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_NO_TURNS = Counts()
 NO_SOURCE = "-"  # no name of a source
 
 
@@ -37,12 +39,12 @@ class Metrics:
         with self._lock:
             self._matches[rule] += 1
 
-    def text(self, held: Sequence[Held] | None, *, leads: bool) -> str:
-        """``held``: the queue, None where it can't be read."""
+    def text(self, held: Sequence[Held] | None, *, leads: bool, turns: Counts = _NO_TURNS) -> str:
+        """``held``: the queue, None where it can't be read. ``turns``: of the loop that sees to it."""
         with self._lock:
-            return "".join(f"{line}\n" for line in self._lines(held, leads))
+            return "".join(f"{line}\n" for line in self._lines(held, leads, turns))
 
-    def _lines(self, held: Sequence[Held] | None, leads: bool) -> Iterator[str]:
+    def _lines(self, held: Sequence[Held] | None, leads: bool, turns: Counts) -> Iterator[str]:
         yield from _head("irkit_webhook_requests_total", "counter", "Requests by source and by what became of them.")
         for (source, result), count in self._requests.items():
             yield _sample("irkit_webhook_requests_total", {"source": source, "result": result}, count)
@@ -57,6 +59,14 @@ class Metrics:
             yield _sample("irkit_rule_dry_run_matches_total", {"rule": rule}, count)
         yield from _head("irkit_leader", "gauge", "Whether this process sees to the orders.")
         yield _sample("irkit_leader", {}, int(leads))
+        counted = {
+            "irkit_turns_total": (turns.turns, "Times that this process has seen to the orders."),
+            "irkit_turns_failed_total": (turns.failed, "Times that it could not."),
+            "irkit_untold_total": (turns.untold, "Times that a chat could not be told."),
+        }
+        for name, (count, text) in counted.items():
+            yield from _head(name, "counter", text)
+            yield _sample(name, {}, count)
         yield from _head("irkit_queue_up", "gauge", "Whether the queue of orders can be read.")
         yield _sample("irkit_queue_up", {}, int(held is not None))
         if held is None:

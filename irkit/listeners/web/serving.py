@@ -15,7 +15,7 @@ from irkit import wiring
 from irkit.errors import IrkitError, UsageError
 from irkit.listeners.late import LateOrders
 from irkit.listeners.log import Log
-from irkit.listeners.loop import Loop, Teller
+from irkit.listeners.loop import Counts, Loop, Teller
 from irkit.listeners.web.desk import Desk
 from irkit.listeners.web.door import Door, plain
 from irkit.listeners.web.metrics import Metrics
@@ -196,4 +196,5 @@ class Serving:
         return Answer(200, {"status": "ready", "leads": self._leads()})
 
     def _figures(self) -> Answer:
-        return plain(self._metrics.text(self._seen.last, leads=self._leads()))
+        turns = self._loop.counts if self._loop is not None else Counts()
+        return plain(self._metrics.text(self._seen.last, leads=self._leads(), turns=turns))
