@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from irkit.adapters.httpd import Httpd
 from irkit.errors import UsageError
@@ -188,3 +190,23 @@ def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
         Httpd("127.0.0.1", taken.getsockname()[1], door, Bounds(), None).open()
     with pytest.raises(UsageError, match=r"no\.such\.host\.invalid is no address"):
         Httpd("no.such.host.invalid", 80, door, Bounds(), None).open()
+
+
+PIECES = (
+    b"POST /hooks/am HTTP/1.1\r\n", b"GET /metrics HTTP/1.1\r\n", b"Host: x\r\n", AUTHORIZED, b"Content-Length: 3\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Expect: 100-continue\r\n", b"Connection: close\r\n", b"Upgrade: h2c\r\n", b"\r\n", b"\n", b"{}", b"0\r\n\r\n", b"ffffffffffffffff\r\n",
+    b"\x00\xff", b" ",
+)  # fmt: skip
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pieces=st.lists(st.sampled_from(PIECES) | st.binary(max_size=40), max_size=12))
+def test_whatever_is_sent_the_server_goes_on(server: Server, pieces: list[bytes]) -> None:
+    with server.connect() as sock, contextlib.suppress(ConnectionError):
+        sock.sendall(b"".join(pieces))
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(65536):
+            pass
+    assert server.ask("GET", "/metrics").status == 200
+    assert not any("not foreseen" in line.get("why", "") for line in server.world.lines)
