@@ -51,7 +51,7 @@ def setup() -> int:
         out.line(line, hang=3)
     out.line()
     try:
-        found = list(examine(wiring.slack(), wiring.settings().slack))
+        found = list(examine(wiring.slack(), wiring.settings()))
     except UsageError as error:
         out.line(f"x {error.message}", style="red", hang=2)
         out.line(f"  next:      {error.next or error.otherwise}")

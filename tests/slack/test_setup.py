@@ -12,6 +12,7 @@ import yaml
 
 from irkit.listeners.slack.manifest import manifest, scopes
 from irkit.listeners.slack.setup import examine
+from irkit.settings import Settings
 from irkit.settings.slack import SlackSettings
 from tests.slack.server import LEAST, Server
 from tests.slack.world import SETTINGS, World
@@ -66,6 +67,7 @@ def test_setup_says_that_all_is_well(world: World) -> None:
     ("archived", 2, "channel C0INC (c0inc) is archived"),
     ("shared", 8, "channel C0BAGS (c0bags) is shared with other organisations, and bags would go there"),
     ("nobody", 2, "nobody may ask anything"),
+    ("playbook", 2, "slack.approvers: no playbook 'compromised-pods'; did you mean compromised-pod"),
 ])  # fmt: skip
 def test_setup_names_what_is_left(world: World, wrong: str, code: int, said: str) -> None:
     slack = world.slack
@@ -91,6 +93,8 @@ def test_setup_names_what_is_left(world: World, wrong: str, code: int, said: str
             world.settings["bag-channel"] = "C0BAGS"
             slack.scopes.add("files:write")
             slack.channels["C0BAGS"]["is_ext_shared"] = True
+        case "playbook":
+            world.settings["approvers"] = {"compromised-pods": ["approvers"]}
         case "nobody":
             world.settings["users"] = {}
     assert environment["SLACK_APP_TOKEN"]
@@ -134,5 +138,5 @@ def test_nobody_who_may_approve_is_said(slack: Server) -> None:
     from irkit.adapters.slackhost import base
 
     chat = SlackChat(slack.tokens["app"], slack.tokens["bot"], base({"IRKIT_SLACK_BASE_URL": slack.address}))
-    settings = msgspec.convert({**SETTINGS, "approvers": {}}, SlackSettings)
+    settings = Settings(slack=msgspec.convert({**SETTINGS, "approvers": {}}, SlackSettings))
     assert "nobody may approve in Slack (slack.approvers): irkit approve at a terminal does" in [f.text for f in examine(chat, settings)]

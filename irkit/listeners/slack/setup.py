@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-from irkit.errors import ForbiddenError, IrkitError, NotFoundError
+from irkit.engine import library
+from irkit.errors import ForbiddenError, IrkitError, NotFoundError, UsageError
 from irkit.listeners.slack.manifest import scopes
+from irkit.model.order import Command
 from irkit.ports import Chat, ChatIdentity
+from irkit.settings import Settings
 from irkit.settings.slack import SlackSettings
 from irkit.text import plural, printable
 
@@ -18,17 +21,18 @@ class Finding(NamedTuple):
     exit_code: int = 0
 
 
-def examine(chat: Chat, settings: SlackSettings) -> Iterator[Finding]:
+def examine(chat: Chat, configured: Settings) -> Iterator[Finding]:
+    settings = configured.slack
     try:
         identity = chat.whose()
     except IrkitError as error:
         yield Finding("bad", error.message, error.exit_code)
-        yield from _settings(settings)
+        yield from _settings(configured)
         return
     yield Finding("ok", f"both tokens are good: {printable(identity.user, 60)} in workspace {printable(identity.name, 60)} ({identity.team})")
     yield from _team(identity, settings)
     yield from _scopes(identity, settings)
-    yield from _settings(settings)
+    yield from _settings(configured)
     for channel in dict.fromkeys((*settings.channels, settings.tell_channel, settings.bag_channel)):
         if channel:
             yield _channel(chat, channel, settings)
@@ -51,10 +55,17 @@ def _scopes(identity: ChatIdentity, settings: SlackSettings) -> Iterator[Finding
         yield Finding("ok", "the bot's token has the scopes of the manifest, and no other")
 
 
-def _settings(settings: SlackSettings) -> Iterator[Finding]:
+def _settings(configured: Settings) -> Iterator[Finding]:
+    settings = configured.slack
     if not settings.channels or not settings.users:
         yield Finding("bad", "nobody may ask anything: slack.channels and slack.users name nobody", 2)
     for name, groups in settings.approvers.items():
+        if name not in get_args(Command):
+            try:
+                library.locate(name, configured)
+            except UsageError as error:
+                yield Finding("bad", f"slack.approvers: {error.message}", error.exit_code)
+                continue
         people = settings.members(groups)
         yield Finding("ok" if people else "note", f"{printable(name, 60)} may be approved by {plural(len(people), 'person')}")
     if not settings.approvers and any("contain" in c.commands for c in settings.channels.values()):
