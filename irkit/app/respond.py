@@ -81,7 +81,8 @@ def respond(ports: Ports, request: Request) -> RunResult:
         target = binding.bind(ports, playbook, request.phase, wanted, namespace, snapshot)
         incident = _incident(request, playbook, target, where.result(), who.result(), ports)
         _refuse_protected(request, target, ports)
-        if not request.read_only and (state := _open_incident(incident, ports, playbook, given=request.given is not None)) is not None:
+        given, look = request.given is not None, request.dry_run
+        if not request.read_only and (state := _open_incident(incident, ports, playbook, given=given, look=look)) is not None:
             ports.listen(Joined(state.incident))
             return joined(ports, request, incident, state, snapshot, pool)
         return _new(ports, request, playbook, incident, snapshot, pool)
@@ -120,11 +121,12 @@ def _refuse_protected(request: Request, target: Target, ports: Ports) -> None:
                            next=f"the same command with --protected {printable(target.namespace)}")  # fmt: skip
 
 
-def _open_incident(incident: Incident, ports: Ports, playbook: Playbook, *, given: bool) -> State | None:
+def _open_incident(incident: Incident, ports: Ports, playbook: Playbook, *, given: bool, look: bool = False) -> State | None:
     """The newest incident of this very target on this cluster and with this playbook that was neither lifted nor closed.
 
     What was rotated can be rotated again: where the steps rotate, only one is joined that has something left to do, or
-    whose writes are in force. ``given``: only one with the very same steps that has something left to do.
+    whose writes are in force. ``given``: only one with the very same steps that has something left to do. ``look``: take none
+    over from another machine, though it has one.
     """
     home = Home(ports.settings.home)
     rotates = any(s.step == "rotate" for s in playbook.of(incident.phase))
@@ -140,6 +142,17 @@ def _open_incident(incident: Incident, ports: Ports, playbook: Playbook, *, give
             continue
         if not state.over and not (state := handover.caught_up(ports.cluster, state, home, saying(ports))).over:
             return state
+    return None if rotates or given else _colleagues(incident, ports, home, look=look)
+
+
+def _colleagues(incident: Incident, ports: Ports, home: Home, *, look: bool) -> State | None:
+    """The open incident that another machine has of this pod, where it is cut off already: its journal says so, not its labels."""
+    target = incident.target
+    meta = {"name": target.pod.name, "namespace": target.namespace, "uid": target.pod.uid, "labels": target.labels}
+    for state in Kept(ports).incidents({"metadata": meta}):
+        old = state.incident
+        if old.target.pod.uid == target.pod.uid and old.playbook == incident.playbook and not state.over and old.id not in home.ids():
+            return state if look else handover.fetch(ports.cluster, old.id, home, saying(ports))
     return None
 
 

@@ -21,7 +21,7 @@ from irkit.engine.events import Said
 from irkit.engine.holder import lease_of
 from irkit.engine.home import Home
 from irkit.errors import EvidenceError, ForbiddenError, RefusedError, UsageError
-from irkit.model.kube import CONFIGMAPS, SECRETS, Obj, ObjectRef
+from irkit.model.kube import CONFIGMAPS, PODS, SECRETS, Obj, ObjectRef
 from irkit.model.record import Extended, Ran
 from tests.engine.harness import Bench, bench
 from tests.engine.test_review_handover import elsewhere, shared
@@ -327,3 +327,28 @@ def test_hostile_copies_where_nothing_is_signed_are_one_line_each_of_the_list(tm
             with pytest.raises((EvidenceError, UsageError)):
                 resume(elsewhere(b, tmp_path), name)
         assert Home(tmp_path / "colleague").ids() == []
+
+
+def test_containing_the_same_pod_from_another_machine_joins_the_colleagues_incident(tmp_path):
+    with bench(tmp_path) as b:
+        signed(b)
+        first = respond(b.ports, b.request()).incident
+        there = elsewhere(b, tmp_path)
+        before = [e for e in b.writes() if e["objectRef"].get("namespace") != "irkit-system"]
+        assert respond(there, b.request(dry_run=True)).incident == first
+        assert Home(tmp_path / "colleague").ids() == [], "a dry run takes nothing over"
+        assert respond(there, b.request()).incident == first
+        assert Home(tmp_path / "colleague").ids() == [first]
+        assert [e for e in b.writes() if e["objectRef"].get("namespace") != "irkit-system"] == before
+
+
+def test_a_label_alone_joins_no_incident(tmp_path):
+    """Whoever owns the pod may label it with the id of an incident of another one."""
+    with bench(tmp_path) as b:
+        signed(b)
+        first = str(respond(b.ports, b.request()).incident)
+        namespace, _ = b.box.suspect
+        other = next(p for p in b.ports.cluster.list(PODS, namespace) if p["metadata"]["labels"].get("quarantine") != "true")
+        ref = ObjectRef(resource=PODS, name=other["metadata"]["name"], namespace=namespace)
+        b.ports.cluster.patch(ref, {"metadata": {"labels": {"irkit.dev/incident": first.rpartition("-")[2], "quarantine": "true"}}})
+        assert respond(elsewhere(b, tmp_path), b.request(target=ref.name, dry_run=True)).incident != first
