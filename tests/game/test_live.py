@@ -17,6 +17,7 @@ from irkit.cli import games
 from irkit.game import loader
 from irkit.game.course import Moment
 from irkit.model.picture import Picture
+from irkit.sandbox.stage import BoxStage
 from tests.game.table import irkit, left, table
 
 FIRST = loader.find("first-contact")
@@ -206,6 +207,7 @@ def test_a_picture_is_safe_to_show_whatever_the_cluster_is_called():
         course = gameday.begin(FIRST, stage, turns, 0, lambda moment: None)
         namespace = course.view.cast.suspect.namespace
         with turns.take():
+            assert isinstance(stage, BoxStage)
             box = stage._box  # a stage refuses such a name, as an API server does
             box.store.add({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "x\x1b[2Jy", "namespace": namespace},
                        "spec": {"podSelector": {}, "policyTypes": ["Egress"]}})  # fmt: skip

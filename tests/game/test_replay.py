@@ -93,7 +93,7 @@ def test_a_file_that_is_not_as_it_was_written_is_refused_in_one_sentence(kept, c
     assert "\n" not in caught.value.message
 
 
-HOSTILE = {
+HOSTILE: dict[str, dict[str, object]] = {
     "an address that is none": {"server": "read", "method": "GET", "path": "http://["},
     "a body that is none": {"server": "vault", "method": "POST", "path": "secret/data/x", "body": "{"},
     "a body of another type": {"server": "vault", "method": "POST", "path": "secret/data/x", "body": "[1]"},
