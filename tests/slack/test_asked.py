@@ -35,6 +35,7 @@ def test_a_containment_waits_for_an_approver_and_shows_who_it_was(world: World) 
     irkit, pod = world.starts(), world.pods()[0]
     world.people.types(f"contain {pod} -n todo-app")
     message = world.live("waits for approval")
+    assert f"for <@{BOB}> to approve or decline" in said(world.slack.messages["C0INC", message["thread_ts"]])
     assert "create NetworkPolicy todo-app/irkit-" in said(message)
     assert "scale Deployment todo-app/backend 3 → 0; ends 2 pods" in said(message)
     world.people.presses(message, "irkit-approve", user=ANN)

@@ -68,7 +68,7 @@ STATES: tuple[State, ...] = ("planning", "waiting", "queued", "running", "done",
 )  # fmt: skip
 def test_any_order_is_a_message_that_slack_takes(order: Order, status: Status) -> None:
     held = Held(order=order, status=status, version="1")
-    for text, parts in (card.root(held), card.live(held, CONFIGURED)):
+    for text, parts in (card.root(held, CONFIGURED), card.live(held, CONFIGURED)):
         limits.message({"text": text, "blocks": parts})
 
 

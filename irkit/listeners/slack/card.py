@@ -19,12 +19,14 @@ _WORDS = {"planning": "is being planned; nothing is changed", "waiting": "waits 
           "expired": "has expired; nothing was changed"}  # fmt: skip
 
 
-def root(held: Held) -> tuple[str, list[Obj]]:
-    """The head of the thread."""
+def root(held: Held, settings: Settings) -> tuple[str, list[Obj]]:
+    """The head of the thread. It names those who may approve: Slack tells people of a new message, and of no edit."""
     order = held.order
     asked = f"{_who(order.origin)} asked irkit:" if order.origin.door != "webhook" else f"An alert of {code(order.origin.sender)} asks irkit:"
     text = f"{asked} {code(order.words)}"
     small = [f"order {code(order.id)}", *([f"rule {code(order.rule)}"] if order.rule else [])]
+    if order.needs != "nobody" and (who := _approvers(held, settings)):
+        small.append(f"for {who} to approve or decline")
     return f"irkit: order {order.id}", [blocks.section(text), blocks.context(*small)]
 
 
@@ -62,10 +64,10 @@ def _plan(held: Held, settings: Settings, buttons: bool) -> Iterator[Obj]:
     yield blocks.context(f"plan {code(planned.digest[:16])}, until {code(order.expires[:19] + 'Z')}")
     if not buttons:
         return
-    who = settings.slack.members(order.approvers)
     second = "; whoever asked can't be the one" if order.needs == "two" else ""
-    shown = ", ".join(map(person, who[:20])) + (f" and {len(who) - 20} more" if len(who) > 20 else "")
-    yield blocks.context(f"May approve: {shown or 'nobody in Slack'}{second}; or at a terminal: {code(f'irkit approve {order.id}')}")
+    yield blocks.context(
+        f"May approve: {_approvers(held, settings) or 'nobody in Slack'}{second}; or at a terminal: {code(f'irkit approve {order.id}')}"
+    )
     value = f"{order.id} {planned.digest}"
     changes = plural(len(planned.intents), "change")
     yield blocks.actions(f"irkit-{order.id}", [
@@ -73,6 +75,11 @@ def _plan(held: Held, settings: Settings, buttons: bool) -> Iterator[Obj]:
                       ask=("Approve this plan?", f"{changes} to {order.target} in {order.namespace}, plan {planned.digest[:16]}.")),
         blocks.button("Decline", DECLINE, value, style="danger", ask=("Decline this plan?", "Nothing will be changed.")),
     ])  # fmt: skip
+
+
+def _approvers(held: Held, settings: Settings) -> str:
+    who = settings.slack.members(held.order.approvers)
+    return ", ".join(map(person, who[:20])) + (f" and {len(who) - 20} more" if len(who) > 20 else "")
 
 
 def _ended(ended: Ended, shown: Address, settings: Settings) -> Iterator[Obj]:

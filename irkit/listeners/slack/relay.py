@@ -26,7 +26,7 @@ PERIOD = 1.0  # seconds between two edits of one message
 PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds after a call that got no answer, longer each time
 OLD = 86400.0  # seconds: what ended so long ago, and was never told, is no news
 _CLOSED = ("edit_window_closed", "cant_update_message")
-_PATIENCE = 300.0  # seconds until a message that Slack refused is tried again
+_PATIENCE = 60.0  # seconds until a message that Slack refused is tried again
 
 
 class Relay:
@@ -85,6 +85,7 @@ class Relay:
         if self._settled.get(identifier) == held.version:
             return
         try:
+            held = self._desk.orders.get(identifier)  # what was told to us may be older than a pause, and another irkit may lead by now
             if self._told_of(held):
                 self._settled[identifier] = held.version
         except (BusyError, UnreachableError, ForbiddenError):
@@ -104,7 +105,7 @@ class Relay:
             return True
         chat = self._desk.chat
         if not where.root:
-            where = where._replace(root=chat.post(where.channel, *card.root(held)))
+            where = where._replace(root=chat.post(where.channel, *card.root(held, self._desk.settings)))
             self._keep(held, where, "")
         held = msgspec.structs.replace(held, status=msgspec.structs.replace(held.status, message=where.write()))
         text, parts = card.live(held, self._desk.settings)
@@ -184,7 +185,7 @@ class Relay:
         name = f"irkit-{held.status.incident.lower()}"[:80]
         try:
             room = chat.room(name, sorted(people | set(self._desk.settings.slack.members(order.approvers))))
-            chat.post(room, *card.root(held))
+            chat.post(room, *card.root(held, self._desk.settings))
         except ConflictError:
             return "-"
         except ApiError as error:
