@@ -67,6 +67,15 @@ FORGED: dict[str, Callable[[Obj], Any]] = {
     "the listener's account": pod(lambda p: p.update(serviceAccountName="irkit-listener")),
     "a directory of the node": pod(lambda p: p["volumes"].append({"name": "node", "hostPath": {"path": "/"}})),
     "a secret as volume": pod(lambda p: p["volumes"].append({"name": "settings2", "secret": {"secretName": "irkit-signing"}})),
+    "no settings at all": container(lambda c: c["env"].pop(2)),
+    "settings that are nowhere": container(lambda c: c["volumeMounts"].pop(2)),
+    "another file as settings": pod(lambda p: p["volumes"][2]["configMap"].update(items=[{"key": "rules.yaml", "path": "config.yaml"}])),
+    "a file of the node over the settings": container(lambda c: c.update(terminationMessagePath="/etc/irkit/config.yaml")),
+    "annotations, which others may act upon": lambda job: job["spec"]["template"]["metadata"].update(annotations={"sidecar.example.com/inject": "true"}),
+    "labels, which others may act upon": lambda job: job["spec"]["template"]["metadata"]["labels"].update({"sidecar.example.com/inject": "true"}),
+    "the listener's labels": lambda job: job["spec"]["template"]["metadata"]["labels"].update({"app.kubernetes.io/component": "listener"}),
+    "another user": pod(lambda p: p["securityContext"].update(runAsUser=1000)),
+    "another group of the volume": pod(lambda p: p["securityContext"].update(fsGroup=1000)),
     "other settings": pod(lambda p: p["volumes"][2].update(configMap={"name": "irkit-order-bcdfghjkmnpq"})),
     "a token for somebody else": pod(
         lambda p: p["volumes"][1].update(emptyDir=None, projected={"sources": [{"serviceAccountToken": {"path": "t", "audience": "a"}}]})

@@ -76,6 +76,46 @@ def test_whoever_may_approve_decides_in_their_own_name_alone(chart: Chart, order
     assert not (answer := put(chart, ACTOR, kept)).refused, answer.text
 
 
+def test_what_a_chat_said_is_written_by_the_listener_alone(chart: Chart, order: Held) -> None:
+    """Otherwise whoever may approve at a terminal would be the second person, too, and a Job that was taken over both."""
+    said = Decision(by=Origin(door="slack", sender="U2", shown='b "o" {b}', team="T1"), yes=True, at="2026-01-01T00:00:01Z", digest=DIGEST)
+    theirs = with_status(order, decisions=(said,))
+    for user, groups in (("ann", LEADS), ("cat", ONCALL), (ACTOR, ())):
+        assert "a decision is written by" in put(chart, user, theirs, groups).text
+    assert not (answer := put(chart, LISTENER, theirs)).refused, answer.text
+    both = with_status(order, state="queued", decisions=(said, at_terminal("ann", groups=LEADS)))
+    assert not (answer := put(chart, "ann", both, LEADS)).refused, answer.text
+    changed = msgspec.structs.replace(said, digest="f" * 64)
+    assert put(chart, ACTOR, with_status(order, decisions=(changed,))).refused
+
+
+def test_who_takes_incidents_over_approves_nothing(chart: Chart, order: Held) -> None:
+    yes = with_status(order, state="queued", decisions=(at_terminal("cat", groups=("system:masters",)),))
+    assert "a decision is written by" in put(chart, "cat", yes, ONCALL).text
+    no = with_status(order, state="declined", decisions=(at_terminal("cat", yes=False),))
+    assert not (answer := put(chart, "cat", no, ONCALL)).refused, answer.text
+
+
+def test_nobody_decides_with_groups_that_are_not_theirs(chart: Chart, order: Held) -> None:
+    """A Job asks again with them whether the right is still there."""
+    more = with_status(order, state="queued", decisions=(at_terminal("ann", groups=(*LEADS, "system:masters")),))
+    assert "a decision is written by" in put(chart, "ann", more, LEADS).text
+    assert not (answer := put(chart, "ann", with_status(order, state="queued", decisions=(at_terminal("ann", groups=LEADS),)), LEADS)).refused, answer.text
+    assert put(chart, LISTENER, more).refused
+
+
+@pytest.mark.parametrize("more", ['"digest":"%s"' % ("f" * 64), '"yes":true', '"at":"2026-01-01T00:00:09Z"'])
+def test_a_field_said_twice_changes_no_decision(chart: Chart, order: Held, more: str) -> None:
+    """Of a field that is there twice, irkit reads the last."""
+    kept = with_status(order, decisions=(at_terminal("ann", yes=False),))
+    assert not put(chart, "ann", kept, LEADS).refused
+    text = kept["data"]["status.json"]
+    kept["data"]["status.json"] = text.replace(f'"digest":"{DIGEST}"}}]', f'"digest":"{DIGEST}",{more}}}]')
+    assert kept["data"]["status.json"] != text
+    for user in (LISTENER, ACTOR):
+        assert "a decision is written by" in put(chart, user, kept).text
+
+
 def test_irkit_approve_gets_past_the_policy_with_an_approvers_rights_and_no_others(chart: Chart, order: Held, tmp_path: Path) -> None:
     def approve(user: str, *groups: str) -> subprocess.CompletedProcess[str]:
         document = json.loads(chart.plane.admin_kubeconfig.read_text())
@@ -118,10 +158,11 @@ def test_the_largest_order_is_within_what_a_policy_may_cost(chart: Chart) -> Non
     one = fresh()
     assert not chart.create(LISTENER, order_map(one)).refused
     planned = Planned(digest=DIGEST, intents=tuple(f"{n:064x}" for n in range(400)), lines=('"' * 300,) * 40, warnings=('"' * 300,) * 10)
-    decisions = tuple(at_terminal("ann", groups=("g" * 60,) * 50) for _ in range(5))
+    groups = (*LEADS, *(f"g{n:059}" for n in range(50)))
+    decisions = tuple(at_terminal("ann", groups=groups) for _ in range(5))
     ended = Ended(outcome="done", exit_code=0, summary="ü" * 2000, missing=("m" * 300,) * 40)
     assert not (answer := put(chart, ACTOR, with_status(one, planned=planned, ended=ended))).refused, answer.text
-    answer = put(chart, "ann", with_status(one, planned=planned, ended=ended, decisions=decisions), LEADS)
+    answer = put(chart, "ann", with_status(one, planned=planned, ended=ended, decisions=decisions), groups)
     assert not answer.refused, answer.text
 
 
@@ -171,6 +212,20 @@ def test_an_order_in_somebody_elses_name_is_refused(chart: Chart) -> None:
     one = fresh()
     forged = msgspec.structs.replace(one, order=msgspec.structs.replace(one.order, origin=Origin(door="cli", sender="ann")))
     assert "in the name of whoever makes it" in chart.create(LISTENER, order_map(forged)).text
+
+
+def test_what_a_chat_or_an_alert_asks_for_is_made_by_the_listener_alone(chart: Chart) -> None:
+    """Otherwise who orders in somebody else's name would be the second person."""
+    for door in ("slack", "webhook"):
+        forged = fresh()
+        forged = msgspec.structs.replace(forged, order=msgspec.structs.replace(forged.order, origin=Origin(door=door, sender="U2")))
+        assert "in the name of whoever makes it" in chart.as_("cat", "create", "-f", "-", stdin=order_map(forged), groups=ONCALL).text
+    own = fresh()
+    own = msgspec.structs.replace(own, order=msgspec.structs.replace(own.order, origin=Origin(door="cli", sender="cat")))
+    twice = order_map(own)
+    twice["data"]["order.json"] = twice["data"]["order.json"][:-1] + ',"origin":{"door":"slack","sender":"U2"}}'
+    assert "in the name of whoever makes it" in chart.as_("cat", "create", "-f", "-", stdin=twice, groups=ONCALL).text
+    assert not (answer := chart.as_("cat", "create", "-f", "-", stdin=order_map(own), groups=ONCALL)).refused, answer.text
 
 
 def test_nobody_else_writes_orders_whatever_their_roles(chart: Chart, order: Held) -> None:
