@@ -31,8 +31,9 @@ def approve(
     configured = wiring.settings(context=context, kubeconfig=kubeconfig)
     ports = wiring.ports(configured, lambda event: None, yes=yes)
     orders = wiring.orders(configured, ports.cluster)
-    told(streams.stderr(), orders.get(identifier))
-    held = approving.approve(ports, orders, identifier, yes=not decline)
+    shown = orders.get(identifier)
+    told(streams.stderr(), shown)
+    held = approving.approve(ports, orders, shown, yes=not decline)
     if output == "json":
         streams.document(document(held))
     elif decline:

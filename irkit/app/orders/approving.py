@@ -9,16 +9,18 @@ from irkit.model.order import SYSTEM_NAMESPACE, Held, Origin
 from irkit.ports import Orders, Ports
 
 
-def approve(ports: Ports, orders: Orders, identifier: str, *, yes: bool) -> Held:
-    """Ask once more, then decide, as the user that the cluster knows. Raises ForbiddenError, RefusedError, Declined."""
+def approve(ports: Ports, orders: Orders, held: Held, *, yes: bool) -> Held:
+    """Ask once more, then decide, as the user that the cluster knows. ``held``: the order as it was shown, for that plan is what they decide upon.
+
+    Raises ForbiddenError, RefusedError, Declined.
+    """
     by, groups = _me(ports)
     _need(ports, by)
-    held = orders.get(identifier)
     digest = held.status.planned.digest if held.status.planned else ""
     deciding.refuse(held, by, yes=yes, digest=digest, now=ports.clock.now(), settings=ports.settings)
     if yes and not ports.approver.confirm(f"Approve order {held.order.id}: {held.order.words}?"):
         raise Declined("nothing was decided", next=f"irkit approve {held.order.id}")
-    return deciding.decide(orders, identifier, by, yes=yes, digest=digest, clock=ports.clock, settings=ports.settings, groups=groups)
+    return deciding.decide(orders, held.order.id, by, yes=yes, digest=digest, clock=ports.clock, settings=ports.settings, groups=groups)
 
 
 def cancel(ports: Ports, orders: Orders, identifier: str) -> Held:
