@@ -18,7 +18,9 @@ from tests.orders.desk import ANN
 
 PLAN = Planned(digest="d" * 64, intents=("1" * 64,), lines=("create NetworkPolicy a/b",))
 SETTINGS = Settings(
-    slack=SlackSettings(team="T1", users={"U1": ("leads",), "U2": ("leads",), "U3": ("leads",), "U9": ("readers",)}),
+    slack=SlackSettings(
+        team="T1", approvers={"contain": ("leads", "readers")}, users={"U1": ("leads",), "U2": ("leads",), "U3": ("leads",), "U9": ("readers",)}
+    ),
     orders=OrderSettings(
         people={
             "ann": Person(slack=("U1", "U11"), cluster=("ann@example.com",)),
@@ -34,8 +36,8 @@ def cli(name: str) -> Origin:
 
 def order(key: str = "k", needs: Needs = "one", by: Origin = ANN, **more: Any) -> Order:
     given = {"created": "2026-11-22T03:00:00.000Z", "expires": "2026-11-22T04:00:00+00:00", "approvers": ("leads",), "target": "web", **more}
-    return Order(id=identifier(key), origin=by, command="contain", playbook="compromised-pod", namespace="shop", cluster="uid",
-                 needs=needs, **given)  # fmt: skip
+    given = {"command": "contain", "playbook": "compromised-pod", "phase": "containment", "namespace": "shop", **given}
+    return Order(id=identifier(key), origin=by, cluster="uid", needs=needs, **given)
 
 
 def waiting(directory: Path, needs: Needs = "one", by: Origin = ANN) -> tuple[OrderFiles, Held, StepClock]:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from irkit.app.orders.queue import alive, amend
+from irkit.app.orders.queue import alive, amend, checked
 from irkit.app.orders.rights import lacking, may_approve, same
 from irkit.engine.journal import stamp
 from irkit.errors import RefusedError
@@ -25,6 +25,7 @@ def decide(
     """
 
     def change(held: Held) -> Status:
+        held = msgspec.structs.replace(held, order=checked(held.order, settings))
         refuse(held, by, yes=yes, digest=digest, now=clock.now(), settings=settings)
         decision = Decision(by=by, yes=yes, at=stamp(clock), digest=digest, groups=groups)
         said = msgspec.structs.replace(held.status, decisions=(*held.status.decisions, decision), changed=decision.at,

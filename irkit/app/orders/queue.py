@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import msgspec
+
 from irkit.engine import library
 from irkit.engine.binder import parse
 from irkit.engine.journal import stamp
@@ -32,22 +34,32 @@ def compose(
     Raises UsageError for what names no target or no playbook, RefusedError for what nobody may order.
     """
     name = playbook or {"collect": _EVIDENCE, "contain": "compromised-pod"}.get(command, "")
-    found = library.find(name, settings)
-    if not namespace:
-        raise UsageError("name the namespace: -n NAMESPACE")
-    parse(target, None, found.target.type if found.target else "pod")
-    parse(f"pod/{namespace}")  # a namespace's name is a stricter RFC 1123 label; what it is not, the cluster says
-    if namespace in settings.protected_namespaces:
-        raise RefusedError(f"namespace {printable(namespace)} is protected: nobody can order anything there",
-                           next=f"irkit {command} {printable(target)} -n {printable(namespace)}, at a terminal")  # fmt: skip
     now, phase = clock.now(), phase or ("containment" if command == "contain" else "")
-    strictest = max(needs or "nobody", required(command, found, phase), key=_STRICTER.index)
-    return Order(
+    return checked(Order(
         id=identifier(key), origin=origin, command=command, playbook=name, target=target, namespace=namespace, cluster=cluster,
-        created=stamp(clock), expires=(now + timedelta(seconds=settings.orders.lifetime)).isoformat(), needs=strictest,
+        created=stamp(clock), expires=(now + timedelta(seconds=settings.orders.lifetime)).isoformat(), needs=needs or "nobody",
         approvers=approvers, phase=phase, parameters=parameters or {}, take=take, rule=rule,
         because=printable(because, 300) if because else "",
-    )  # fmt: skip
+    ), settings)  # fmt: skip
+
+
+def checked(order: Order, settings: Settings) -> Order:
+    """The order, as strict as playbook and settings want it. Asked by the door, and again by the worker, who need not believe the door.
+
+    Raises UsageError for what names no target or no playbook, RefusedError for what nobody may order.
+    """
+    found = library.find(order.playbook, settings)
+    if order.command == "collect" and order.playbook != _EVIDENCE:
+        raise RefusedError(f"{printable(order.playbook)} is more than evidence: it is no playbook to collect by")
+    if not order.namespace:
+        raise UsageError("name the namespace: -n NAMESPACE")
+    parse(order.target, None, found.target.type if found.target else "pod")
+    parse(f"pod/{order.namespace}")  # a namespace's name is a stricter RFC 1123 label; what it is not, the cluster says
+    if order.namespace in settings.protected_namespaces:
+        raise RefusedError(f"namespace {printable(order.namespace)} is protected: nobody can order anything there",
+                           next=f"irkit {order.command} {printable(order.target)} -n {printable(order.namespace)}, at a terminal")  # fmt: skip
+    strictest = max(order.needs, required(order.command, found, order.phase), key=_STRICTER.index)
+    return msgspec.structs.replace(order, needs=strictest)
 
 
 def required(command: Command, playbook: Playbook, phase: str) -> Needs:

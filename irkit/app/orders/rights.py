@@ -24,11 +24,17 @@ def may_approve(order: Order, by: Origin, settings: Settings) -> str:
         return f"{who} is no person: it approves nothing"
     if not settings.slack.team or by.team != settings.slack.team:
         return f"{who} is of another workspace than the settings name"
-    if not order.approvers:
+    if not (groups := approving(order, settings)):
         return f"the settings name no group that may approve order {order.id} in a chat"
-    if not settings.slack.groups(by.sender) & set(order.approvers):
-        return f"{who} is in none of the groups that may approve order {order.id}: {printable(', '.join(order.approvers), 200)}"
+    if not settings.slack.groups(by.sender) & set(groups):
+        return f"{who} is in none of the groups that may approve order {order.id}: {printable(', '.join(groups), 200)}"
     return ""
+
+
+def approving(order: Order, settings: Settings) -> tuple[str, ...]:
+    """The groups that may approve it in a chat: by the settings, of which the order, written by a listener, may name fewer, never others."""
+    known = settings.slack.approving(order.playbook, order.command)
+    return tuple(g for g in known if g in order.approvers) if order.approvers else known
 
 
 def still_may(cluster: Cluster, decision: Decision) -> str:

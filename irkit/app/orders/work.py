@@ -15,7 +15,7 @@ from irkit.app.going_on import resume
 from irkit.app.orders import rights, telling
 from irkit.app.orders.approver import ByOrder
 from irkit.app.orders.beating import Say, beating
-from irkit.app.orders.queue import alive, amend
+from irkit.app.orders.queue import alive, amend, checked
 from irkit.engine import announcing, binder, handover
 from irkit.engine.events import Planned
 from irkit.engine.home import Home
@@ -72,6 +72,7 @@ class Worker:
                 theirs = printable(held.order.cluster, 60)
                 raise RefusedError(f"order {held.order.id} is for cluster {theirs}, this is {where.uid}; nothing was changed")
             held = self._promised(held)
+            held = msgspec.structs.replace(held, order=checked(held.order, self._ports.settings))
         except IrkitError as error:
             return self._failed(held, error)
         return self.plan(held) if held.status.state == "planning" else self.run(held)

@@ -88,7 +88,7 @@ _RULE = Record({
     "cool-down": Field(Duration(), help="So long after an order is over there is no other one for its target."),
     "limits": Field(_LIMITS, help="How often at most."),
     "approval": Field(Choice(typing.get_args(Needs)), help="Who must approve; default: as the playbook says, and nobody for evidence only."),
-    "approvers": Field(List(Text(limit=63)), help="Groups whose members may approve in a chat."),
+    "approvers": Field(List(Text(limit=63)), help="Only these of the groups that the settings let approve in a chat (slack.approvers)."),
     "dry-run": Field(Literal(bool), default=False, help="Order nothing: only record what would have been ordered (`irkit serve report`)."),
 }, "a rule")  # fmt: skip
 
