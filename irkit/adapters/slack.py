@@ -16,6 +16,7 @@ from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from socket import SHUT_RDWR
+from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -271,6 +272,10 @@ class _translated:  # noqa: N801 -- it reads as a phrase
             code, wait = error.code, error.headers.get("Retry-After", "")
             error.close()
             raise self._of(code, "", wait) from None
+        cause = error.reason if isinstance(error, urllib.error.URLError) else error
+        if isinstance(cause, SSLCertVerificationError):
+            why = f"{printable(cause.verify_message, 200)}; SSL_CERT_FILE names the authorities that are"
+            raise UnreachableError(f"the certificate of Slack, or of a proxy, is not trusted: {why}") from None
         if isinstance(error, OSError | HTTPException | SlackClientError | ValueError):
             raise UnreachableError(f"Slack gave no answer to {self._what}: {type(error).__name__}", next="wait: irkit tries again") from None
 

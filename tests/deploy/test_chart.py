@@ -78,6 +78,20 @@ def test_without_a_door_there_is_no_listener_and_with_slack_alone_no_port() -> N
     assert not [o for o in objects if o["kind"] == "Service"]
 
 
+def test_the_listener_reaches_slack_or_a_proxy_and_no_other_address() -> None:
+    chosen = "--set=listener.slackSecret=irkit-slack"
+
+    def egress(*options: str) -> object:
+        found = [o["spec"] for o in manifests(*options) if (o["kind"], o["metadata"]["name"]) == ("NetworkPolicy", "irkit-listener")]
+        return found[0].get("egress")
+
+    everywhere = {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}
+    assert egress(chosen) == [{"to": [everywhere], "ports": [{"protocol": "TCP", "port": 443}]}]
+    proxy = ("--set=network.slack.cidrs={10.1.2.3/32}", "--set=network.slack.ports={3128}")
+    assert egress(chosen, *proxy) == [{"to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}], "ports": [{"protocol": "TCP", "port": 3128}]}]
+    assert egress(f"--values={PLAIN}", "--set=listener.slackSecret=") is None
+
+
 def test_bags_are_mounted_by_the_listener_only_where_that_is_asked_for_and_read_only() -> None:
     mounts = [m for pod in pods(manifests(f"--values={PLAIN}")) for m in pod["containers"][0]["volumeMounts"]]
     assert "home" not in {m["name"] for m in mounts}

@@ -7,23 +7,18 @@ import hashlib
 import hmac
 import json
 import socket
-import socketserver
 import ssl
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from irkit import wiring
 from irkit.model.order import Held
-from tests.components.tlsfront import carry
+from tests.adapters.pki import Pair, served
 from tests.controlplane import place
 from tests.controlplane.cluster import make_ca, make_certificate
 from tests.controlplane.running import Obj
@@ -31,46 +26,11 @@ from tests.deploy.chart import NAMESPACE
 from tests.deploy.site import Site, checked, described
 from tests.slack.people import People
 from tests.slack.server import APP, BOT, Server
+from tests.slack.tlsfront import fronted
 from tests.slack.world import said, until
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
 KEY = b"the key that falcosidekick signs with"
-
-
-class Front(socketserver.ThreadingTCPServer):
-    """TLS in front of that Slack, where pods can reach it."""
-
-    daemon_threads = allow_reuse_address = True
-
-    def __init__(self, context: ssl.SSLContext, backend: int) -> None:
-        super().__init__((place.HOST_IP, 443), Connection)
-        self.context, self.backend = context, backend
-
-
-class Connection(socketserver.BaseRequestHandler):
-    server: Front
-    request: socket.socket
-
-    def handle(self) -> None:
-        try:
-            with (
-                self.server.context.wrap_socket(self.request, server_side=True) as client,
-                socket.create_connection(("127.0.0.1", self.server.backend)) as slack,
-            ):
-                carry(client, slack)
-        except OSError:
-            pass  # one side went away
-
-
-@contextmanager
-def fronted(slack: Server, pki: Path) -> Iterator[None]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pki / "tls.crt", pki / "tls.key")
-    with Front(context, int(urlsplit(slack.address).port or 0)) as front:
-        slack.address = f"https://{place.HOST_IP}"
-        threading.Thread(target=front.serve_forever, args=(0.05,), daemon=True).start()
-        yield
-        front.shutdown()
 
 
 @dataclass
@@ -88,7 +48,7 @@ def listeners(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     files = {name: (pki / name).read_bytes() for name in ("tls.crt", "tls.key", "ca.crt")}
     site.plane.apply(secret("irkit-webhooks", {**files, "falco": KEY}))
     site.plane.apply(secret("irkit-slack", {"SLACK_APP_TOKEN": APP.encode(), "SLACK_BOT_TOKEN": BOT.encode()}))
-    with Server() as slack, fronted(slack, pki):
+    with Server() as slack, fronted(slack, served(Pair(pki / "tls.crt", pki / "tls.key")), place.HOST_IP, 443):
         site.plane.kubectl("scale", "deployment/irkit-listener", "-n", NAMESPACE, "--replicas=2")
         try:
             done = site.plane.kubectl("rollout", "status", "deployment/irkit-listener", "-n", NAMESPACE, "--timeout=60s", check=False)

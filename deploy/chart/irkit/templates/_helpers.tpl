@@ -53,6 +53,13 @@ ttl: {{ int .Values.jobs.ttl }}
 {{- end }}
 {{- end }}
 
+{{/* NetworkPolicy peers; "any address" is none that gives out the node's credentials. */}}
+{{- define "irkit.blocks" -}}
+{{- range . }}
+- ipBlock: {cidr: {{ . }}{{ if eq . "0.0.0.0/0" }}, except: [169.254.0.0/16]{{ end }}}
+{{- end }}
+{{- end }}
+
 {{/* The doors of the listener; empty: none. */}}
 {{- define "irkit.doors" -}}
 {{- if dig "serve" "sources" dict .Values.settings }}serve{{ end }}
