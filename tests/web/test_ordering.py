@@ -28,7 +28,7 @@ from irkit.ports import Cluster
 from irkit.sandbox import Sandbox
 from irkit.settings import load
 from tests.clocks import StepClock
-from tests.web.desk import UID, World, configured, firing, serving
+from tests.web.desk import UID, World, configured, firing, serving, token_settings
 
 HEAD = "apiVersion: irkit.dev/v1\nkind: Rules\nrules:\n"
 
@@ -189,11 +189,11 @@ def test_values_of_an_alert_are_put_in_once_and_judged_by_type(tmp_path: Path) -
 
 
 def test_a_full_queue_says_when_to_come_again(tmp_path: Path) -> None:
-    with serving(World(configured(tmp_path, rules(COLLECT), orders={"most-open": 2}))) as server:
+    with serving(World(configured(tmp_path, rules(COLLECT), orders={"most-open": 3}))) as server:
         answers = [server.post("am", firing(f"pod-{number}")) for number in range(3)]
         assert [a.status for a in answers] == [202, 202, 503]
         assert answers[2].headers["retry-after"] == "30"
-        assert answers[2].document["error"] == "2 orders are open already; this one was not taken"
+        assert answers[2].document["error"] == "2 orders of alerts are open already, as many as may be: the rest of the queue is for people"
         assert server.world.lines[-1]["result"] == "unavailable"
         server.world.queue.remove(server.world.held[0])
         assert server.post("am", firing("pod-3")).status == 503, "a second long it is not asked again"
@@ -314,3 +314,64 @@ def test_a_workload_as_target_is_all_of_it(tmp_path: Path) -> None:
     (rule,) = loader.load(settings)
     shares = Shares(World(settings).cluster, StepClock())
     assert "deployment/backend is all of them" in shares.many(rule, "todo-app", "deployment/backend", [])
+
+
+DRY = CONTAIN.replace("name: cut", "name: cut, dry-run: true")
+
+
+def test_what_a_dry_run_recorded_holds_nothing_up_when_it_is_none_any_more(tmp_path: Path) -> None:
+    """Neither as the same alert, nor by cool-down, nor by the hour."""
+    dry = World(configured(tmp_path, rules(DRY)))
+    assert all(o.dry_run for o in decide(dry, *(firing(f"pod-{number}") for number in range(3))))
+    with serving(World(configured(tmp_path, rules(CONTAIN)), clock=dry.clock)) as server:
+        answers = [server.post("am", firing(f"pod-{number}")) for number in range(4)]
+        assert [a.status for a in answers] == [202, 202, 202, 200]
+        assert "its limit" in answers[3].document["ignored"]
+        assert [h.status.state for h in server.world.held if not h.recorded] == ["planning"] * 3
+
+
+def test_what_a_dry_run_recorded_is_no_part_of_a_workload(tmp_path: Path, cluster: Cluster) -> None:
+    dry = World(configured(tmp_path, rules(SHARE.replace("name: cut", "name: other, dry-run: true"))), cluster=cluster)
+    pods = backends(cluster, 5)
+    assert [o.dry_run for o in decide(dry, *(firing(pod) for pod in pods[:3]))] == [True, True, False], "a dry run keeps to its own limits"
+    world = World(configured(tmp_path, rules(SHARE)), clock=dry.clock, cluster=cluster)
+    assert decide(world, firing(pods[4]))[0].new
+
+
+def test_alerts_leave_room_in_the_queue_for_people(tmp_path: Path) -> None:
+    world = World(configured(tmp_path, rules(COLLECT), orders={"most-open": 8}))
+    found = decide(world, *(firing(f"pod-{number}") for number in range(8)))
+    assert [bool(o.order) for o in found] == [True] * 6 + [False] * 2
+    assert "the rest of the queue is for people" in found[6].error
+    for number in range(2):
+        origin = Origin(door="slack", sender="U1")
+        order = compose(f"{number}", origin, "contain", f"pod-{number}", "todo-app", cluster=UID, clock=world.clock, settings=world.settings)
+        assert submit(world.queue, order, world.clock)[1]
+
+
+NODE = "{name: node, match: {source: am}, run: {playbook: compromised-node}, deduplicate: 1m, cool-down: 1h, limits: {never-in: [payments]}}"
+
+
+def test_a_node_is_one_target_whatever_namespace_the_alert_names(tmp_path: Path) -> None:
+    world = World(configured(tmp_path, rules(NODE)))
+    found = decide(world, *(firing(namespace=f"space-{number}", node="node-1") for number in range(3)))
+    assert len({o.order for o in found}) == 1
+    assert "orders nothing in namespace payments" in decide(world, firing(namespace="payments", node="node-2"))[0].ignored
+
+
+def test_a_namespace_as_target_is_the_one_that_limits_are_about(tmp_path: Path) -> None:
+    text = "{name: fixed, match: {source: am}, run: {playbook: scheduled-rotation, target: TARGET}, limits: {never-in: [payments]}}"
+    never = decide(World(configured(tmp_path, rules(text.replace("TARGET", "payments")))), firing())[0]
+    assert "orders nothing in namespace payments" in never.ignored
+    protected = decide(World(configured(tmp_path, rules(text.replace("TARGET", "kube-system")))), firing())[0]
+    assert "protected" in protected.ignored
+
+
+def test_a_workload_is_one_target_however_its_kind_is_written(tmp_path: Path) -> None:
+    mapping = {"fields": {"name": "/name", "namespace": "/ns", "workload": "/of"}}
+    text = CONTAIN.replace("source: am", "source: own")
+    settings = configured(tmp_path, rules(text), {"own": token_settings(format="json", mapping=mapping)})
+    with serving(World(settings)) as server:
+        kinds = ("deployment", "Deployment", "deploy", "deployments")
+        answers = [server.post("own", {"name": "x", "ns": "todo-app", "of": f"{kind}/backend"}) for kind in kinds]
+        assert len({a.document["order"] for a in answers}) == 1

@@ -42,6 +42,13 @@ def often(rule: Rule, held: Sequence[Held], now: datetime) -> str:
     return f"the rule made {plural(count, 'order')} within the last hour, which is its limit" if count >= rule.limits.per_hour else ""
 
 
+def crowded(held: Sequence[Held], most: int) -> str:
+    """Why no alert may order anything now; empty: it may. A quarter of the queue (``most``) is kept for people."""
+    mine = sum(not h.status.over and h.order.origin.door == "webhook" for h in held)
+    room = max(1, most - max(1, most // 4))
+    return f"{plural(mine, 'order')} of alerts are open already, as many as may be: the rest of the queue is for people" if mine >= room else ""
+
+
 def _age(then: str, now: datetime) -> float:
     return (now - datetime.fromisoformat(then)).total_seconds()
 

@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from irkit.app.orders.queue import compose, submit
-from irkit.engine import library, parameters
+from irkit.engine import library, parameters, subjects
+from irkit.engine.binder import parse
 from irkit.engine.journal import stamp
 from irkit.errors import IrkitError, NotFoundError, QueueFullError, RefusedError, UsageError
 from irkit.listeners.web import limits
 from irkit.listeners.web.rules.rule import Rule, fits
 from irkit.listeners.web.seen import Seen
 from irkit.model.alert import Alert
-from irkit.model.kube import Value
+from irkit.model.kube import PODS, Value
 from irkit.model.order import DRY_RUN, Ended, Held, Order, Origin, Status
 from irkit.ports import Clock, ClusterReader, Orders
 from irkit.settings import Settings
@@ -60,20 +61,32 @@ def wanted(alert: Alert, rule: Rule, sender: str) -> Wanted | Outcome:
         target = _target(alert, rule)
     except UsageError as error:
         return msgspec.structs.replace(said, ignored=error.message)
-    namespace = alert.namespace or {"node": "default", "namespace": target}.get(takes, "")  # nodes are in no namespace
+    namespace = {"node": "default", "namespace": target}.get(takes) or alert.namespace  # nodes are in no namespace
     if not target or not namespace:
         return msgspec.structs.replace(said, ignored=f"the alert names no {'namespace' if target else takes}")
-    if rule.limits.never and fits(namespace, rule.limits.never):
-        return msgspec.structs.replace(said, ignored=f"the rule orders nothing in namespace {printable(namespace, 63)}")
+    never = next((n for n in (namespace, alert.namespace) if n and rule.limits.never and fits(n, rule.limits.never)), "")
+    if never:
+        return msgspec.structs.replace(said, ignored=f"the rule orders nothing in namespace {printable(never, 63)}")
     return Wanted(alert, rule, sender, namespace, target)
 
 
 def _target(alert: Alert, rule: Rule) -> str:
-    """Empty where the alert names none. Raises UsageError."""
+    """Empty where the alert names none; one spelling for one object, by which it is known again. Raises UsageError."""
+    takes = rule.run.takes
     if rule.run.target:
-        return str(parameters.substitute(rule.run.target, _values(alert), text=True))
-    found = {"pod": alert.pod or alert.workload, "workload": alert.workload, "node": alert.node, "namespace": alert.namespace}
-    return found.get(rule.run.takes, "")
+        found = str(parameters.substitute(rule.run.target, _values(alert), text=True))
+    else:
+        names = {"pod": alert.pod or alert.workload, "workload": alert.workload, "node": alert.node, "namespace": alert.namespace}
+        found = names.get(takes, "")
+    if not found:
+        return ""
+    wanted = parse(found, None, takes)
+    return wanted.name if wanted.resource is PODS or takes in subjects.RESOURCES else f"{wanted.resource.kind.lower()}/{wanted.name}"
+
+
+def _counting(rule: Rule, held: Sequence[Held]) -> Sequence[Held]:
+    """What counts for the rule's limits: what a dry run recorded was never done, and counts for dry runs alone."""
+    return held if rule.dry_run else [h for h in held if not h.recorded]
 
 
 def _values(alert: Alert) -> dict[str, str]:
@@ -105,13 +118,15 @@ class Clerk:
 
     def _take(self, want: Wanted, said: Outcome) -> Outcome:
         rule, now = want.rule, self._clock.now()
-        held = self._seen.within(_STALE)
+        held = _counting(rule, self._seen.within(_STALE))
         last = limits.latest(rule, want.namespace, want.target, held)
         if last is not None and limits.same(rule, last, now):
             return msgspec.structs.replace(said, order=last.order.id, dry_run=last.recorded)
         why = (limits.cooling(rule, last, now) if last is not None else "") or limits.often(rule, held, now)
         if why := why or self._shares.many(rule, want.namespace, want.target, held):
             return msgspec.structs.replace(said, ignored=why)
+        if why := limits.crowded(held, self._settings.orders.most_open):
+            raise QueueFullError(why)
         order = self._compose(want)
         found, new = self._record(order, held) if rule.dry_run else submit(self._orders, order, self._clock)
         if new and order.needs != "nobody" and not rule.dry_run and self._overtaken(want, found):
@@ -126,7 +141,7 @@ class Clerk:
 
         Of any that are too many, the last one in the queue sees all others here, and goes. So the limit holds over all replicas.
         """
-        others = [h for h in self._orders.list() if h.order.id != mine.order.id]
+        others = [h for h in _counting(want.rule, self._orders.list()) if h.order.id != mine.order.id]
         many = limits.often(want.rule, others, self._clock.now()) or self._shares.many(want.rule, want.namespace, want.target, others)
         if many:
             self._orders.remove(self._orders.get(mine.order.id))
@@ -140,7 +155,8 @@ class Clerk:
         for name, value in given.items():
             parameters.parse(asked[name], value)
         return compose(
-            f"webhook {uid} {rule.name} {want.namespace}/{want.target} {bucket}", Origin(door="webhook", sender=alert.source, shown=want.sender),
+            f"webhook{' dry-run' * rule.dry_run} {uid} {rule.name} {want.namespace}/{want.target} {bucket}",
+            Origin(door="webhook", sender=alert.source, shown=want.sender),
             rule.run.command, want.target, want.namespace, cluster=uid, clock=self._clock, settings=self._settings, playbook=rule.run.playbook,
             phase=rule.run.phase, parameters=given, take=rule.run.take, needs=rule.approval,
             approvers=rule.approvers or self._settings.slack.approving(rule.run.playbook, rule.run.command), rule=rule.name,
