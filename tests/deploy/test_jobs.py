@@ -41,6 +41,10 @@ def container(change: Callable[[Obj], Any]) -> Callable[[Obj], Any]:
     return lambda job: change(job["spec"]["template"]["spec"]["containers"][0])
 
 
+def meta(change: Callable[[Obj], Any]) -> Callable[[Obj], Any]:
+    return lambda job: change(job["spec"]["template"]["metadata"])
+
+
 SECOND = {"name": "second", "image": "busybox", "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}
 RUN = {"exec": {"command": ["/usr/bin/python3.11", "-c", "print()"]}}
 FORGED: dict[str, Callable[[Obj], Any]] = {
@@ -71,9 +75,9 @@ FORGED: dict[str, Callable[[Obj], Any]] = {
     "settings that are nowhere": container(lambda c: c["volumeMounts"].pop(2)),
     "another file as settings": pod(lambda p: p["volumes"][2]["configMap"].update(items=[{"key": "rules.yaml", "path": "config.yaml"}])),
     "a file of the node over the settings": container(lambda c: c.update(terminationMessagePath="/etc/irkit/config.yaml")),
-    "annotations, which others may act upon": lambda job: job["spec"]["template"]["metadata"].update(annotations={"sidecar.example.com/inject": "true"}),
-    "labels, which others may act upon": lambda job: job["spec"]["template"]["metadata"]["labels"].update({"sidecar.example.com/inject": "true"}),
-    "the listener's labels": lambda job: job["spec"]["template"]["metadata"]["labels"].update({"app.kubernetes.io/component": "listener"}),
+    "annotations, which others may act upon": meta(lambda m: m.update(annotations={"sidecar.example.com/inject": "true"})),
+    "labels, which others may act upon": meta(lambda m: m["labels"].update({"sidecar.example.com/inject": "true"})),
+    "the listener's labels": meta(lambda m: m["labels"].update({"app.kubernetes.io/component": "listener"})),
     "another user": pod(lambda p: p["securityContext"].update(runAsUser=1000)),
     "another group of the volume": pod(lambda p: p["securityContext"].update(fsGroup=1000)),
     "other settings": pod(lambda p: p["volumes"][2].update(configMap={"name": "irkit-order-bcdfghjkmnpq"})),

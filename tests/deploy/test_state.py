@@ -100,7 +100,8 @@ def test_nobody_decides_with_groups_that_are_not_theirs(chart: Chart, order: Hel
     """A Job asks again with them whether the right is still there."""
     more = with_status(order, state="queued", decisions=(at_terminal("ann", groups=(*LEADS, "system:masters")),))
     assert "a decision is written by" in put(chart, "ann", more, LEADS).text
-    assert not (answer := put(chart, "ann", with_status(order, state="queued", decisions=(at_terminal("ann", groups=LEADS),)), LEADS)).refused, answer.text
+    own = with_status(order, state="queued", decisions=(at_terminal("ann", groups=LEADS),))
+    assert not (answer := put(chart, "ann", own, LEADS)).refused, answer.text
     assert put(chart, LISTENER, more).refused
 
 
