@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -111,6 +112,8 @@ class Transport:
         self._tls: tuple[bytes, ssl.SSLContext | None] | None = None
         self._proxy = proxies.parsed(access.proxy, f"context {printable(access.about.context)}") if access.proxy else None
         self._reached = False  # before the first answer, a failure to connect is a wrong address: told at once
+        # Whoever forgets to close leaves no socket open. `__del__` would be too late: in a cycle a socket's own finalizer may come first.
+        weakref.finalize(self, _closed, self._idle)
 
     def send(
         self, method: str, path: str, *, body: bytes | None = None, kind: str = "application/json", accept: str = "application/json",
@@ -132,12 +135,9 @@ class Transport:
 
     def close(self) -> None:
         with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
-
-    def __del__(self) -> None:
-        self.close()
+            idle = self._idle.copy()
+            self._idle.clear()
+        _closed(idle)
 
     def _headers(self, credential: Credential, kinds: tuple[str, str], body: bytes | None) -> list[tuple[str, str]]:
         kind, accept = kinds
@@ -231,6 +231,11 @@ class Transport:
             if self._tls is None or self._tls[0] != identity:
                 self._tls = (identity, tls.context(self.access.trust, credential, f"context {printable(self.access.about.context)}"))
             return self._tls[1]
+
+
+def _closed(connections: list[_Connection]) -> None:
+    for connection in connections:
+        connection.close()
 
 
 class Reply:

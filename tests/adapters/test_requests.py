@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -310,3 +313,25 @@ def test_who_we_are(tmp_path: Path) -> None:
         assert cluster_at(tmp_path, server.url).whoami().name == "unknown (kubeconfig user me)"
     with Scripted((status(401, "no"),)) as server, pytest.raises(ForbiddenError):
         cluster_at(tmp_path, server.url).whoami()
+
+
+def test_a_cluster_that_nobody_closed_leaves_no_socket_open_though_it_is_collected_late(tmp_path: Path) -> None:
+    """As after a command whose errors hold its frames: in a cycle the socket's turn may come before that of what keeps it."""
+    with Scripted((answer(),)) as server:
+        cluster: Any = cluster_at(tmp_path, server.url)
+        cluster.get(POD)
+        first, second = [cluster._client.transport._idle[0].sock], [cluster]
+        sock = weakref.ref(first[0])
+        cluster.cycle = cluster
+        del cluster
+        gc.collect()  # who is reached first is collected first: now that is the socket
+        first.clear()
+        second.clear()
+        told: list[Any] = []
+        hook, sys.unraisablehook = sys.unraisablehook, told.append
+        try:
+            gc.collect()
+        finally:
+            sys.unraisablehook = hook
+    assert sock() is None
+    assert [str(each.exc_value) for each in told] == []
