@@ -101,6 +101,8 @@ class LeaseLeader:
                 self._tell("")
             except IrkitError as error:
                 self._tell(error.message)
+            except Exception as error:  # noqa: BLE001 -- who ends here would never lead again, and nobody would know
+                self._tell(f"inside irkit: {type(error).__name__}")
             self._over.wait(RENEWAL if self.leads() else RETRY)
 
     def _tell(self, why: str) -> None:

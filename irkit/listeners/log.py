@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from contextlib import suppress
 from typing import TextIO
 
 from irkit.engine.journal import stamp
@@ -23,5 +24,5 @@ class Log:
     def __call__(self, event: str, *, level: str = "info", **facts: object) -> None:
         known = {k: v if isinstance(v, int | float | bool) or v is None else printable(v, _LONGEST) for k, v in facts.items()}
         line = json.dumps({"time": stamp(self._clock), "level": level, "event": event, **known})
-        with self._lock:
+        with self._lock, suppress(OSError, ValueError):  # a disk that is full, a reader that went away: the listener goes on
             print(line, file=self._stream or sys.stderr, flush=True)

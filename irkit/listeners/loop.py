@@ -41,6 +41,7 @@ class Loop:
         self._latest: Sequence[Held] = ()
         self._pulse = dispatch.Pulse(clock)
         self._counts, self._untold = Counts(), 0
+        self._stuck: dict[str, str] = {}  # by order: why nothing can be done with it
 
     @property
     def counts(self) -> Counts:
@@ -65,25 +66,38 @@ class Loop:
                     self._counts = self._counts._replace(leads=False, orders={})
             except IrkitError as error:
                 self._log("turn-failed", level="error", why=error.message, code=error.exit_code)
-                self._counts = self._counts._replace(failed=self._counts.failed + 1)
-                period = PATIENCE
+                period = self._failed()
+            except Exception as error:  # noqa: BLE001 -- a loop that ends carries nobody's order out
+                self._log("turn-failed", level="error", why=f"inside irkit: {type(error).__name__}", code=1)
+                period = self._failed()
             self._wake.wait(period)
         telling.join(PATIENCE)
 
+    def _failed(self) -> float:
+        self._counts = self._counts._replace(failed=self._counts.failed + 1)
+        return PATIENCE
+
     def turn(self) -> Sequence[Held]:
         """See to the orders once; all of them as they are after it."""
-        held = dispatch.turn(self._orders, self._runner, self._settings, self._clock, self._pulse)
+        known, self._stuck = self._stuck, {}
+        held = dispatch.turn(self._orders, self._runner, self._settings, self._clock, self._pulse, lambda h, e: self._left(h, e, known))
         states = Counter[str](h.status.state for h in held)
         self._counts = self._counts._replace(leads=True, turns=self._counts.turns + 1, orders=dict(states))
         return held
+
+    def _left(self, held: Held, error: IrkitError, known: Mapping[str, str]) -> None:
+        """One order that nothing could be done with: said once."""
+        if known.get(held.order.id) != error.message:
+            self._log("order-left", level="error", order=held.order.id, why=error.message, code=error.exit_code)
+        self._stuck[held.order.id] = error.message
 
     def tell(self, held: Sequence[Held]) -> None:
         """Tell every chat what is new."""
         for tell in self._tellers:
             try:
                 tell(held)
-            except IrkitError as error:  # a chat that is out stops nothing
-                self._log("not-told", level="warning", why=error.message)
+            except Exception as error:  # noqa: BLE001 -- a chat that is out stops nothing, whatever is wrong with it
+                self._log("not-told", level="warning", why=error.message if isinstance(error, IrkitError) else type(error).__name__)
                 self._untold += 1
 
     def _telling(self, over: threading.Event) -> None:

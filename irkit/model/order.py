@@ -24,6 +24,7 @@ Needs: TypeAlias = Literal["nobody", "one", "two"]  # "two": whoever approves is
 State: TypeAlias = Literal["planning", "waiting", "queued", "running", "done", "failed", "declined", "expired"]
 OVER: frozenset[str] = frozenset(("done", "failed", "declined", "expired"))
 _LENGTH = 12  # of an order's id
+_MOST = 1_000_000  # processes: the number is in the name of a Job, and in no exponent without end
 DRY_RUN = "dry-run"
 """The outcome of an order that nobody carries out: it is the record of what a rule would have ordered."""
 _ALPHABET = "bcdfghjkmnpqrstvwxz23456789"  # as in the ids of incidents: no vowels, nothing that looks like another
@@ -146,8 +147,8 @@ def sound(held: Held) -> bool:
     """Whether it is as irkit writes it. Whoever may write where orders are kept may write anything."""
     times = [held.order.created, held.order.expires, held.status.changed, *(d.at for d in held.status.decisions)]
     times += [held.status.beat] if held.status.beat else []
-    counts = (held.status.attempts, held.status.begun)
-    return len(held.order.id) == _LENGTH and set(held.order.id) <= set(_ALPHABET) and min(counts) >= 0 and all(map(_is_time, times))
+    counted = all(0 <= count < _MOST for count in (held.status.attempts, held.status.begun))
+    return len(held.order.id) == _LENGTH and set(held.order.id) <= set(_ALPHABET) and counted and all(map(_is_time, times))
 
 
 def _is_time(text: str) -> bool:

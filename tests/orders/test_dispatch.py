@@ -333,6 +333,72 @@ def test_a_queue_that_is_out_is_said_and_tried_again(tmp_path: Path):
     ended(over, thread)
 
 
+class Hostile(OrderFiles):
+    """A queue in which nobody can change the orders that somebody else put there."""
+
+    def update(self, held: Held, status: Status) -> Held:
+        if held.order.target == "immutable":
+            raise ForbiddenError("field is immutable")
+        return super().update(held, status)
+
+
+def test_an_order_that_can_not_be_changed_keeps_no_other_waiting_and_is_said_once(tmp_path: Path):
+    office = Office(tmp_path)
+    office.settings = Settings(orders=OrderSettings())
+    queue = Hostile(tmp_path, 100)
+    for name, created in (("immutable", "2026-11-22T03:00:00Z"), ("web", "2026-11-22T03:00:01Z")):
+        submit(queue, order(name, target=name, created=created, expires="2096-11-22T03:00:00+00:00"), SystemClock())
+    loop, over, thread, said = looped(office, queue=queue)
+    eventually(lambda: loop.counts.turns > 4)
+    ended(over, thread)
+    assert office.runner.begun == ["web 1"]
+    lines = [json.loads(line) for line in said.getvalue().splitlines()]
+    assert [(line["event"], line["why"]) for line in lines] == [("order-left", "field is immutable")]
+    assert loop.counts.orders == {"planning": 2}
+
+
+def test_a_mistake_of_our_own_ends_neither_the_loop_nor_what_tells(tmp_path: Path):
+    office, told = Office(tmp_path), list[int]()
+    leads = iter([KeyError("x"), OverflowError("y")])
+
+    def wrong() -> bool:
+        if error := next(leads, None):
+            raise error
+        return True
+
+    def tell(held: Sequence[Held]) -> None:
+        told.append(1)
+        raise KeyError("z")
+
+    loop, over, thread, said = looped(office, leads=wrong, tell=[tell])
+    for _ in range(3):
+        eventually(lambda: loop.wake() or loop.counts.failed == 2)
+    eventually(lambda: len(told) > 1)
+    ended(over, thread)
+    whys = [line["why"] for line in map(json.loads, said.getvalue().splitlines())]
+    assert whys[:3] == ["inside irkit: KeyError", "inside irkit: OverflowError", "KeyError"]
+
+
+def test_many_attempts_are_no_number_too_large(tmp_path: Path):
+    office = Office(tmp_path, lambda held: False)
+    identifier = office.submit()
+    office.put(identifier, attempts=5000)
+    office.turn(60)
+    assert office.status(identifier).state == "failed"
+
+
+class Full(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_log_that_can_not_be_written_stops_nothing():
+    Log(StepClock(), Full())("refused", why="a")
+    closed = io.StringIO()
+    closed.close()
+    Log(StepClock(), closed)("refused", why="a")
+
+
 def test_the_log_is_one_line_each_whatever_a_stranger_wrote():
     out = io.StringIO()
     Log(StepClock(), out)("refused", level="warning", why="a\nb\x1b[31m\u202e" + "x" * 5000, count=3, yes=True, nothing=None)

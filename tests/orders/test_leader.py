@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from irkit import settings as loading
+from irkit.adapters.clock import SystemClock
 from irkit.adapters.kubernetes import connect
 from irkit.engine.leader import DEADLINE, DURATION, FileLeader, LeaseLeader
 from irkit.errors import ConflictError, UnreachableError
@@ -281,3 +282,24 @@ def test_a_candidate_says_what_becomes_of_it(cluster: Cluster):
     until(lambda: heard == ["leads"], 10)
     leader.close()
     assert json.dumps(heard) == '["leads"]'
+
+
+def test_an_answer_that_nobody_expects_ends_no_candidacy(cluster: Cluster):
+    class Odd:
+        """A cluster whose first answer is no Lease."""
+
+        def __init__(self) -> None:
+            self.answers: Iterator[Any] = iter([{"metadata": {}}])
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(cluster, name)
+
+        def get(self, ref: ObjectRef) -> Any:
+            return next(self.answers, None) or cluster.get(ref)
+
+    heard = list[str]()
+    leader = LeaseLeader(Odd(), SystemClock(), "odd", heard=heard.append)  # type: ignore[arg-type]
+    leader.start()
+    until(lambda: "leads" in heard, 10)
+    leader.close()
+    assert heard == ["the Lease can't be seen to: inside irkit: KeyError", "follows", "leads"]

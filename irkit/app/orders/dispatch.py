@@ -5,15 +5,14 @@ It keeps nothing in memory that the queue does not say: killed anywhere, the nex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
 
 from irkit.app.orders.queue import STALE, alive
 from irkit.engine.journal import stamp
-from irkit.errors import ConflictError, IrkitError
+from irkit.errors import ConflictError, IrkitError, UnreachableError
 from irkit.model.order import Ended, Held, Status
 from irkit.ports import Clock, Orders, Runner
 from irkit.settings import Settings
@@ -40,19 +39,33 @@ class Pulse:
         self._seen.pop(held.order.id, None)
 
 
-def turn(orders: Orders, runner: Runner, settings: Settings, clock: Clock, pulse: Pulse | None = None) -> Sequence[Held]:
+def _silent(held: Held, error: IrkitError) -> None:
+    """Nobody is told."""
+
+
+def turn(
+    orders: Orders, runner: Runner, settings: Settings, clock: Clock, pulse: Pulse | None = None, left: Callable[[Held, IrkitError], None] = _silent
+) -> Sequence[Held]:
     """One turn; all orders as they are after it. What can't be done now is tried in the next turn.
 
     ``pulse``: the same in every turn of a process; without it, times of other machines are compared with this one's.
+    ``left``: is told of an order that can't be changed, such as one that somebody made immutable: it keeps no other waiting.
     """
     listed, found = orders.list(), []
     room = settings.orders.most_running - sum(_busy(held.status) for held in listed)
     for held in listed:
-        with suppress(ConflictError):  # somebody else sees to it
+        try:
             after = _next(orders, runner, held, settings, clock, pulse, room=room > 0)
-            if after is not None:
-                room -= _busy(after.status) - _busy(held.status)
-                found.append(after)
+        except UnreachableError:
+            raise
+        except ConflictError:  # somebody else sees to it
+            continue
+        except IrkitError as error:
+            left(held, error)
+            after = held
+        if after is not None:
+            room -= _busy(after.status) - _busy(held.status)
+            found.append(after)
     return found
 
 
@@ -97,7 +110,7 @@ def _under_way(runner: Runner, held: Held, now: datetime, pulse: Pulse | None) -
     age = (now - datetime.fromisoformat(status.changed)).total_seconds()
     if said is None:
         return age < PATIENCE
-    return said or age < min(PATIENCE, 2.0**status.attempts)
+    return said or age < min(PATIENCE, 2.0 ** min(status.attempts, 10))
 
 
 def _to(orders: Orders, held: Held, clock: Clock, **changes: object) -> Held:
