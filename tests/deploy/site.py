@@ -22,6 +22,7 @@ from tests.controlplane.plugin import fresh_namespace
 from tests.controlplane.running import Obj, Running
 from tests.deploy.chart import LISTENER, NAMESPACE, Chart, installed, job_of, rendered
 from tests.deploy.image import ROOT, Image
+from tests.slack.people import ANN, BOB
 from tests.slack.server import TEAM
 
 PODS = ("web-1", "web-2", "web-3", "web-4", "web-5")
@@ -64,7 +65,11 @@ def opened(real_node: Running, image: Image, folder: Path) -> Iterator[Site]:
         values = {
             "image": {"repository": "localhost/irkit", "digest": image.digest}, "namespaces": [namespace],
             "approvers": {"groups": ["leads"]},
-            "settings": {"slack": {"team": TEAM, "channels": {"C0INC": {"commands": ["collect"], "namespace": namespace}}, "users": {"U0ANN": []}}},
+            "settings": {"slack": {
+                "team": TEAM, "channels": {"C0INC": {"commands": ["collect", "contain", "status"], "namespace": namespace}},
+                "users": {ANN: [], BOB: ["leads"]}, "approvers": {"contain": ["leads"]},
+            }},
+            "network": {"apiServer": {"cidrs": [f"{place.API_IP}/32"]}, "slack": {"cidrs": [f"{place.HOST_IP}/32"]}},
             "listener": {
                 "replicas": 0, "from": [{"ipBlock": {"cidr": f"{place.HOST_IP}/32"}}],
                 "env": {"IRKIT_SLACK_BASE_URL": f"https://{place.HOST_IP}", "SSL_CERT_FILE": "/etc/irkit-secrets/ca.crt"},
@@ -139,3 +144,25 @@ def checked(site: Site, held: Held) -> None:
     for bag in sorted(bags.iterdir()):
         done = subprocess.run([sys.executable, "-m", "irkit", "bundle", "verify", str(bag)], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def contained(site: Site, workload: str, held: Held) -> None:
+    """The end state, as the cluster has it."""
+    labels = site.plane.get("pod", held.order.target, "-n", site.namespace)["metadata"]["labels"]
+    assert labels["quarantine"] == "true"
+    assert site.plane.get("deployment", workload, "-n", site.namespace)["spec"]["replicas"] == 0
+    copies = site.plane.get("configmaps", "-n", NAMESPACE, "-l", "irkit.dev/incident")["items"]
+    assert f"irkit-{held.status.incident.lower()}" in {c["metadata"]["name"] for c in copies}
+
+
+def started(site: Site, name: str) -> str:
+    """A Deployment of one pod; the pod's name."""
+    site.plane.apply(deployment(name), namespace=site.namespace)
+    (pod,) = site.plane.pods(site.namespace, f"app={name}", count=1)
+    return str(pod["metadata"]["name"])
+
+
+def deployment(name: str) -> Obj:
+    template = {"metadata": {"labels": {"app": name}}, "spec": busybox(name)["spec"]}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}

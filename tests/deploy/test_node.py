@@ -21,7 +21,7 @@ from irkit.model.kube import NETWORKPOLICIES
 from irkit.model.order import Command, Held, Origin
 from tests.controlplane.running import Obj
 from tests.deploy.chart import NAMESPACE
-from tests.deploy.site import Site, busybox, checked, described, without_a_claim
+from tests.deploy.site import Site, checked, contained, described, started, without_a_claim
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
 FALCO = Origin(door="webhook", sender="falco")
@@ -119,15 +119,6 @@ def approve(site: Site, identifier: str, folder: Path) -> str:
     return done.stderr
 
 
-def contained(site: Site, workload: str, held: Held) -> None:
-    """The end state, as the cluster has it."""
-    labels = site.plane.get("pod", held.order.target, "-n", site.namespace)["metadata"]["labels"]
-    assert labels["quarantine"] == "true"
-    assert site.plane.get("deployment", workload, "-n", site.namespace)["spec"]["replicas"] == 0
-    copies = site.plane.get("configmaps", "-n", NAMESPACE, "-l", "irkit.dev/incident")["items"]
-    assert f"irkit-{held.status.incident.lower()}" in {c["metadata"]["name"] for c in copies}
-
-
 def test_a_containment_waits_for_somebody_at_a_terminal_and_is_carried_out_with_the_playbooks_rights(site: Site, tmp_path: Path) -> None:
     pod, said = started(site, "api"), list[str]()
 
@@ -171,16 +162,3 @@ def test_a_job_that_is_killed_in_the_middle_with_its_disk_is_gone_on_with_from_t
         assert held.status.begun == 3, "one planned, one was killed, one went on"
         assert len(policies(bare)) == before + 1
         contained(bare, "shop-api", held)
-
-
-def started(site: Site, name: str) -> str:
-    """A Deployment of one pod; the pod's name."""
-    site.plane.apply(deployment(name), namespace=site.namespace)
-    (pod,) = site.plane.pods(site.namespace, f"app={name}", count=1)
-    return str(pod["metadata"]["name"])
-
-
-def deployment(name: str) -> Obj:
-    template = {"metadata": {"labels": {"app": name}}, "spec": busybox(name)["spec"]}
-    spec = {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": template}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
