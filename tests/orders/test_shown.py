@@ -6,8 +6,11 @@ import msgspec
 import pytest
 
 from irkit.app.orders.approving import approve
+from irkit.engine import journal
 from irkit.errors import RefusedError
+from irkit.model.record import Extended
 from tests.orders.desk import Desk
+from tests.orders.test_flow import written
 
 
 def test_the_plan_that_was_shown_is_the_one_that_is_approved(desk: Desk):
@@ -20,3 +23,22 @@ def test_the_plan_that_was_shown_is_the_one_that_is_approved(desk: Desk):
     with pytest.raises(RefusedError, match="has another plan now than the one that was decided upon"):
         approve(desk.ports, desk.queue, shown, yes=True)
     assert desk.queue.get(identifier).status.state == "waiting"
+
+
+def test_an_order_for_more_than_the_open_incident_had_is_carried_out_not_just_said_to_be(desk: Desk):
+    """The pod was contained before; now somebody orders the whole playbook, and two approve the rest of it."""
+    first = desk.submit(key="contain")
+    desk.decide(desk.until(first, "waiting"))
+    incident = desk.over(first).status.incident
+    done = len(written(desk))
+    second = desk.submit("respond", key="the rest", playbook="compromised-pod")
+    held = desk.until(second, "waiting")
+    assert held.status.incident == incident
+    assert held.status.planned
+    assert any(line.startswith("rotate Secret todo-app/mcp-secret") for line in held.status.planned.lines)
+    desk.decide(held)
+    desk.over(second)
+    assert "patch secrets" in written(desk)[done:]
+    assert desk.home.ids() == [incident]
+    bodies = [line.body for line in journal.read(desk.home.journal(incident)).lines]
+    assert [b.phase for b in bodies if isinstance(b, Extended)] == [""]

@@ -5,7 +5,7 @@ The same code runs as a Job in the cluster and as a child of a listener on a lap
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -16,13 +16,14 @@ from irkit.app.orders import rights, telling
 from irkit.app.orders.approver import ByOrder
 from irkit.app.orders.beating import Say, beating
 from irkit.app.orders.queue import alive, amend, checked
-from irkit.engine import announcing, binder, handover
+from irkit.engine import announcing, binder, handover, journal
 from irkit.engine.events import Planned
 from irkit.engine.home import Home
 from irkit.engine.journal import stamp
 from irkit.engine.result import RunResult, failed
 from irkit.errors import Declined, HeldError, InterruptedRun, IrkitError, RefusedError, UnreachableError, UsageError
-from irkit.model.order import Held, State, Status
+from irkit.model.order import Held, Order, State, Status
+from irkit.model.record import Line, Ordered, Ran
 from irkit.ports import Orders, Ports
 from irkit.text import printable
 
@@ -135,16 +136,19 @@ class Worker:
         return responding.respond(inside, _request(held, dry_run=False))
 
     def _begun(self, held: Held) -> bool:
-        """Whether an earlier process began the incident: on this disk, or on one that is gone, of which a copy is in the cluster."""
-        if held.status.incident in Home(self._ports.settings.home).ids():
-            return True
+        """Whether an earlier process of this order opened the incident: on this disk, or on one that is gone, of which a copy is in the cluster.
+
+        One that was open before the order came is gone on with in another way: the order may want more of it than it had.
+        """
+        home, identifier = Home(self._ports.settings.home), held.status.incident
+        if identifier in home.ids():
+            return _opened_by(held.order, journal.read(home.journal(identifier)).lines)
         if held.status.begun < 2:  # there was no earlier process
             return False
         try:
-            handover.look(self._ports.cluster, held.status.incident)
+            return _opened_by(held.order, handover.look(self._ports.cluster, identifier)[1])
         except UsageError:
             return False
-        return True
 
     def _promised(self, held: Held) -> Held:
         if held.status.incident:
@@ -205,6 +209,11 @@ class Worker:
             return msgspec.structs.replace(current.status, **changes) if current.status.worker == self._name else None
 
         amend(self._orders, held.order.id, change)
+
+
+def _opened_by(order: Order, lines: Sequence[Line]) -> bool:
+    first = next((line.body for line in lines if isinstance(line.body, Ran)), None)
+    return any(isinstance(b := line.body, Ordered) and first is not None and b.run == first.run and b.order.id == order.id for line in lines)
 
 
 def _request(held: Held, *, dry_run: bool) -> responding.Request:
