@@ -15,7 +15,7 @@ from irkit.errors import ForbiddenError, UsageError
 from irkit.model.order import Ended, Origin
 from tests.slack.inside import PLAN, Inside
 from tests.slack.people import BOB
-from tests.slack.server import Server
+from tests.slack.server import ACK, Server
 from tests.slack.world import said, until
 
 
@@ -82,6 +82,26 @@ def test_an_event_whose_acknowledgement_was_lost_acts_once(inside: Inside) -> No
     until(lambda: [n for n, s in inside.slack._sockets.items() if s.open], 10, lambda: "not connected")
     inside.slack.deliver("slash_commands", payload, attempt=1)
     inside.order()
+
+
+def test_what_is_acknowledged_is_in_the_queue_already(inside: Inside) -> None:
+    """Killed the moment after, nothing is lost."""
+    for number in range(10):
+        inside.slack.deliver("slash_commands", inside.people.slash(f"collect web-{number}"))
+        assert len(inside.orders.list()) == number + 1
+
+
+def test_a_decision_that_is_acknowledged_is_in_the_queue_already(inside: Inside) -> None:
+    held, message = inside.planned()
+    inside.people.presses(message, "irkit-approve", user=BOB)
+    assert inside.orders.get(held.order.id).status.state == "queued"
+
+
+def test_a_queue_that_takes_its_time_does_not_make_the_acknowledgement_late(inside: Inside) -> None:
+    with inside.orders._locked():
+        acks = [inside.slack.deliver("slash_commands", inside.people.slash(f"collect web-{number}")) for number in range(3)]
+    assert max(ack.seconds for ack in acks) < ACK
+    until(lambda: len(inside.orders.list()) == 3, 10, lambda: "not ordered")
 
 
 def test_slack_wants_a_pause_and_gets_it(inside: Inside) -> None:

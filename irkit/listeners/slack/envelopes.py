@@ -24,6 +24,8 @@ from irkit.text import printable
 _THREADS = 4
 _MOST = 100  # events that may wait for a thread
 _LAST = 5.0  # seconds for what is under way at the end
+_TAKEN = 1.5  # seconds that an acknowledgement waits for the queue: Slack wants it within 3
+_WAITING = 4  # acknowledgements that may wait so at once; the others would be late
 
 
 class Slash(msgspec.Struct):
@@ -51,14 +53,17 @@ class Callback(msgspec.Struct):
 
 
 class Door:
-    """`take` is called in the threads of the connection, and never waits for anything."""
+    """`take` is called in the threads of the connection. It waits for nothing but the queue, and not for long.
+
+    So what was acknowledged is in the queue, though this process be killed the moment after: else Slack sends it again.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self._desk, self._seen = desk, Recent()
         self._pool = ThreadPoolExecutor(_THREADS, "irkit-slack")
         self._questions = ThreadPoolExecutor(_THREADS, "irkit-slack-question")  # evidence waits behind no question
         self._begun: set[Future[None]] = set()
-        self._lock = threading.Lock()
+        self._lock, self._waiting = threading.Lock(), threading.BoundedSemaphore(_WAITING)
 
     def close(self) -> None:
         """What was acknowledged is done, as far as that takes no longer than `_LAST`."""
@@ -100,7 +105,8 @@ class Door:
             key = f"slack:{said.team_id}:{said.trigger_id}"
             if self._again(key, envelope):
                 return None
-            self._later(asker, "command-refused", lambda: answering.answer(desk, key, asker, asked), question=asked.word not in answering.ORDERS)
+            self._later(asker, "command-refused", lambda: answering.answer(desk, key, asker, asked), question=asked.word not in answering.ORDERS,
+                        taken=asked.word in answering.ORDERS)  # fmt: skip
         except IrkitError as error:
             desk.refuse("command-refused", asker, error)
             return _ephemeral(sentence(error))
@@ -113,7 +119,7 @@ class Door:
         try:
             if said.type == "view_submission":
                 interactions.check_view(desk, asker, said)
-            self._later(asker, "interaction-refused", lambda: interactions.handle(desk, key, asker, said))
+            self._later(asker, "interaction-refused", lambda: interactions.handle(desk, key, asker, said), taken=True)
         except IrkitError as error:
             desk.refuse("interaction-refused", asker, error)
             text = sentence(error)
@@ -136,8 +142,8 @@ class Door:
         self._desk.log("slack-again", kind=envelope.kind, envelope=envelope.id, attempt=envelope.attempt)
         return True
 
-    def _later(self, asker: Asker, refused: str, work: Callable[[], None], *, question: bool = False) -> None:
-        """In a thread of ours. Raises RefusedError where too much waits."""
+    def _later(self, asker: Asker, refused: str, work: Callable[[], None], *, question: bool = False, taken: bool = False) -> None:
+        """In a thread of ours; ``taken``: return once that is done, if it is soon. Raises RefusedError where too much waits."""
 
         def run() -> None:
             try:
@@ -149,17 +155,23 @@ class Door:
                 self._desk.log("slack-failed", level="error", user=asker.user, why=type(error).__name__)
                 self._desk.whisper(asker, "That failed inside irkit; its log says more.")
 
-        if not self._submit(run, question=question):
+        if (begun := self._submit(run, question=question)) is None:
             raise RefusedError("irkit has too much to answer just now; nothing was done", next="the same again in a minute")
+        if taken and self._waiting.acquire(blocking=False):
+            try:
+                wait([begun], _TAKEN)
+            finally:
+                self._waiting.release()
 
-    def _submit(self, work: Callable[[], None], *, question: bool = True) -> bool:
-        """Whether there is room for it."""
+    def _submit(self, work: Callable[[], None], *, question: bool = True) -> Future[None] | None:
+        """None where there is no room for it."""
         with self._lock:
             self._begun = {f for f in self._begun if not f.done()}
             if len(self._begun) >= _MOST:
-                return False
-            self._begun.add((self._questions if question else self._pool).submit(work))
-            return True
+                return None
+            begun = (self._questions if question else self._pool).submit(work)
+            self._begun.add(begun)
+            return begun
 
 
 def _ephemeral(text: str) -> Obj:
