@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.pki import Pki, made, served
+from tests.adapters.proxy import Proxy
 from tests.slack.server import Server
 from tests.slack.tlsfront import fronted
 from tests.slack.world import World
@@ -48,3 +49,28 @@ def test_a_slack_whose_certificate_is_for_another_name_gets_no_token(slack: Serv
         code, text = setup(world, pki.ours.pair.certificate)
     assert (code, "is not trusted: IP address mismatch" in text) == (7, True), text
     assert slack.calls == []
+
+
+class Behind(World):
+    """That World with more in the environment."""
+
+    more: dict[str, str]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**super().environment, **self.more}
+
+
+def test_calls_socket_and_answers_go_through_the_proxy_by_tls(slack: Server, tmp_path: Path) -> None:
+    pki = made(tmp_path)
+    with fronted(slack, served(pki.ours.issue("slack", "DNS:slack.test")), "127.0.0.1"):
+        front = int(slack.address.rpartition(":")[2])
+        slack.address = "https://slack.test"  # a name that is nowhere (RFC 6761): only the proxy leads there
+        with Proxy("http", ("127.0.0.1", front)) as proxy, Behind(tmp_path, slack) as world:
+            world.more = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}", "SSL_CERT_FILE": str(pki.ours.pair.certificate)}
+            irkit = world.starts()
+            assert world.people.types("status").payload == {}
+            assert world.whisper("")["by"] == "url"
+            assert irkit.end() == 0
+    assert set(proxy.asked) == {("slack.test", 443)}
+    assert len(proxy.asked) >= 4, "two calls, the socket, the answer"
