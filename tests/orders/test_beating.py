@@ -12,8 +12,12 @@ import msgspec
 from irkit.adapters.clock import SystemClock
 from irkit.adapters.orderfiles import OrderFiles
 from irkit.app.orders.beating import beating
+from irkit.app.orders.queue import BEAT
+from irkit.app.orders.work import work
 from irkit.engine.journal import stamp
+from irkit.model.announcement import Announcement
 from irkit.model.order import Held, Status
+from tests.orders.desk import Desk
 from tests.orders.words import waiting
 
 
@@ -41,4 +45,27 @@ def test_a_mistake_of_our_own_ends_no_sign_of_life(tmp_path: Path):
             assert time.monotonic() < end, "no sign of life came through"
             say(f"step {next(notes)}")
             time.sleep(0.1)
+    assert stopped == []
+
+
+class Slow:
+    """A pager that answers after more than a sign of life."""
+
+    def __init__(self) -> None:
+        self.told: list[Announcement] = []
+
+    def tell(self, announcement: Announcement) -> None:
+        self.told.append(announcement)
+
+    def wait(self) -> list[str]:
+        time.sleep(BEAT + 2)
+        return []
+
+
+def test_a_slow_pager_is_told_that_a_plan_waits_before_the_process_ends(desk: Desk):
+    """The order is waiting by then, and nobody's: who gives signs of life for it would take that for the loss of it, and stop."""
+    identifier, slow, stopped = desk.submit(), Slow(), list[int]()
+    work(msgspec.structs.replace(desk.ports, announcer=slow), desk.queue, identifier, "me/1", lambda: stopped.append(1))
+    assert desk.queue.get(identifier).status.state == "waiting"
+    assert [said.event for said in slow.told] == ["approval"]
     assert stopped == []

@@ -40,7 +40,10 @@ def work(ports: Ports, orders: Orders, identifier: str, worker: str, stop: Calla
     if held.status.over or held.status.state == "waiting":
         return 0
     with beating(ports, orders, held, stop) as say:
-        return Worker(ports, orders, worker, say).do(held).exit_code
+        done = Worker(ports, orders, worker, say)
+        code = done.do(held).exit_code
+    done.tell()  # a pager may be slow, and the order is not this process's any more
+    return code
 
 
 def _claim(ports: Ports, orders: Orders, identifier: str, worker: str) -> Held:
@@ -64,6 +67,7 @@ class Worker:
 
     def __init__(self, ports: Ports, orders: Orders, name: str, say: Say) -> None:
         self._ports, self._orders, self._name, self._say = ports, orders, name, say
+        self.tell: Callable[[], None] = lambda: None  # whoever wants to know what came of it
 
     def do(self, held: Held) -> RunResult:
         """What comes next. Not for another cluster than the order's."""
@@ -95,7 +99,7 @@ class Worker:
         if planned.intents:
             note = "; ".join(n for n in ("waits for a decision", held.status.note) if n)
             self._hand_back(held, state="waiting", planned=planned, incident=seen[-1].header.incident.id, note=note)
-            announcing.wanted(self._ports, held.order, planned, seen[-1].header.incident)
+            self.tell = lambda: announcing.wanted(self._ports, held.order, planned, seen[-1].header.incident)
         else:
             self._hand_back(held, state="queued", planned=planned, incident=seen[-1].header.incident.id, note="")
         return result
