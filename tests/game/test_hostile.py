@@ -43,11 +43,11 @@ def scenario(more: str = "") -> Scenario:
 
 
 @pytest.mark.parametrize("more", [
-    f"best: {['wait 24h'] * 200}",
-    "best: [kubectl scale deployment/backend -n todo-app --replicas=1000000]",
-    FLUX,
-    f"world: {{manifests: [{', '.join(MANY)}]}}\nbest: [wait 1m]",
-], ids=["waits", "a million pods", "an interval of no time", "a pod for each node and DaemonSet"])  # fmt: skip
+    pytest.param(f"best: {['wait 24h'] * 200}", id="waits"),
+    pytest.param("best: [kubectl scale deployment/backend -n todo-app --replicas=1000000]", id="a million pods", marks=pytest.mark.slow),
+    pytest.param(FLUX, id="an interval of no time"),
+    pytest.param(f"world: {{manifests: [{', '.join(MANY)}]}}\nbest: [wait 1m]", id="a pod for each node and DaemonSet", marks=pytest.mark.slow),
+])  # fmt: skip
 def test_it_neither_hangs_nor_eats_the_memory(more: str) -> None:
     played, began = scenario(more), time.monotonic()
     with games.staged(played, 0) as (stage, turns), games.hand(turns.wait) as do:
