@@ -22,7 +22,8 @@ from irkit.text import printable
 
 _PIECE = 65_536
 _BACKLOG = 512
-_LINGER = 1.0  # seconds in which what a refused sender still sends is thrown away, so that it reads its answer; for TLS to end, too
+_LINGER = 1.0  # seconds in which what a refused sender still sends is thrown away, so that it reads its answer; for the end, too
+_PIECES, _BYTES = 64, 256  # a body comes in at most so many pieces, and one more for so many bytes that it may have
 
 
 class _Refused(Exception):
@@ -39,7 +40,7 @@ class Httpd:
         self._host, self._port, self.door, self.bounds, self._tls = host, port, door, bounds, tls
         self._peers: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.resting: dict[asyncio.Task[None], None] = {}  # those between two requests, the longest first
+        self.resting: dict[asyncio.Task[None], None] = {}  # those between two requests, or at their end, the longest first
         self.held = 0  # bytes of bodies that are being read
         self.ending = False
         self._socket: socket.socket | None = None
@@ -112,11 +113,9 @@ class Httpd:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=_PIECE)
         protocol = asyncio.StreamReaderProtocol(reader)
-        begin, end = (self.bounds.request, _LINGER) if self._tls else (None, None)
+        begin = self.bounds.request if self._tls else None
         try:
-            transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol, connection, ssl=self._tls, ssl_handshake_timeout=begin, ssl_shutdown_timeout=end
-            )
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=self._tls, ssl_handshake_timeout=begin)
         except (OSError, ConnectionError) as error:
             connection.close()
             why = getattr(error, "verify_message", "") or getattr(error, "reason", "") or error
@@ -132,12 +131,27 @@ class Httpd:
         except (OSError, TimeoutError):
             talk.broken = True  # it went away, or does not read
         except asyncio.CancelledError:
-            pass  # the end of the server, or of its rest
+            talk.broken = not self.ending  # the end of its rest, to make room, or of the server
         except Exception as error:  # noqa: BLE001 -- one connection ends, never the server
             talk.broken = True
             self.door.refused(peer, f"not foreseen: {type(error).__name__}: {printable(error, 200)}", 500)
         finally:
-            transport.abort() if talk.broken else writer.close()
+            await self._close(writer, farewell=not talk.broken)
+
+    async def _close(self, writer: asyncio.StreamWriter, *, farewell: bool) -> None:
+        """To its end, while it counts: who never reads its answer, or never answers TLS's farewell, would keep it open as long as it likes."""
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            if farewell:
+                self.resting[task] = None  # it makes room, too
+                writer.close()
+                with contextlib.suppress(OSError, TimeoutError):
+                    async with asyncio.timeout(_LINGER):
+                        await writer.wait_closed()
+        finally:
+            self.resting.pop(task, None)
+            writer.transport.abort()
 
 
 class _Talk:
@@ -220,13 +234,15 @@ class _Talk:
 
     async def _body(self, *, keep: bool) -> bytes:
         """To its end. All that are read at once have a bound together, since many come from who is not verified yet."""
-        pieces, size = [], 0
+        pieces, size, count = [], 0, 0
         try:
             while isinstance(event := await self._event(), h11.Data):
-                size += len(event.data)
+                size, count = size + len(event.data), count + 1
                 self._server.held += len(event.data)
                 if size > self._bounds.body:
                     raise self._large
+                if count > _PIECES + self._bounds.body // _BYTES:  # each costs as much as a large one
+                    raise _Refused(400, "the body comes in too many pieces")
                 if keep and self._server.held > self._bounds.held:
                     raise _Refused(503, "too much is sent at once")
                 if keep:

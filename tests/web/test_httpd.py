@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from irkit.adapters.httpd import Httpd
 from irkit.errors import UsageError
 from irkit.model.http import Bounds
-from tests.web.desk import TOKEN, Server, World, configured, firing, serving
+from tests.web.desk import TOKEN, Server, World, configured, firing, serving, token_settings
 
 BRIEF = Bounds(head=4096, body=10_000, request=0.4, idle=0.6, answer=5.0, connections=12, connections_per_peer=8, held=15_000, farewell=2.0)
 AUTHORIZED = f"Authorization: Bearer {TOKEN}\r\n".encode()
@@ -71,6 +71,17 @@ def test_a_chunked_body_is_counted_as_it_comes(server: Server) -> None:
     small = json.dumps(firing()).encode()
     whole = begin.replace(b"Transfer", b"Connection: close\r\nTransfer") + f"{len(small):x}\r\n".encode() + small + b"\r\n0\r\n\r\n"
     assert server.raw(whole).startswith(b"HTTP/1.1 202 ")
+
+
+def test_a_body_in_pieces_of_one_byte_is_refused_before_it_costs_seconds(tmp_path: Path) -> None:
+    """Each piece costs as much as a large one: a megabyte of them would keep the only thread busy for ten seconds."""
+    with serving(World(configured(tmp_path))) as server:
+        asked = b"POST /hooks/am HTTP/1.1\r\nHost: x\r\n" + AUTHORIZED + b"Transfer-Encoding: chunked\r\n\r\n"
+        answer = server.raw(asked, b"1\r\na\r\n" * 6000)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"too many pieces" in answer
+        unknown = server.raw(asked.replace(b"/am", b"/nobody"), b"1\r\na\r\n" * 6000)  # what is read to be thrown away costs the same
+        assert b"too many pieces" in unknown
 
 
 def test_headers_that_are_too_long_are_431(server: Server) -> None:
@@ -179,6 +190,39 @@ def test_the_end_waits_for_what_is_under_way(tmp_path: Path) -> None:
         assert answer.startswith(b"HTTP/1.1 202 ")
         assert b"Connection: close" in answer
         assert resting.recv(10) == b""
+
+
+def _unsent(port: int, client: int) -> int:
+    """Bytes that the kernel holds for a client which does not read."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        if (int(local.rpartition(":")[2], 16), int(remote.rpartition(":")[2], 16)) == (port, client):
+            return int(queues.partition(":")[0], 16)
+    return -1
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="what a connection has not sent is read from Linux")
+def test_who_reads_nothing_is_not_waited_for_after_the_end(tmp_path: Path) -> None:
+    """Its connection is nobody's any more and in no count, so it must not stay open for as long as the other side likes."""
+    names = {f"source-{number}": token_settings(format="falco") for number in range(20)}  # so the figures are 15 kB
+    with serving(World(configured(tmp_path, sources=names)), BRIEF) as server, socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", server.port))
+        client, before, same = sock.getsockname()[1], -1, 0
+        while same < 2:  # until an answer is neither sent nor held by the kernel
+            sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            time.sleep(0.03)
+            same, before = same + 1 if (now := _unsent(server.port, client)) == before else 0, now
+        until = time.monotonic() + 6
+        while any(_inode(line, server.port, client) != "0" for line in Path("/proc/net/tcp").read_text().splitlines()[1:]):
+            assert time.monotonic() < until, "the server still has it open"
+            time.sleep(0.1)
+
+
+def _inode(line: str, port: int, client: int) -> str:
+    """Of that connection where this line of /proc/net/tcp is about it: 0 where no process has it open."""
+    words = line.split()
+    return words[9] if (int(words[1].rpartition(":")[2], 16), int(words[2].rpartition(":")[2], 16)) == (port, client) else "0"
 
 
 def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
