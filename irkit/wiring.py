@@ -91,7 +91,7 @@ def orders(configured: Settings, connected: Cluster) -> Orders:
     limits, shared = configured.orders, configured.orders.queue == "cluster"
     if configured.orders.queue == "auto":
         shared = exists(connected, ObjectRef(resource=NAMESPACES, name=SYSTEM_NAMESPACE)) is not None
-    return OrderMaps(connected, limits.most_open) if shared else OrderFiles(configured.home / "orders", limits.most_open)
+    return OrderMaps(connected, limits.most_open, clock()) if shared else OrderFiles(configured.home / "orders", limits.most_open)
 
 
 def store(configured: Settings, to: str = "") -> ObjectStore:

@@ -5,6 +5,7 @@ Its name makes an order unique, its resourceVersion an update.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import msgspec
@@ -12,11 +13,12 @@ import msgspec
 from irkit.errors import ConflictError, NotFoundError, QueueFullError, UsageError
 from irkit.model.kube import CONFIGMAPS, Obj, ObjectRef, at
 from irkit.model.order import SYSTEM_NAMESPACE, Held, Order, Status, sound
-from irkit.ports import Cluster
+from irkit.ports import Clock, Cluster
 from irkit.text import plural, printable
 
 LABEL = "irkit.dev/order"  # "open" or "over"
 _ORDER, _STATUS = "order.json", "status.json"
+_RARELY = 5.0  # seconds between two lists of the orders that are over
 
 
 class OrderMaps:
@@ -24,9 +26,13 @@ class OrderMaps:
 
     where = f"namespace {SYSTEM_NAMESPACE}"
 
-    def __init__(self, cluster: Cluster, most: int) -> None:
+    def __init__(self, cluster: Cluster, most: int, clock: Clock) -> None:
         """``most``: orders that may be open at once."""
-        self._cluster, self._most = cluster, most
+        self._cluster, self._most, self._clock = cluster, most, clock
+        self._lock = threading.Lock()
+        self._open: frozenset[str] = frozenset()
+        self._over: dict[str, Held] = {}
+        self._looked = -_RARELY  # when all that are over were listed
 
     def add(self, order: Order, status: Status) -> Held | None:
         ref = _ref(order.id)
@@ -60,8 +66,24 @@ class OrderMaps:
         return found
 
     def list(self) -> Sequence[Held]:
-        found = [held for obj in self._cluster.list(CONFIGMAPS, SYSTEM_NAMESPACE, labels=LABEL) if (held := _held(obj)) is not None]
-        return sorted(found, key=lambda h: (h.order.created, h.order.id))
+        """Those that are over, maybe many, are listed every few seconds; one that this process saw open is looked at as soon as it is not."""
+        with self._lock:
+            found = self._listed("open")
+            if self._clock.monotonic() - self._looked >= _RARELY:
+                self._over, self._looked = self._listed("over"), self._clock.monotonic()
+            else:
+                for identifier in self._open - found.keys():
+                    try:
+                        self._over[identifier] = self.get(identifier)
+                    except UsageError:  # it was removed
+                        continue
+            self._open = frozenset(found)
+            found = {**self._over, **found}
+        return sorted(found.values(), key=lambda h: (h.order.created, h.order.id))
+
+    def _listed(self, state: str) -> dict[str, Held]:
+        objects = self._cluster.list(CONFIGMAPS, SYSTEM_NAMESPACE, labels=f"{LABEL}={state}")
+        return {held.order.id: held for obj in objects if (held := _held(obj)) is not None}
 
     def update(self, held: Held, status: Status) -> Held:
         body: Obj = {
@@ -72,6 +94,8 @@ class OrderMaps:
         return msgspec.structs.replace(held, status=status, version=changed["metadata"]["resourceVersion"])
 
     def remove(self, held: Held) -> None:
+        with self._lock:
+            self._over.pop(held.order.id, None)
         try:
             self._cluster.delete(_ref(held.order.id))
         except NotFoundError:

@@ -14,6 +14,7 @@ import pytest
 
 from irkit import settings as loading
 from irkit import wiring
+from irkit.adapters.clock import SystemClock
 from irkit.adapters.kubernetes import connect
 from irkit.adapters.orderfiles import OrderFiles
 from irkit.adapters.ordermaps import OrderMaps
@@ -38,11 +39,11 @@ def queue(request: pytest.FixtureRequest, tmp_path: Path) -> Orders:
     if request.param == "machine":
         return OrderFiles(tmp_path / "orders", MOST)
     if request.param == "sandbox":
-        return OrderMaps(request.getfixturevalue("desk").ports.cluster, MOST)
+        return OrderMaps(request.getfixturevalue("desk").ports.cluster, MOST, SystemClock())
     plane: Running = request.getfixturevalue("system")
     plane.kubectl("delete", "configmap", "-n", SYSTEM_NAMESPACE, "-l", "irkit.dev/order")
     kubeconfig = plane.token_kubeconfig
-    return OrderMaps(connect(loading.load({"KUBECONFIG": str(kubeconfig), "HOME": str(tmp_path)})), MOST)
+    return OrderMaps(connect(loading.load({"KUBECONFIG": str(kubeconfig), "HOME": str(tmp_path)})), MOST, SystemClock())
 
 
 def test_an_order_is_taken_once_whatever_became_of_it(queue: Orders):
@@ -80,6 +81,31 @@ def test_the_oldest_comes_first(queue: Orders):
     for key, created in (("b", "2026-11-22T03:00:02Z"), ("c", "2026-11-22T03:00:01Z"), ("a", "2026-11-22T03:00:03Z")):
         queue.add(order(key, created=created), FIRST)
     assert [h.order.created[17:19] for h in queue.list()] == ["01", "02", "03"]
+
+
+def test_what_ends_is_listed_as_it_is_and_what_was_removed_is_not(queue: Orders):
+    kept, gone = (queue.add(order(key), FIRST) for key in ("kept", "gone"))
+    assert kept
+    assert gone
+    assert {h.status.state for h in queue.list()} == {"planning"}
+    over = queue.update(kept, msgspec.structs.replace(FIRST, state="done"))
+    queue.remove(gone)
+    assert list(queue.list()) == [over]
+    queue.remove(over)
+    assert list(queue.list()) == []
+
+
+def test_orders_that_are_over_are_listed_rarely(desk: Desk):
+    """They are kept for days, and the leader looks at the queue four times a second."""
+    clock = StepClock()
+    queue, other = (OrderMaps(desk.ports.cluster, MOST, clock) for _ in range(2))
+    assert list(queue.list()) == []
+    held = other.add(order("short"), FIRST)
+    assert held
+    over = other.update(held, msgspec.structs.replace(FIRST, state="done"))  # begun and ended between two looks
+    assert list(queue.list()) == []
+    clock.sleep(6)
+    assert list(queue.list()) == [over]
 
 
 def test_it_is_bounded_and_what_is_over_does_not_count(queue: Orders):
