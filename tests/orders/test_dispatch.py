@@ -23,10 +23,11 @@ from irkit.engine.journal import stamp
 from irkit.errors import ForbiddenError, UnreachableError
 from irkit.listeners.log import Log
 from irkit.listeners.loop import Loop
-from irkit.model.order import Held, State, Status
+from irkit.model.order import Decision, Held, Origin, State, Status
 from irkit.settings import Settings
 from irkit.settings.orders import OrderSettings
 from tests.clocks import StepClock
+from tests.orders.desk import ANN
 from tests.orders.words import PLAN, order
 
 
@@ -57,8 +58,8 @@ class Office:
         self.queue = OrderFiles(directory, 100)
         self.settings = Settings(orders=OrderSettings(**settings))
 
-    def submit(self, name: str = "web", needs: str = "one") -> str:
-        return submit(self.queue, order(name, needs, target=name), self.clock)[0].order.id  # type: ignore[arg-type]
+    def submit(self, name: str = "web", needs: str = "one", by: Origin = ANN) -> str:
+        return submit(self.queue, order(name, needs, by, target=name), self.clock)[0].order.id  # type: ignore[arg-type]
 
     def turn(self, after: float = 0.0) -> Sequence[Held]:
         self.clock.sleep(after)
@@ -198,6 +199,24 @@ def test_so_many_at_once_and_no_more(tmp_path: Path):
     office.put(begun[0], state="done")
     office.turn()
     assert len(office.runner.begun) == 3
+
+
+def test_what_people_ask_for_comes_before_alerts_and_finds_room(tmp_path: Path):
+    """However many alerts came before, and have all the processes that they may have."""
+    office, alert = Office(tmp_path, most_running=4), Origin(door="webhook", sender="falco")
+    for number in range(6):
+        office.submit(f"alert-{number}", "nobody", alert)
+    office.turn()
+    assert len(office.runner.begun) == 3
+    approved = office.submit("approved", "one", alert)
+    decided = Decision(by=ANN, yes=True, at=stamp(office.clock), digest=PLAN.digest)
+    office.put(approved, state="queued", planned=PLAN, decisions=(decided,))
+    office.turn()
+    assert office.runner.begun[3:] == ["approved 1"], "what somebody approved is that person's"
+    office.put(approved, state="done")
+    office.submit("web")
+    office.turn()
+    assert office.runner.begun[4:] == ["web 1"]
 
 
 def test_whom_runs_is_counted_before_anybody_is_begun(tmp_path: Path):

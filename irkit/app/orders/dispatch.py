@@ -50,12 +50,14 @@ def turn(
 
     ``pulse``: the same in every turn of a process; without it, times of other machines are compared with this one's.
     ``left``: is told of an order that can't be changed, such as one that somebody made immutable: it keeps no other waiting.
+    What people want comes first, and a quarter of the processes is kept for it: a burst of alerts keeps nobody waiting.
     """
-    listed, found = orders.list(), []
-    room = settings.orders.most_running - sum(_busy(held.status) for held in listed)
-    for held in listed:
+    listed, found, most = orders.list(), [], settings.orders.most_running
+    kept = max(most > 1, most // 4)
+    room = most - sum(_busy(held.status) for held in listed)
+    for held in sorted(listed, key=_of_an_alert):
         try:
-            after = _next(orders, runner, held, settings, clock, pulse, room=room > 0)
+            after = _next(orders, runner, held, settings, clock, pulse, room=room > kept * _of_an_alert(held))
         except UnreachableError:
             raise
         except ConflictError:  # somebody else sees to it
@@ -66,7 +68,12 @@ def turn(
         if after is not None:
             room -= _busy(after.status) - _busy(held.status)
             found.append(after)
-    return found
+    return sorted(found, key=lambda h: (h.order.created, h.order.id))
+
+
+def _of_an_alert(held: Held) -> bool:
+    """Whether nobody but an alert wants it, as yet."""
+    return held.order.origin.door == "webhook" and not any(d.yes for d in held.status.decisions)
 
 
 def _busy(status: Status) -> bool:
