@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from shlex import quote
 from typing import Literal, TypeAlias
 
 from irkit.model.kube import Value
@@ -68,9 +69,11 @@ class Order(Value, frozen=True):
 
     @property
     def words(self) -> str:
-        """As on the command line: ``contain backend-x2 -n todo-app``."""
+        """As on the command line: ``contain backend-x2 -n todo-app``; all that makes it do more or something else."""
         name = f"respond {self.playbook}" if self.command == "respond" else self.command
-        return f"{name} {self.target} -n {self.namespace}"
+        phase = f" --phase {quote(self.phase)}" if self.phase and self.command == "respond" else ""
+        take = f" --take {quote(','.join(self.take))}" if self.take else ""
+        return f"{name} {self.target} -n {self.namespace}{phase}{take}" + "".join(f" -p {quote(f'{k}={v}')}" for k, v in self.parameters.items())
 
 
 class Decision(Value, frozen=True):

@@ -6,11 +6,18 @@ import msgspec
 import pytest
 
 from irkit.app.orders.approving import approve
+from irkit.app.orders.telling import planned
 from irkit.engine import journal
+from irkit.engine.events import Planned
+from irkit.engine.header import Header
 from irkit.errors import RefusedError
+from irkit.model.changes import Delete
+from irkit.model.kube import PODS, ObjectRef
+from irkit.model.plan import Plan, PlannedStep
 from irkit.model.record import Extended
 from tests.orders.desk import Desk
 from tests.orders.test_flow import written
+from tests.orders.words import order
 
 
 def test_the_plan_that_was_shown_is_the_one_that_is_approved(desk: Desk):
@@ -42,3 +49,13 @@ def test_an_order_for_more_than_the_open_incident_had_is_carried_out_not_just_sa
     assert desk.home.ids() == [incident]
     bodies = [line.body for line in journal.read(desk.home.journal(incident)).lines]
     assert [b.phase for b in bodies if isinstance(b, Extended)] == [""]
+
+
+def test_a_long_plan_says_how_to_see_all_of_it():
+    changes = tuple(Delete(ref=ObjectRef(resource=PODS, name=f"p{n}", namespace="shop", uid=f"{n}"), why="x") for n in range(60))
+    step = PlannedStep(id="s", step="x", phase="containment", changes=changes, confirm="ask")
+    header = Header(None, "", (), tuple(f"note {n}" for n in range(12)))  # type: ignore[arg-type]
+    found = planned(Planned(header, Plan(steps=(step,)), True), order(phase="containment"))
+    assert (len(found.lines), len(found.warnings), len(found.intents)) == (40, 10, 60)
+    assert found.lines[-1] == "and 21 more: irkit contain web -n shop --dry-run"
+    assert found.warnings[-1] == "and 3 more: irkit contain web -n shop --dry-run"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 from hypothesis import example, given, settings
@@ -84,6 +85,35 @@ def test_only_an_order_that_waits_has_buttons_and_they_name_its_plan() -> None:
     assert "May approve: <@U0BOB>" in said(
         {"blocks": card.order(Held(order=order, status=Status(state="waiting", changed=AT, planned=plan), version="1"), CONFIGURED)}
     )
+
+
+def held(*lines: str, **status: Any) -> Held:
+    order = Order(id="bcdfghjkmnpq", origin=Origin(door="slack", sender="U0ANN"), command="respond", playbook="compromised-pod", target="web-0",
+                  namespace="shop", cluster="u", created=AT, expires=AT, needs="one", approvers=("approvers",), phase="recovery",
+                  parameters={"image": "x; rm -rf /"})  # fmt: skip
+    return Held(order=order, status=Status(changed=AT, planned=Planned(digest="a" * 64, intents=("b",) * 40, lines=lines), **status), version="1")
+
+
+def test_a_plan_that_does_not_fit_says_how_much_is_missing_and_where_it_is() -> None:
+    hidden = "\u202e" * 60
+    text = said({"blocks": card.order(held(*(f"line {n} {hidden}" for n in range(40)), state="waiting"), CONFIGURED)})
+    shown = [n for n in range(40) if f"line {n} " in text]
+    assert shown == list(range(len(shown)))
+    assert 10 < len(shown) < 40
+    assert f"and {40 - len(shown)} more: irkit order show bcdfghjkmnpq" in text
+
+
+def test_what_is_shown_names_the_phase_and_what_was_given() -> None:
+    for _, parts in (card.root(held(state="waiting"), CONFIGURED), card.live(held(state="waiting"), CONFIGURED)):
+        assert "respond compromised-pod web-0 -n shop --phase recovery -p 'image=x; rm -rf /'" in said({"blocks": parts})
+
+
+def test_what_may_have_been_done_in_part_is_not_called_nothing() -> None:
+    before = (Decision(by=Origin(door="slack", sender="U0BOB"), yes=True, at=AT, digest="a", void="more is needed than was approved"),)
+    for state in ("planning", "waiting", "declined", "expired"):
+        assert "nothing was changed" not in (text := said({"blocks": card.order(held("a", state=state, decisions=before), CONFIGURED)}))
+        assert "nothing more is changed" in text or "what was done before stays" in text
+    assert "nothing was changed" in said({"blocks": card.order(held("a", state="declined"), CONFIGURED)})
 
 
 DOCUMENTS = st.recursive(

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from irkit.engine.events import BagSealed, Collected, Collecting, Judged, StepBegan
 from irkit.engine.events import Planned as PlannedEvent
 from irkit.engine.result import RunResult
 from irkit.model.changes import Capture, Check
-from irkit.model.order import Ended, Planned
+from irkit.model.order import Ended, Order, Planned
 from irkit.model.titles import title
 from irkit.ports import EvidenceStore
 from irkit.text import plural, printable, size
 
 _MOST = 40  # lines of a plan, and of what is missing
+_WARNINGS = 10
 _WIDTH = 300
 
 
-def planned(event: PlannedEvent) -> Planned:
-    """A plan as people decide upon it."""
+def planned(event: PlannedEvent, order: Order) -> Planned:
+    """A plan as people decide upon it. Where it is too long for a chat it says so, and how to see all of it."""
     changes = event.plan.changes
     lines = []
     for step in event.plan.steps:
@@ -30,10 +31,15 @@ def planned(event: PlannedEvent) -> Planned:
             if change.writes and not isinstance(change, Capture | Check):
                 ends = f"; ends {plural(len(change.ends), 'pod')}" if change.ends else ""
                 lines.append(printable(" ".join(title(change).split()), _WIDTH) + ends)
-    shown = lines if len(lines) <= _MOST else [*lines[: _MOST - 1], f"and {len(lines) - _MOST + 1} more"]
+    whole = printable(f"irkit {order.words} --dry-run", _WIDTH - 40)
     intents = tuple(hashlib.sha256(c.intent).hexdigest() for c in changes if c.writes)
-    warnings = tuple(printable(w, _WIDTH) for w in event.header.warnings[:10])
-    return Planned(digest=event.plan.digest, intents=intents, lines=tuple(shown), warnings=warnings)
+    warnings = [printable(w, _WIDTH) for w in event.header.warnings]
+    return Planned(digest=event.plan.digest, intents=intents, lines=_cut(lines, _MOST, whole), warnings=_cut(warnings, _WARNINGS, whole))
+
+
+def _cut(lines: Sequence[str], most: int, whole: str) -> tuple[str, ...]:
+    """``whole``: the command that shows all of them."""
+    return tuple(lines) if len(lines) <= most else (*lines[: most - 1], f"and {len(lines) - most + 1} more: {whole}")
 
 
 def progress(event: object) -> str:

@@ -93,7 +93,7 @@ class Worker:
         self._say("looking at the cluster")
         try:
             result = responding.respond(msgspec.structs.replace(self._ports, listen=listen), _request(held, dry_run=True))
-            planned = telling.planned(seen[-1])
+            planned = telling.planned(seen[-1], held.order)
         except IrkitError as error:
             return self._failed(held, error)
         if planned.intents:

@@ -30,6 +30,19 @@ def said(text: str) -> list[Obj]:
     return [{"type": "section", "text": plain(part)} for part in parts[:4] if part.strip()]
 
 
+def listed(lines: Sequence[str], rest: str) -> list[Obj]:
+    """Lines of strangers, whole ones, as many as fit; of the others how many there are, and ``rest``: where to see them."""
+    shown: list[str] = []
+    room = 3 * (_SECTION - 200) - 200
+    for number, line in enumerate(lines):
+        room -= len(visible(line)) + 1
+        if room < 0:
+            shown.append(f"and {len(lines) - number} more: {rest}")
+            break
+        shown.append(line)
+    return said("\n".join(shown))
+
+
 def section(text: str) -> Obj:
     return {"type": "section", "text": marked(text)}
 

@@ -19,6 +19,11 @@ _WORDS = {"planning": "is being planned; nothing is changed", "waiting": "waits 
           "expired": "has expired; nothing was changed"}  # fmt: skip
 
 
+_WORDS_AGAIN = {"planning": "is being planned again; nothing more is changed",
+                "waiting": "waits for approval again; nothing more is changed until then",
+                "declined": "was declined; what was done before stays", "expired": "has expired; what was done before stays"}  # fmt: skip
+
+
 def root(held: Held, settings: Settings) -> tuple[str, list[Obj]]:
     """The head of the thread. It names those who may approve: Slack tells people of a new message, and of no edit."""
     order = held.order
@@ -32,7 +37,16 @@ def root(held: Held, settings: Settings) -> tuple[str, list[Obj]]:
 
 def live(held: Held, settings: Settings) -> tuple[str, list[Obj]]:
     """The message that is edited: for notifications, and its blocks."""
-    return f"irkit: order {held.order.id} {_WORDS[held.status.state]}", order(held, settings)
+    return f"irkit: order {held.order.id} {_stands(held)}", order(held, settings)
+
+
+def _again(held: Held) -> bool:
+    """Whether it was approved before, and may have been carried out in part."""
+    return any(d.yes and d.void for d in held.status.decisions)
+
+
+def _stands(held: Held) -> str:
+    return (_WORDS_AGAIN if _again(held) else _WORDS).get(held.status.state) or _WORDS[held.status.state]
 
 
 def order(held: Held, settings: Settings, *, buttons: bool = True) -> list[Obj]:
@@ -42,7 +56,7 @@ def order(held: Held, settings: Settings, *, buttons: bool = True) -> list[Obj]:
 
 def _parts(held: Held, settings: Settings, buttons: bool) -> Iterator[Obj]:
     status = held.status
-    yield blocks.section(f"*{held.order.command}* {code(held.order.target)} in {code(held.order.namespace)} {_WORDS[status.state]}")
+    yield blocks.section(f"{code(held.order.words)} {_stands(held)}")
     if status.note and status.state not in ("waiting", "done", "failed"):
         yield blocks.context(code(status.note))
     if status.planned is not None and not status.over:
@@ -58,9 +72,9 @@ def _parts(held: Held, settings: Settings, buttons: bool) -> Iterator[Obj]:
 def _plan(held: Held, settings: Settings, buttons: bool) -> Iterator[Obj]:
     planned, order = held.status.planned, held.order
     assert planned is not None
-    if planned.warnings:
-        yield from blocks.said("\n".join(f"Note: {w}" for w in planned.warnings))
-    yield from blocks.said("\n".join(f"{n}. {line}" for n, line in enumerate(planned.lines, 1)) or "Nothing needs to be changed.")
+    whole = f"irkit order show {order.id}"
+    yield from blocks.listed([f"Note: {w}" for w in planned.warnings], whole)
+    yield from blocks.listed([f"{n}. {line}" for n, line in enumerate(planned.lines, 1)] or ["Nothing needs to be changed."], whole)
     yield blocks.context(f"plan {code(planned.digest[:16])}, until {code(order.expires[:19] + 'Z')}")
     if not buttons:
         return
@@ -69,11 +83,11 @@ def _plan(held: Held, settings: Settings, buttons: bool) -> Iterator[Obj]:
         f"May approve: {_approvers(held, settings) or 'nobody in Slack'}{second}; or at a terminal: {code(f'irkit approve {order.id}')}"
     )
     value = f"{order.id} {planned.digest}"
-    changes = plural(len(planned.intents), "change")
+    changes, more = plural(len(planned.intents), "change"), " more" if _again(held) else ""
     yield blocks.actions(f"irkit-{order.id}", [
         blocks.button("Approve", APPROVE, value, style="primary",
                       ask=("Approve this plan?", f"{changes} to {order.target} in {order.namespace}, plan {planned.digest[:16]}.")),
-        blocks.button("Decline", DECLINE, value, style="danger", ask=("Decline this plan?", "Nothing will be changed.")),
+        blocks.button("Decline", DECLINE, value, style="danger", ask=("Decline this plan?", f"Nothing{more} will be changed.")),
     ])  # fmt: skip
 
 
