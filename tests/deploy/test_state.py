@@ -256,6 +256,14 @@ def test_irkits_own_accounts_write_no_other_configmap(chart: Chart, name: str) -
         assert "no other ConfigMap" in made.text + changed.text
 
 
+def test_who_approves_or_takes_over_changes_no_settings(chart: Chart) -> None:
+    """Their Roles can't tell one ConfigMap from another; the settings say whose word counts, and where nothing may be done."""
+    for user, groups in (("ann", LEADS), ("cat", ONCALL)):
+        assert "irkit's settings and playbooks are" in put(chart, user, config_map("irkit-settings", {"config.yaml": "{}"}), groups).text
+    assert "irkit's settings and playbooks are" in chart.create("cat", config_map("irkit-playbooks", {"x": "y"}), groups=ONCALL).text
+    chart.plane.kubectl("patch", "configmap", "irkit-settings", "-n", NAMESPACE, "--type=merge", '--patch={"data":{"note":"by who administers it"}}')
+
+
 def test_the_listener_leads_and_holds_no_target(chart: Chart) -> None:
     def lease(name: str) -> Obj:
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": {}}
