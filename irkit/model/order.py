@@ -11,6 +11,7 @@ An order that needs nobody's approval (evidence only) begins as ``queued``. Whoe
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import datetime
 from shlex import quote
 from typing import Literal, TypeAlias
@@ -24,6 +25,7 @@ Command: TypeAlias = Literal["collect", "contain", "respond"]
 Needs: TypeAlias = Literal["nobody", "one", "two"]  # "two": whoever approves is not who asked
 State: TypeAlias = Literal["planning", "waiting", "queued", "running", "done", "failed", "declined", "expired"]
 OVER: frozenset[str] = frozenset(("done", "failed", "declined", "expired"))
+_INCIDENT = re.compile("[0-9]{8}T[0-9]{6}Z-[a-z0-9-]{1,60}")
 _LENGTH = 12  # of an order's id
 _MOST = 1_000_000  # processes: the number is in the name of a Job, and in no exponent without end
 DRY_RUN = "dry-run"
@@ -151,6 +153,8 @@ def sound(held: Held) -> bool:
     times = [held.order.created, held.order.expires, held.status.changed, *(d.at for d in held.status.decisions)]
     times += [held.status.beat] if held.status.beat else []
     counted = all(0 <= count < _MOST for count in (held.status.attempts, held.status.begun))
+    if held.status.incident and not _INCIDENT.fullmatch(held.status.incident):  # it is the name of a directory
+        return False
     return len(held.order.id) == _LENGTH and set(held.order.id) <= set(_ALPHABET) and counted and all(map(_is_time, times))
 
 

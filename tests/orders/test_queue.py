@@ -193,6 +193,7 @@ GARBAGE: dict[str, Callable[[dict[str, Any]], object]] = {
     "a time that is none": status('{"state":"queued","changed":"tomorrow"}'),
     "a time without a zone": status('{"state":"done","changed":"2026-11-22T03:00:00"}'),
     "less than none": status('{"state":"queued","changed":"2026-11-22T03:00:00Z","attempts":-1}'),
+    "an incident that is a path": status('{"state":"queued","changed":"2026-11-22T03:00:00Z","incident":"../../x"}'),
     "more than there can be": status('{"state":"queued","changed":"2026-11-22T03:00:00Z","attempts":5000000}'),
     "an expiry that is none": lambda o: o["data"].update({"order.json": o["data"]["order.json"].replace("2026-11-22T04:00:00+00:00", "never")}),
     "another's name": lambda o: o["metadata"].update(name="irkit-order-zzzzzzzzzzzz"),

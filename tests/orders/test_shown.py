@@ -59,3 +59,20 @@ def test_a_long_plan_says_how_to_see_all_of_it():
     assert (len(found.lines), len(found.warnings), len(found.intents)) == (40, 10, 60)
     assert found.lines[-1] == "and 21 more: irkit contain web -n shop --dry-run"
     assert found.warnings[-1] == "and 3 more: irkit contain web -n shop --dry-run"
+
+
+def test_an_incident_that_somebody_wrote_into_the_queue_is_not_gone_on_with(desk: Desk):
+    """Its approvals are on record, and its id names a directory, objects and a signed copy."""
+    first = desk.submit(key="contain")
+    desk.decide(desk.until(first, "waiting"))
+    incident = desk.over(first).status.incident
+    before, done = desk.home.journal(incident).read_bytes(), len(written(desk))
+    second = desk.submit("collect", key="evidence")
+    held = desk.queue.get(second)
+    desk.queue.update(held, msgspec.structs.replace(held.status, incident=incident))
+    held = desk.over(second)
+    assert held.status.ended
+    assert held.status.ended.artefacts
+    assert held.status.incident != incident
+    assert desk.home.journal(incident).read_bytes() == before
+    assert len(written(desk)) == done

@@ -67,6 +67,7 @@ class Worker:
 
     def __init__(self, ports: Ports, orders: Orders, name: str, say: Say) -> None:
         self._ports, self._orders, self._name, self._say = ports, orders, name, say
+        self._fresh = False  # whether the incident's id was promised just now: then nobody has it yet
         self.tell: Callable[[], None] = lambda: None  # whoever wants to know what came of it
 
     def do(self, held: Held) -> RunResult:
@@ -92,7 +93,9 @@ class Worker:
 
         self._say("looking at the cluster")
         try:
-            result = responding.respond(msgspec.structs.replace(self._ports, listen=listen), _request(held, dry_run=True))
+            result = responding.respond(
+                msgspec.structs.replace(self._ports, listen=listen), _request(held, dry_run=True, identifier=held.status.incident)
+            )
             planned = telling.planned(seen[-1], held.order)
         except IrkitError as error:
             return self._failed(held, error)
@@ -135,29 +138,26 @@ class Worker:
             self._ports.listen(event)
 
         inside = msgspec.structs.replace(self._ports, approver=approver, listen=listen, ordered=(held.order, held.status.decisions))
-        if self._begun(held):
+        lines = None if self._fresh else self._known(held.status.incident)
+        if lines is not None and _opened_by(held.order, lines):  # an earlier process of this order
             return resume(inside, held.status.incident, held.order.command)
-        return responding.respond(inside, _request(held, dry_run=False))
+        # one that was open before is joined with what the order wants of it, and its id is nobody else's
+        return responding.respond(inside, _request(held, dry_run=False, identifier="" if lines is not None else held.status.incident))
 
-    def _begun(self, held: Held) -> bool:
-        """Whether an earlier process of this order opened the incident: on this disk, or on one that is gone, of which a copy is in the cluster.
-
-        One that was open before the order came is gone on with in another way: the order may want more of it than it had.
-        """
-        home, identifier = Home(self._ports.settings.home), held.status.incident
+    def _known(self, identifier: str) -> Sequence[Line] | None:
+        """The journal of that incident, on this disk or as its copy in the cluster tells it; None where there is none."""
+        home = Home(self._ports.settings.home)
         if identifier in home.ids():
-            return _opened_by(held.order, journal.read(home.journal(identifier)).lines)
-        if held.status.begun < 2:  # there was no earlier process
-            return False
+            return journal.read(home.journal(identifier)).lines
         try:
-            return _opened_by(held.order, handover.look(self._ports.cluster, identifier)[1])
+            return handover.look(self._ports.cluster, identifier)[1]
         except UsageError:
-            return False
+            return None
 
     def _promised(self, held: Held) -> Held:
         if held.status.incident:
             return held
-        name = binder.promised_id(held.order.target, self._ports.clock)
+        name, self._fresh = binder.promised_id(held.order.target, self._ports.clock), True
         self._amend(held, incident=name)
         promised = self._orders.get(held.order.id)
         if promised.status.worker != self._name:
@@ -220,10 +220,10 @@ def _opened_by(order: Order, lines: Sequence[Line]) -> bool:
     return any(isinstance(b := line.body, Ordered) and first is not None and b.run == first.run and b.order.id == order.id for line in lines)
 
 
-def _request(held: Held, *, dry_run: bool) -> responding.Request:
+def _request(held: Held, *, dry_run: bool, identifier: str) -> responding.Request:
     order = held.order
     return responding.Request(
         command=order.command, playbook=order.playbook, target=order.target, namespace=order.namespace, phase=order.phase,
         parameters=dict(order.parameters), take=order.take, read_only=order.command == "collect", dry_run=dry_run,
-        identifier=held.status.incident,
+        identifier=identifier,
     )  # fmt: skip
