@@ -68,6 +68,7 @@ GAP = exactly(what=WORDS, why=WORDS)
 EVIDENCE = exactly(
     bundle=nullable(ABSOLUTE),
     bundles={"type": "array", "items": ABSOLUTE},
+    elsewhere={"type": "array", "items": exactly(bag={"type": "integer", "minimum": 1}, where=WORDS, manifest=WORDS)},
     artefacts={"type": "integer", "minimum": 0},
     missing={"type": "array", "items": GAP},
 )
