@@ -184,3 +184,12 @@ def test_forty_kilobytes_of_text_are_cut_and_shown_as_one_line(tmp_path: Path) -
         (held,) = server.world.held
         assert len(held.order.because) < 350
         assert held.order.because.isprintable()
+
+
+def test_of_tens_of_thousands_of_alerts_500_are_made_and_the_others_counted() -> None:
+    firing = {"version": "4", "alerts": [{"status": "firing", "labels": {}}] * 20_000}
+    events = {"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "items": [{"stage": "Panic", "verb": "get", "objectRef": {}}] * 20_000}
+    own = {"events": [{"rule": {"title": "x"}}] * 20_000}
+    for name, message in (("alertmanager", firing), ("kubernetes-audit", events), ("json", own)):
+        found = READERS[name]("the-source", json.dumps(message).encode())
+        assert (len(found), found.left) == (500, 19_500)

@@ -13,7 +13,7 @@ from irkit.listeners.web.auth import Scheme, Unauthenticated, scheme
 from irkit.listeners.web.buckets import Buckets
 from irkit.listeners.web.desk import Desk
 from irkit.listeners.web.formats import Reader, reader
-from irkit.listeners.web.formats.reading import MOST_ALERTS
+from irkit.listeners.web.formats.reading import Alerts
 from irkit.listeners.web.metrics import CONTENT_TYPE, NO_SOURCE, Metrics
 from irkit.listeners.web.ordering import OUT, Outcome
 from irkit.model.http import Answer, Head, network
@@ -80,8 +80,8 @@ class Door:
             alerts = source.reader(source.name, body)
         except UsageError as error:
             return self._end(head, source.name, began, "invalid", _error(400, error.message))
-        outcomes = await self._desk.decide(alerts[:MOST_ALERTS], sender)
-        return self._decided(head, source, began, outcomes, len(alerts))
+        outcomes = await self._desk.decide(alerts, sender)
+        return self._decided(head, source, began, outcomes, alerts)
 
     def late(self, head: Head) -> Answer:
         source = self._sources[head.path.removeprefix(HOOKS)]
@@ -93,17 +93,18 @@ class Door:
         self._metrics.request(NO_SOURCE, "refused", 0.0)
         self._log("webhook", level="warning", peer=peer, result="refused", status=status, why=why)
 
-    def _decided(self, head: Head, source: Source, began: float, outcomes: Sequence[Outcome], count: int) -> Answer:
+    def _decided(self, head: Head, source: Source, began: float, outcomes: Sequence[Outcome], alerts: Alerts) -> Answer:
         for outcome in outcomes:
             if outcome.dry_run:
                 self._metrics.dry_run(outcome.rule)
         shown = [_shown(o) for o in outcomes]
         document: dict[str, Any] = {"results": shown}
-        if count > MOST_ALERTS:
-            document["left"] = count - MOST_ALERTS
+        if alerts.left:
+            document["left"] = alerts.left
         failed = next((o for o in outcomes if o.error), None)
         ordered = next((o for o in outcomes if o.order and not o.dry_run), None)
-        facts = {"alerts": count, "orders": ",".join(dict.fromkeys(o.order for o in outcomes if o.order).keys())[: _MOST_SHOWN * 13]}
+        orders = ",".join(dict.fromkeys(o.order for o in outcomes if o.order).keys())[: _MOST_SHOWN * 13]
+        facts = {"alerts": len(alerts) + alerts.left, "orders": orders}
         if failed is not None:
             source.scheme.forget(head)
             answer = Answer(503, {"error": failed.error, **document}, retry_after=failed.retry_after)

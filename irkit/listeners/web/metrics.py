@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
@@ -72,8 +73,9 @@ class Metrics:
         if held is None:
             return
         yield from _head("irkit_orders", "gauge", "Orders in the queue, by state.")
+        counts = Counter(h.status.state for h in held)
         for state in get_args(State):
-            yield _sample("irkit_orders", {"state": state}, sum(h.status.state == state for h in held))
+            yield _sample("irkit_orders", {"state": state}, counts[state])
         yield from _head("irkit_queue_size", "gauge", "Orders that are not over.")
         yield _sample("irkit_queue_size", {}, sum(not h.status.over for h in held))
 

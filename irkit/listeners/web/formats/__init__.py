@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeAlias
 
 from irkit.listeners.web.formats import alertmanager, audit, falco, generic, trivy
-from irkit.model.alert import Alert
+from irkit.listeners.web.formats.reading import Alerts
 from irkit.settings.serve import SourceSettings
 
-Reader: TypeAlias = Callable[[str, bytes], Sequence[Alert]]
+Reader: TypeAlias = Callable[[str, bytes], Alerts]
 
 FORMATS: dict[str, Reader] = {"falco": falco.read, "alertmanager": alertmanager.read, "trivy": trivy.read, "kubernetes-audit": audit.read}
 """By the name in the settings; besides, there is ``json``, which needs a mapping."""

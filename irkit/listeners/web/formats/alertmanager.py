@@ -7,7 +7,7 @@ and an alert on kube-state-metrics would otherwise be about kube-state-metrics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -33,11 +33,11 @@ _WORKLOADS = ("deployment", "statefulset", "daemonset", "replicaset", "job_name"
 _SAID = ("summary", "description", "message")
 
 
-def read(name: str, body: bytes) -> Sequence[Alert]:
+def read(name: str, body: bytes) -> reading.Alerts:
     group = reading.document(body, _Group)
     if group.version != "4":
         raise UsageError("this source reads version 4 of Alertmanager's webhook")
-    return [_alert(name, one) for one in group.alerts if one.status == "firing"]
+    return reading.several([one for one in group.alerts if one.status == "firing"], lambda one: _alert(name, one))
 
 
 def _alert(name: str, one: _Alert) -> Alert:

@@ -7,8 +7,6 @@ one alert. What was asked for and answered is never read: it may hold secrets.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from irkit.errors import UsageError
@@ -53,11 +51,12 @@ class _List(msgspec.Struct, rename="camel"):
 _OVER = ("ResponseComplete", "Panic")
 
 
-def read(name: str, body: bytes) -> Sequence[Alert]:
+def read(name: str, body: bytes) -> reading.Alerts:
     found = reading.document(body, _List)
     if (found.kind, found.api_version) != ("EventList", "audit.k8s.io/v1"):
         raise UsageError("this source reads an EventList of audit.k8s.io/v1")
-    return [_alert(name, event, event.object_ref) for event in found.items if event.stage in _OVER and event.object_ref is not None]
+    over = [(event, event.object_ref) for event in found.items if event.stage in _OVER and event.object_ref is not None]
+    return reading.several(over, lambda one: _alert(name, *one))
 
 
 def _alert(name: str, event: _Event, about: _Object) -> Alert:

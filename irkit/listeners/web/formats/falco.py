@@ -5,7 +5,6 @@ Source: falco.org, "Falco Alerts: Output Channels", JSON output; falcosidekick, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -31,7 +30,7 @@ _POD = ("k8s.pod.name", "k8smeta.pod.name")
 _NODE = ("k8s.node.name", "k8smeta.node.name")
 
 
-def read(name: str, body: bytes) -> Sequence[Alert]:
+def read(name: str, body: bytes) -> reading.Alerts:
     event = reading.document(body, _Event)
     fields = event.output_fields or {}
     pod = _first(fields, _POD)
@@ -41,11 +40,11 @@ def read(name: str, body: bytes) -> Sequence[Alert]:
     if event.tags:
         labels["tags"] = ",".join(event.tags)[: reading.LONGEST]
     at = reading.text(event.time, 40)
-    return [Alert(
+    return reading.Alerts([Alert(
         source=name, name=reading.text(event.rule), severity=reading.level(event.priority), namespace=_first(fields, _NAMESPACE), pod=pod,
         node=_first(fields, _NODE) or reading.named(event.hostname), labels=labels, summary=reading.text(event.output, reading.SUMMARY), at=at,
         fingerprint=reading.text(event.uuid, 64) or reading.digest(event.rule, at, event.output),
-    )]  # fmt: skip
+    )])  # fmt: skip
 
 
 def _first(fields: dict[str, Any], names: tuple[str, ...]) -> str:

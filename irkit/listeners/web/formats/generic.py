@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from irkit.errors import UsageError
@@ -13,14 +12,14 @@ from irkit.settings.serve import MappingSettings
 _OBJECTS = ("namespace", "pod", "node")
 
 
-def read(name: str, body: bytes, mapping: MappingSettings) -> Sequence[Alert]:
+def read(name: str, body: bytes, mapping: MappingSettings) -> reading.Alerts:
     found = reading.document(body, Any)
     if not mapping.alerts:
-        return [_alert(name, found, mapping)]
+        return reading.Alerts([_alert(name, found, mapping)])
     several = pointed(found, mapping.alerts)
     if not isinstance(several, list):
         raise UsageError("the document has no list of alerts where the source's mapping says")
-    return [_alert(name, one, mapping) for one in several]
+    return reading.several(several, lambda one: _alert(name, one, mapping))
 
 
 def _alert(name: str, found: Any, mapping: MappingSettings) -> Alert:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from irkit.errors import UsageError
-from irkit.model.alert import Level
+from irkit.model.alert import Alert, Level
 from irkit.text import printable
 
 T = TypeVar("T")
@@ -27,6 +27,19 @@ WORDS: dict[str, Level] = {
     **dict.fromkeys(("notice", "informational", "info", "information", "debug", "low", "minor", "none", "ok"), "low"),
 }  # fmt: skip
 """What sources call it. RFC 5424 has emergency to debug, which Falco's priorities are."""
+
+
+class Alerts(list[Alert]):
+    """Those of one message that are looked at; ``left``: how many are not."""
+
+    left = 0
+
+
+def several(found: Sequence[T], make: Callable[[T], Alert]) -> Alerts:
+    """An alert of each, of so many as are looked at: what a message costs has a bound."""
+    alerts = Alerts(make(one) for one in found[:MOST_ALERTS])
+    alerts.left = len(found) - len(alerts)
+    return alerts
 
 
 def document(body: bytes, kind: type[T]) -> T:

@@ -6,7 +6,6 @@ a workload, which its labels name. Without any finding there is no alert.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -62,15 +61,15 @@ _LEVELS: tuple[Level, ...] = ("critical", "high", "medium", "low")
 _KINDS = ("VulnerabilityReport", "ExposedSecretReport", "ConfigAuditReport")
 
 
-def read(name: str, body: bytes) -> Sequence[Alert]:
+def read(name: str, body: bytes) -> reading.Alerts:
     message = reading.document(body, _Message)
     if message.verb == "delete":
-        return []
+        return reading.Alerts()
     found = message.operator_object or reading.document(body, _Object)
     counts = found.report.summary
     by_level = dict(zip(_LEVELS, (counts.critical_count, counts.high_count, counts.medium_count, counts.low_count), strict=True))
     severity = next((level for level, count in by_level.items() if count > 0), None)
-    return [_alert(name, found, severity, by_level)] if severity is not None else []
+    return reading.Alerts([_alert(name, found, severity, by_level)] if severity is not None else ())
 
 
 def _alert(name: str, found: _Object, severity: Level, counts: dict[Level, int]) -> Alert:
