@@ -53,6 +53,8 @@ class Announcer:
             webhook.post(hook, body(hook, announcement), key, int(self._clock.now().timestamp()), to)
         except UndeliveredError as error:
             self._lost[name] = error.message
+        except Exception as error:  # noqa: BLE001 -- a thread that dies says nobody that a pager was not told, and may show what it sent
+            self._lost[name] = f"inside irkit: {type(error).__name__}"
 
 
 def body(hook: WebhookSettings, said: Announcement) -> Any:

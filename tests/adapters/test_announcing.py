@@ -243,3 +243,14 @@ def test_the_settings_that_the_reference_shows_are_settings(tmp_path):
     (tmp_path / "config.yaml").write_text("notify: {webhooks: {w: {url: 'https://x.example',\n" + json.dumps(yaml.safe_load(own))[1:-1] + "}}}")
     hook_ = settings.load({"IRKIT_CONFIG": str(tmp_path / "config.yaml")}).notify.webhooks["w"]
     assert body(hook_, said()) == {"title": said().title, "team": "payments", "urgency": "now"}
+
+
+def test_a_mistake_of_our_own_is_said_like_a_pager_that_does_not_answer(webhook, tmp_path, capfd):
+    class Stopped(StepClock):
+        def now(self) -> Any:
+            raise KeyError(KEY)
+
+    told = Announcer(configured(tmp_path, {"pager": hook(tmp_path, "pagerduty", url="http://127.0.0.1:9/", events=["opened"])}), Stopped())
+    told.tell(said())
+    assert told.wait() == ["pager was not told: inside irkit: KeyError"]
+    assert KEY not in capfd.readouterr().err
