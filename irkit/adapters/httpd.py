@@ -168,6 +168,7 @@ class _Talk:
     async def run(self) -> None:
         while await self._rest() and await self._exchange() and not self._server.ending:
             self._http.start_next_cycle()
+            await asyncio.sleep(0)  # others first, however many requests came at once
 
     async def _rest(self) -> bool:
         """Wait for the first byte of a request; whether one came."""

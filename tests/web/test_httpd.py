@@ -129,6 +129,21 @@ def test_requests_that_come_at_once_are_answered_one_after_another(server: Serve
     assert re.findall(rb"HTTP/1\.1 (\d+)", answer) == [b"202", b"200", b"200"]
 
 
+def test_many_requests_at_once_keep_nobody_else_waiting_until_their_end(server: Server) -> None:
+    with server.connect() as greedy, server.connect() as other:
+        other.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert other.recv(65536)
+        greedy.sendall(b"GET /greedy HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        other.sendall(b"GET /other HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        greedy.settimeout(10)
+        found = b""
+        while found.count(b"HTTP/1.1 ") < 1000:
+            assert (piece := greedy.recv(65536))
+            found += piece
+    paths = [line["path"] for line in server.world.lines if "path" in line]
+    assert "/other" in paths[:-100]
+
+
 def test_who_asks_whether_to_go_on_is_told(server: Server) -> None:
     body = json.dumps(firing()).encode()
     expecting = b"Expect: 100-continue\r\nConnection: close\r\n"
