@@ -125,7 +125,7 @@ class Httpd:
             connection.close()
             raise
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-        talk = _Talk(self, reader, writer, peer, _names(transport.get_extra_info("peercert")))
+        talk = _Talk(self, reader, writer, peer, transport.get_extra_info("peercert") or {})
         try:
             await talk.run()
         except (OSError, TimeoutError):
@@ -157,8 +157,8 @@ class Httpd:
 class _Talk:
     """One connection, request after request."""
 
-    def __init__(self, server: Httpd, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str, names: tuple[str, ...]) -> None:
-        self._server, self._reader, self._writer, self._peer, self._names = server, reader, writer, peer, names
+    def __init__(self, server: Httpd, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str, certificate: dict[str, Any]) -> None:
+        self._server, self._reader, self._writer, self._peer, self._certificate = server, reader, writer, peer, certificate
         self._door, self._bounds = server.door, server.bounds
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=self._bounds.head)
         self._large = _Refused(413, f"the body is larger than {self._bounds.body} bytes")
@@ -220,7 +220,7 @@ class _Talk:
         event = await self._event()
         if not isinstance(event, h11.Request):
             return None
-        head = _head(event, self._peer, self._names)
+        head = _head(event, self._peer, self._certificate)
         if {"transfer-encoding", "content-length"} <= set(head.headers):  # what is in front may have read the other one (RFC 9112, 6.3)
             raise _Refused(400, "the body has two lengths")
         answer = self._door.head(head)
@@ -294,18 +294,18 @@ class _Talk:
         self.broken = True
 
 
-def _head(event: h11.Request, peer: str, names: tuple[str, ...]) -> Head:
+def _head(event: h11.Request, peer: str, certificate: dict[str, Any]) -> Head:
     headers: dict[str, str] = {}
     for name, value in event.headers:
         key, text = name.decode("latin-1"), value.decode("latin-1")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    return Head(method=event.method.decode("latin-1"), path=event.target.decode("latin-1").partition("?")[0], headers=headers, peer=peer, names=names)
+    path = event.target.decode("latin-1").partition("?")[0]
+    until = ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else float("inf")
+    return Head(method=event.method.decode("latin-1"), path=path, headers=headers, peer=peer, names=_names(certificate), until=until)
 
 
-def _names(certificate: dict[str, Any] | None) -> tuple[str, ...]:
-    """Whom a verified certificate names."""
-    if not certificate:
-        return ()
+def _names(certificate: dict[str, Any]) -> tuple[str, ...]:
+    """Whom a verified certificate names; nobody where there is none."""
     subject = [f"CN={value}" for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
     kinds = {"DNS": "DNS", "URI": "URI", "IP Address": "IP", "email": "email"}
     return (*subject, *(f"{kinds[kind]}={value}" for kind, value in certificate.get("subjectAltName", ()) if kind in kinds))

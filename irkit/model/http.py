@@ -16,6 +16,7 @@ class Head(msgspec.Struct, frozen=True):
     headers: dict[str, str]  # by name in lower case; of several with one name, all joined by commas
     peer: str  # the address that the connection comes from
     names: tuple[str, ...] = ()  # whom its client certificate names: CN=…, DNS=…, URI=…, IP=…, email=…; verified
+    until: float = float("inf")  # when that certificate ends, in seconds since 1970
 
 
 class Answer(msgspec.Struct, frozen=True):

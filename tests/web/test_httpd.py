@@ -138,7 +138,8 @@ def test_many_requests_at_once_keep_nobody_else_waiting_until_their_end(server: 
         greedy.settimeout(10)
         found = b""
         while found.count(b"HTTP/1.1 ") < 1000:
-            assert (piece := greedy.recv(65536))
+            piece = greedy.recv(65536)
+            assert piece
             found += piece
     paths = [line["path"] for line in server.world.lines if "path" in line]
     assert "/other" in paths[:-100]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from irkit.errors import UsageError
 from irkit.model.http import Bounds
 from irkit.settings.serve import TlsSettings
 from tests.adapters.pki import Authority, Pair, Pki, encrypted, made
+from tests.clocks import StepClock
 from tests.web.desk import Server, World, configured, firing, serving, token_settings
 
 Begin = Callable[[Pair | None], ssl.SSLContext]
@@ -76,6 +79,22 @@ def test_a_certificate_of_another_authority_and_an_expired_one_get_no_answer(tmp
                 server.post("am", firing(), {})
             assert server.world.said("no TLS with it")
             assert server.world.held == []
+
+
+def test_a_certificate_that_expires_is_not_believed_any_more_on_a_connection_that_outlives_it(tmp_path: Path, pki: Pki) -> None:
+    jane = pki.ours.issue("jane", days=1)
+    with behind(tmp_path, pki, jane, "CN=jane") as server, server.connect() as sock:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        connection.sock = sock
+        answers = []
+        for days in (0, 4000):
+            assert isinstance(server.world.clock, StepClock)
+            server.world.clock.sleep(days * 86400.0)
+            connection.request("POST", "/hooks/am", json.dumps(firing()))
+            reply = connection.getresponse()
+            answers.append((reply.status, reply.read()))
+        assert [status for status, _ in answers] == [202, 401]
+        assert b"has expired" in answers[1][1]
 
 
 def test_plain_http_to_a_tls_port_is_refused_and_hangs_nobody(tmp_path: Path, pki: Pki) -> None:

@@ -35,4 +35,4 @@ def scheme(name: str, settings: SourceSettings, clock: Clock) -> Scheme:
     if settings.bearer is not None:
         return Bearer(settings.bearer)
     assert settings.mtls is not None, "the settings have one of the three"
-    return Mtls(settings.mtls)
+    return Mtls(settings.mtls, clock)
