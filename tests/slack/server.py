@@ -56,6 +56,8 @@ class Server:
         self.triggers: dict[str, float] = {}
         self.calls: list[tuple[float, str]] = []
         self.violations: list[str] = []
+        self.uploads = threading.Event()  # cleared: each waits
+        self.uploads.set()
         self.down = False  # as when Slack is out: no answer but 503, no socket
         self.word = ""  # what every call is answered with, where it is not empty
         self._throttled: dict[str, tuple[int, float]] = {}  # by method: how many more are refused, and for how long each
@@ -291,6 +293,7 @@ class _Handler(BaseHTTPRequestHandler):
         if where == "hooks":
             return self._answer(self._owner.answered(what, json.loads(raw)), b"ok")
         if where == "upload" and what in self._owner.files:
+            self._owner.uploads.wait(30)
             self._owner.files[what]["content"] = raw
             return self._answer(200, b"OK")
         return self._answer(404, b"")

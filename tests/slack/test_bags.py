@@ -116,6 +116,18 @@ def test_an_upload_waits_for_slack_and_is_done_once(inside: Inside) -> None:
     assert len(inside.slack.files) == 1
 
 
+def test_while_a_bag_is_on_its_way_other_orders_are_told(inside: Inside) -> None:
+    inside.slack.uploads.clear()
+    ended(inside, bag_in(inside))
+    inside.live("1 artefact of evidence")
+    until(lambda: inside.slack.files, 5, lambda: f"{inside.lines}")
+    inside.people.types("collect web-1 -n todo-app")
+    until(lambda: [m for m in list(inside.slack.messages.values()) if m.get("thread_ts") and "web-1" in said(m)], 5, lambda: f"{inside.lines}")
+    inside.slack.uploads.set()
+    inside.live("the bag is in <#C0BAGS>")
+    assert len(inside.slack.files) == 1
+
+
 def test_each_incident_gets_a_channel_of_its_own_where_that_is_wanted(tmp_path: Path) -> None:
     with Server((*LEAST, "groups:write")) as slack, Inside(slack, tmp_path, **{"incident-channels": True}) as inside:
         held, _message = inside.planned()

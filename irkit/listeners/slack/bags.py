@@ -7,6 +7,7 @@ import hashlib
 import os
 import tarfile
 import tempfile
+import threading
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +18,32 @@ from irkit.model.order import Held
 
 _MEGABYTE = 1_000_000
 _TAGS = "tagmanifest-sha256.txt"
+
+
+class Uploads:
+    """One bag at a time, beside the messages: to pack a large one and to send it takes minutes, and plans wait for approval meanwhile."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._found: dict[str, str | Exception] = {}  # by order, until it is asked for
+        self._thread: threading.Thread | None = None
+
+    def of(self, held: Held, thread: str) -> str | None:
+        """The file's id, or ``-`` where there is none; None: not yet. Raises what `upload` raised."""
+        busy = self._thread is not None and self._thread.is_alive()
+        found = self._found.pop(held.order.id, None)
+        if isinstance(found, Exception):
+            raise found
+        if found is None and not busy:
+            self._thread = threading.Thread(target=self._run, args=(held, thread), name="irkit-bag", daemon=True)
+            self._thread.start()
+        return found
+
+    def _run(self, held: Held, thread: str) -> None:
+        try:
+            self._found[held.order.id] = upload(self._desk, held, thread) or "-"
+        except Exception as error:  # noqa: BLE001 -- whoever asks is told
+            self._found[held.order.id] = error
 
 
 def upload(desk: Desk, held: Held, thread: str) -> str:

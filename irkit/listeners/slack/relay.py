@@ -1,7 +1,7 @@
 """Telling a chat what becomes of orders: one message each, in the thread of what was asked, edited at most once a second.
 
 What it tells is the queue's state, whenever it comes to it; so nothing is lost while Slack is out or wants a pause, and
-after a restart the same messages are gone on with (`address`). Two calls are never under way at once.
+after a restart the same messages are gone on with (`address`). Two messages are never under way at once.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Relay:
         self._told: dict[str, str] = {}  # by order: digest of what its message says
         self._settled: dict[str, str] = {}  # by order: the version of which everything is told
         self._places: dict[str, Address] = {}  # by order: what `_latest` may not have yet
+        self._uploads = bags.Uploads(desk)
         self._pause = PAUSE
         self._next: dict[str, float] = {}  # by order: when its message may be touched again
         self._thread = threading.Thread(target=self._run, name="irkit-relay", daemon=True)
@@ -169,15 +170,18 @@ class Relay:
     def _after(self, held: Held, where: Address) -> bool:
         """The bag, once, into the one channel for bags; the incident's own channel. Whether anything was new."""
         settings = self._desk.settings.slack
-        changed = where
+        changed, waits = where, False
         if settings.incident_channels and held.status.incident and not where.room and held.status.state in ("running", "done"):
             changed = changed._replace(room=self._room(held))
         if settings.bag_channel and held.status.over and held.status.ended and held.status.ended.bundle and not where.file:
             thread = where.root if settings.bag_channel == where.channel else ""
-            changed = changed._replace(file=bags.upload(self._desk, held, thread) or "-")
+            file = self._uploads.of(held, thread)
+            changed, waits = changed._replace(file=file or ""), file is None
+            if waits:
+                self._next[held.order.id] = self._desk.clock.monotonic() + PERIOD
         if changed != where:
             self._keep(held, changed, self._told.get(held.order.id, ""))
-        return changed != where
+        return changed != where or waits
 
     def _room(self, held: Held) -> str:
         chat, order = self._desk.chat, held.order
