@@ -94,14 +94,16 @@ def _unpack(root: Path, deb: Deb) -> None:
                 path = f"usr/{path}"
             if entry.isdir() or not wanted(path):
                 continue
-            assert ".." not in path.split("/"), path
             target = root / path
+            if ".." in path.split("/") or not target.parent.resolve().is_relative_to(root.resolve()) or (target.is_symlink() and not entry.issym()):
+                raise SystemExit(f"{deb.name} has {path}, which is not in the image alone")
             target.parent.mkdir(parents=True, exist_ok=True)
             if entry.issym():
                 target.unlink(missing_ok=True)
                 target.symlink_to(entry.linkname)
                 continue
-            assert entry.isreg(), f"{deb.name}: {path} is no plain file"
+            if not entry.isreg():
+                raise SystemExit(f"{deb.name} has {path}, which is no plain file")
             file = archive.extractfile(entry)
             assert file is not None
             target.write_bytes(file.read())
@@ -123,7 +125,8 @@ def install(site: Path, wheel: Path) -> None:
                     continue
             if name.endswith("/"):
                 continue
-            assert not {"", ".."} & set(name.split("/")), name
+            if {"", ".."} & set(name.split("/")):
+                raise SystemExit(f"{wheel.name} has {name}, which is not in the image alone")
             target = site / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(info) as source, target.open("wb") as file:
