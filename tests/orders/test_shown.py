@@ -12,7 +12,7 @@ from irkit.engine.events import Planned
 from irkit.engine.header import Header
 from irkit.errors import RefusedError
 from irkit.model.changes import Delete
-from irkit.model.kube import PODS, ObjectRef
+from irkit.model.kube import NETWORKPOLICIES, PODS, ObjectRef
 from irkit.model.plan import Plan, PlannedStep
 from irkit.model.record import Extended
 from tests.orders.desk import Desk
@@ -76,3 +76,19 @@ def test_an_incident_that_somebody_wrote_into_the_queue_is_not_gone_on_with(desk
     assert held.status.incident != incident
     assert desk.home.journal(incident).read_bytes() == before
     assert len(written(desk)) == done
+
+
+def test_without_a_plan_nothing_is_done_that_was_approved_for_another_order(desk: Desk):
+    """The incident that the order joins has approvals on record; somebody wrote into the queue that the order may begin."""
+    first = desk.submit(key="contain")
+    desk.decide(desk.until(first, "waiting"))
+    desk.over(first)
+    (policy,) = desk.policies
+    desk.ports.cluster.delete(ObjectRef(resource=NETWORKPOLICIES, name=policy, namespace=desk.box.suspect[0]))
+    done = len(written(desk))
+    second = desk.submit(key="again")
+    held = desk.queue.get(second)
+    desk.queue.update(held, msgspec.structs.replace(held.status, state="queued"))
+    desk.until(second, "waiting")
+    assert written(desk)[done:] == []
+    assert desk.policies == []

@@ -115,7 +115,7 @@ class Worker:
             return self._failed(held, error)
         held = msgspec.structs.replace(held, status=msgspec.structs.replace(held.status, decisions=decisions))
         lack = rights.lacking(held.order, held.status, self._ports.settings)
-        if lack and held.status.planned is not None and held.status.planned.intents:
+        if lack and (held.status.planned is None or held.status.planned.intents):  # a plan of nothing needs nobody; what is more then is asked for
             gone = "; ".join(d.void for d in decisions if d.void)
             return self._again(held, f"{gone}; {lack}" if gone else lack, failed(Declined(lack), held.order.command))
         approver = ByOrder(held, self._ports.clock)
