@@ -116,6 +116,13 @@ def test_what_may_have_been_done_in_part_is_not_called_nothing() -> None:
     assert "nothing was changed" in said({"blocks": card.order(held("a", state="declined"), CONFIGURED)})
 
 
+def test_nobody_is_named_as_an_approver_whose_word_would_not_count() -> None:
+    """An order names groups, and whoever made it may have named any; the settings say which of them count."""
+    odd = held("a", state="waiting")
+    odd = msgspec.structs.replace(odd, order=msgspec.structs.replace(odd.order, approvers=("on-call",)))
+    assert "May approve: nobody in Slack" in said({"blocks": card.order(odd, CONFIGURED)})
+
+
 DOCUMENTS = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 300) | TEXTS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
         ["target", "credentials", "missing", "next", "keys", "kind", "name", "namespace", "class", "reasons", "isolation", "leaks", "checks", "steps",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from irkit.app.orders.rights import approving
 from irkit.listeners.slack import blocks
 from irkit.listeners.slack.address import Address
 from irkit.listeners.slack.escape import code, person, place
@@ -92,7 +93,7 @@ def _plan(held: Held, settings: Settings, buttons: bool) -> Iterator[Obj]:
 
 
 def _approvers(held: Held, settings: Settings) -> str:
-    who = settings.slack.members(held.order.approvers)
+    who = settings.slack.members(approving(held.order, settings))
     return ", ".join(map(person, who[:20])) + (f" and {len(who) - 20} more" if len(who) > 20 else "")
 
 

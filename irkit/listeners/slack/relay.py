@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from irkit.app.orders.queue import amend
+from irkit.app.orders.rights import approving
 from irkit.errors import ApiError, BusyError, ConflictError, ForbiddenError, IrkitError, NotFoundError, UnreachableError
 from irkit.listeners.slack import bags, blocks, card
 from irkit.listeners.slack.address import Address
@@ -188,7 +189,7 @@ class Relay:
         people = {o.sender for o in (order.origin, *(d.by for d in held.status.decisions)) if o.door == "slack"}
         name = f"irkit-{held.status.incident.lower()}"[:80]
         try:
-            room = chat.room(name, sorted(people | set(self._desk.settings.slack.members(order.approvers))))
+            room = chat.room(name, sorted(people | set(self._desk.settings.slack.members(approving(order, self._desk.settings)))))
             chat.post(room, *card.root(held, self._desk.settings))
         except ConflictError:
             return "-"
