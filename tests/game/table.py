@@ -30,7 +30,7 @@ class Table:
             self.process = subprocess.Popen([sys.executable, "-m", "irkit", "rehearse", *words], env=environ, stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=stderr, text=True)  # fmt: skip
 
-    def said(self, text: str, within: float = 20.0) -> str:
+    def said(self, text: str, within: float = 60.0) -> str:
         """All that it told, once ``text`` is among it."""
         until = time.monotonic() + within
         while text not in (told := self._said.read_text()):
@@ -86,24 +86,34 @@ class Terminal:
         command = [sys.executable, "-m", "irkit", *words]
         self.process = subprocess.Popen(command, env=environ, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=_owns)  # noqa: PLW1509
         os.close(slave)
-        self.shown = ""
+        self.shown, self._begun = "", b""
+        self._found = 0  # what was waited for last ends there in ``shown``; what came with it is waited for next
 
-    def until(self, text: str, within: float = 20.0) -> str:
-        """All since the last call, up to where ``text`` was there; empty ``text``: to the end."""
-        start, limit = len(self.shown), time.monotonic() + within
+    def until(self, text: str, within: float = 60.0) -> str:
+        """All after what was waited for last, as soon as ``text`` is among it; empty ``text``: to the end."""
+        start, limit = self._found, time.monotonic() + within
         while not text or text not in self.shown[start:]:
             assert time.monotonic() < limit, self.shown[start:]
             if not select.select([self._master], [], [], 0.1)[0]:
                 continue
             try:
-                piece = os.read(self._master, 1 << 16).decode("utf-8", "replace")
+                piece = os.read(self._master, 1 << 16)
             except OSError:  # Linux says so when the other end is closed
-                piece = ""
+                piece = b""
             if not piece:
                 assert not text, self.shown[start:]
                 break
-            self.shown += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", piece)
+            self._came(piece)
+        self._found = self.shown.index(text, start) + len(text) if text else len(self.shown)
         return self.shown[start:]
+
+    def _came(self, piece: bytes) -> None:
+        """A read may end in the middle of a code or of a letter: the rest comes with the next."""
+        whole = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", self._begun + piece)
+        cut = re.search(rb"(\x1b(\[[0-9;?]*)?|[\xc0-\xff][\x80-\xbf]{0,2})\Z", whole)
+        # a letter that is there whole may be kept back, too: nothing waits for one at the very end
+        end = cut.start() if cut else len(whole)
+        self._begun, self.shown = whole[end:], self.shown + whole[:end].decode("utf-8", "replace")
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
