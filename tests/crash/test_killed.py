@@ -88,7 +88,7 @@ def test_killed_again_and_again(tmp_path: Path, calm: Undisturbed, seed: int) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize("part", parts(3, 1))
 def test_killed_at_any_time(tmp_path: Path, calm: Undisturbed, part: int) -> None:
     """Also where it neither asks nor writes a journal line: while it seals a bag, as an example."""
     failed, killed = {}, 0
