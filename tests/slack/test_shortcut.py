@@ -69,7 +69,7 @@ def test_evidence_for_an_alert_is_ordered_in_its_thread(inside: Inside) -> None:
     inside.people.shortcut(alert("falcosidekick.json"))
     order = inside.order().order
     assert (order.command, order.target, order.namespace, order.needs) == ("collect", *BACKEND, "nobody")
-    message = inside.live("collect backend-7c7c86686d-7l8d8 in todo-app")
+    message = inside.live("collect backend-7c7c86686d-7l8d8 -n todo-app")
     assert message["thread_ts"] == "1699999999.000100"
     assert inside.slack.views == []
 
