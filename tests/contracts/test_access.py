@@ -188,6 +188,7 @@ def test_a_token_is_its_accounts(cluster: Cluster) -> None:
     assert api.send("POST", path, other).status == 403  # only who may ask of others
 
 
+@pytest.mark.slow
 def test_a_token_ends_with_its_account(cluster: Cluster) -> None:
     account(cluster)
     token = request_token(cluster)["status"]["token"]
@@ -204,6 +205,7 @@ def test_a_token_ends_with_its_account(cluster: Cluster) -> None:
     assert cluster.admin.send("POST", cluster.path(kube.SERVICEACCOUNTS, "nobody", "token"), {"spec": {}}).status in (400, 404)
 
 
+@pytest.mark.slow
 def test_a_token_ends_with_its_pod(cluster: Cluster) -> None:
     account(cluster)
     pod = cluster.pod("p", {"a": "b"}, serviceAccountName="robot")
@@ -222,6 +224,7 @@ def test_a_token_that_is_too_short_lived(cluster: Cluster) -> None:
     assert "may not specify a duration less than 10 minutes" in reply.json["message"]
 
 
+@pytest.mark.slow
 def test_a_token_in_a_secret_of_old(cluster: Cluster) -> None:
     made = account(cluster)
     annotations = {"kubernetes.io/service-account.name": "robot"}

@@ -5,6 +5,8 @@ The real controller looks every 15 seconds, so that what it does with several is
 
 from __future__ import annotations
 
+import pytest
+
 from irkit.model import kube
 from tests.contracts.client import Obj, until
 from tests.contracts.conftest import Cluster
@@ -33,6 +35,7 @@ def test_the_defaults_of_an_autoscaler(cluster: Cluster) -> None:
     assert made["spec"]["metrics"] == [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]
 
 
+@pytest.mark.slow
 def test_off_at_nothing_and_within_limits_otherwise(cluster: Cluster) -> None:
     for name, count in (("off", 0), ("few", 1), ("many", 4)):
         cluster.workload(kube.DEPLOYMENTS, name, count)

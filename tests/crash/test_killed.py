@@ -14,7 +14,7 @@ from tests.faults.harm import Kill, Match, after, before, nth
 from tests.sample import parts
 
 WHEN = {"before": before, "after": after}
-PARTS = 8
+PARTS = 12
 
 
 def _killed(world: World, calm: Undisturbed, match: Match, when: str, *again: str) -> bool:

@@ -15,7 +15,7 @@ from tests.e2e.running import finish
 from tests.faults.harm import Answer, Cut, Match, Request, Timed, after, before, nth, writes
 from tests.sample import parts
 
-PARTS = 8
+PARTS = 16
 FAULTS: dict[str, Timed] = {
     "429": before(Answer(429, b"", {"Retry-After": "1"})),
     "500": before(Answer(500)),

@@ -19,7 +19,7 @@ WHEN = {"before": before, "after": after}
 SIGNALS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM}
 PROMPT = 3.0  # seconds in which a person expects Ctrl-C to have worked
 SILENCE = 20.0  # seconds for which the server says nothing, once the signal was sent
-PARTS = 8
+PARTS = 16
 
 
 def said_what_is_next(world: World, stderr: str) -> None:

@@ -113,7 +113,7 @@ def test_any_command_line(quiet_box: Sandbox, tmp_path: Path, words: list[str]) 
 
 @pytest.mark.slow
 @given(line)
-@settings(max_examples=8000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_many_command_lines(quiet_box: Sandbox, tmp_path: Path, words: list[str]) -> None:
     holds(Laptop(quiet_box.kubeconfig, tmp_path / "home"), quiet_box.suspect[1], words)
 
