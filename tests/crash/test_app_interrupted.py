@@ -51,6 +51,7 @@ def test_ctrl_c_at_some_requests(tmp_path: Path, calmly: Calmly, part: int) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive  # a minute; of a containment alone it is test_network's
 def test_the_answer_to_every_write_is_lost_once(tmp_path: Path, calmly: Calmly) -> None:
     """It happened all the same. The API server is asked again at once; what Vault was told, the next run finds out."""
     seen: set[tuple[object, ...]] = set()
