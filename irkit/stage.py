@@ -159,5 +159,8 @@ class Turns(Protocol):
     def take(self, moment: datetime | None = None) -> AbstractContextManager[datetime]:
         """A turn, now or at ``moment``."""
 
+    def still(self) -> AbstractContextManager[None]:
+        """No turn, but nobody else has one meanwhile."""
+
     def wait(self, seconds: float) -> None:
         """Let so many seconds of the game pass without waiting for them, with all that falls due in them."""

@@ -11,7 +11,7 @@ import msgspec
 from irkit.adapters import answers, retry
 from irkit.adapters.credentials import expired
 from irkit.adapters.retry import Transient, Try
-from irkit.errors import ApiError
+from irkit.errors import ApiError, UsageError
 from irkit.model.kube import Obj
 from irkit.text import printable, size
 
@@ -69,8 +69,11 @@ class Client:
         final: frozenset[int] = frozenset(),
     ) -> Reply:  # fmt: skip
         """One request whose status is good. A 401 is tried once more where the credential can be renewed."""
-        target = f"{path}?{urlencode(query)}" if query else path
-        data = None if body is None else msgspec.json.encode(body)
+        try:
+            target = f"{path}?{urlencode(query)}" if query else path
+            data = None if body is None else msgspec.json.encode(body)
+        except UnicodeEncodeError:  # as an argument of the command line may be that is no UTF-8
+            raise UsageError(f"{method} {printable(path)}: a name that was given is not UTF-8; no object has such a name") from None
         reply = self.transport.send(method, target, body=data, kind=kind, accept=accept, timeout=left)
         if reply.status == 401 and self.transport.access.credentials.renew(reply.credential):
             reply.close()

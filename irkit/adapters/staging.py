@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 
 import msgspec
@@ -249,6 +249,9 @@ class RealTurns:
 
     def begin(self) -> None:
         """Time passes from the start: it is the cluster's."""
+
+    def still(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     @contextmanager
     def take(self, moment: datetime | None = None) -> Iterator[datetime]:

@@ -94,11 +94,12 @@ class Course:
         return text
 
     def say(self, kind: MomentKind, text: str) -> None:
-        moment = Moment(at=self.seconds, kind=kind, text=text)
-        self.moments.append(moment)
+        with self.turns.still():  # a request that an earlier command left behind comes before it or after it, not at the same time
+            moment = Moment(at=self.seconds, kind=kind, text=text)
+            self.moments.append(moment)
+            if kind in SPOKEN:
+                self.turns.heard(Asked(at=round(1000 * moment.at), server="command", path=kind, body=text))
         self._listen(moment)
-        if kind in SPOKEN:
-            self.turns.heard(Asked(at=round(1000 * moment.at), server="command", path=kind, body=text))
 
     def look(self) -> None:
         """How every goal stands now."""

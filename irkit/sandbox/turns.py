@@ -108,6 +108,12 @@ class Turns:
             self._read = False
 
     @contextmanager
+    def still(self) -> Iterator[None]:
+        """No turn, but nobody else has one meanwhile."""
+        with self._lock:
+            yield
+
+    @contextmanager
     def between(self, asked: Asked) -> Iterator[None]:
         """Somebody reads: no turn, but not in the middle of one."""
         with self._lock:

@@ -21,6 +21,7 @@ from irkit.game import loader, record
 from irkit.game.card import Scorecard
 from irkit.game.course import Moment
 from irkit.game.replay import replay, scenario_of
+from irkit.stage import Asked
 from tests.sample import sampled
 
 FIRST = loader.find("first-contact")
@@ -209,3 +210,26 @@ def test_every_scenario_comes_out_as_it_was_played(tmp_path, name, player):
     commands = gameday.best(scenario) if player == "irkit" else scenario.naive or gameday.NAIVE
     card = games.played(scenario, 1, player, commands, moments.append, kept=path)
     assert again(path)[:2] == (card, moments)
+
+
+def test_what_is_said_waits_for_a_turn_that_is_under_way():
+    """Else a replay has the command at another time than the game: the request of an earlier command came in between."""
+    with games.staged(FIRST, 0) as (stage, turns):
+        course = gameday.begin(FIRST, stage, turns, 0, lambda moment: None)
+        heard: list[Asked] = []
+        inside = threading.Event()
+        turns.heard = heard.append
+
+        def late() -> None:
+            with turns.take():
+                inside.set()
+                time.sleep(0.3)
+                turns.heard(Asked(at=round(1000 * course.seconds), server="api"))
+
+        thread = threading.Thread(target=late)
+        thread.start()
+        assert inside.wait(5)
+        course.say("command", "kubectl get pods")
+        thread.join()
+        assert [asked.server for asked in heard] == ["api", "command"]
+        assert heard[0].at <= heard[1].at == round(1000 * course.moments[-1].at)

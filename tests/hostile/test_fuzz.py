@@ -120,5 +120,5 @@ def test_many_command_lines(quiet_box: Sandbox, tmp_path: Path, words: list[str]
 
 def test_what_is_typed_is_no_program(quiet: World) -> None:
     """As processes: what argv and the environment may hold that a call from Python may not."""
-    for words in (["contain", "\udcff\udcfe"], ["\udcff"], ["contain", "x", "-o", "\udc80"]):
+    for words in (["contain", "\udcff\udcfe"], ["\udcff"], ["contain", "x", "-o", "\udc80"], ["doctor", "-n", "\udcff"]):
         quiet.laptop.run(*words).ended(2)
