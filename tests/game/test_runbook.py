@@ -33,7 +33,7 @@ from tests.game.plane import PlaneStage
 from tests.sample import sampled
 
 PLAYBOOKS = [entry.playbook for entry in library.list_all(Settings()) if entry.playbook]
-ON_THE_PLANE = ("compromised-pod", "leaked-secret", "database-credentials", "scheduled-rotation")
+ON_THE_PLANE = ("compromised-pod", "database-credentials")
 
 
 def each_playbook(*, on_the_plane: bool) -> pytest.MarkDecorator:
