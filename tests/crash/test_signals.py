@@ -12,7 +12,7 @@ import pytest
 from tests.crash.terminal import asking
 from tests.crash.world import SHARED, Undisturbed, World, as_undisturbed, go_on, world
 from tests.e2e.running import finish
-from tests.faults.harm import Delay, Kill, Match, Timed, after, before, nth, writes
+from tests.faults.harm import Delay, Kill, Match, Request, Timed, after, before, nth, writes
 from tests.sample import parts
 
 WHEN = {"before": before, "after": after}
@@ -149,8 +149,13 @@ def test_other_commands_say_how_to_go_on_with_them(tmp_path: Path, words: tuple[
 def test_the_lease_is_not_given_back_to_a_server_that_says_nothing(tmp_path: Path, calm: Undisturbed) -> None:
     with world(tmp_path) as w:
         w.box.store.add(SHARED)
-        logs: list[int] = []
-        w.proxy.when(lambda r: r.path.endswith("/log") and not logs.append(1), before(Kill(signal.SIGINT, SILENCE)), times=1)
+        logs: list[str] = []
+
+        def log(request: Request) -> bool:
+            logs.extend([request.path] if request.path.endswith("/log") else [])
+            return request.path.endswith("/log")
+
+        w.proxy.when(log, before(Kill(signal.SIGINT, SILENCE)), times=1)
         # before that, the length of the copy that is signed goes onto the Lease, too
         w.proxy.when(lambda r: bool(logs) and "/leases/" in r.path and r.method == "PATCH", before(Delay(SILENCE)))
         begun = time.monotonic()
