@@ -125,17 +125,23 @@ class _Account(NamedTuple):
         return [*said, f"{self.ref} was deleted and made again"], [*proofs, self._refused(probe, self.ref)]
 
     def remake(self, token: Before) -> None:
-        """Make a Secret with a lasting token again, for the cluster to fill, where pods use it."""
+        """Make a Secret with a lasting token again where pods use it, and see the cluster fill it: without a token they could not do their work."""
         cluster, ref = self.tools.ports.cluster, msgspec.structs.replace(self._secret(token), uid="")
-        if not Consumers(ref.namespace, cluster, kept=self.tools.kept).of(ref):
-            return
-        found = exists(cluster, ref)
-        if found is not None and annotations_of(found).get(_UID) == self.before.get("uid", ""):  # of the account that is gone: it goes, too
+        if Consumers(ref.namespace, cluster, kept=self.tools.kept).of(ref):
+            meta = {**token["meta"], "name": ref.name, "namespace": ref.namespace}
+            self.tools.wait(partial(self._filled, ref, meta), f"{ref} was not given a token by the cluster")
+
+    def _filled(self, ref: ObjectRef, meta: Obj) -> bool:
+        """Whether it holds a token; where it is not there, or is for the account that is gone, it is made anew. The cluster may fill it late."""
+        cluster, found = self.tools.ports.cluster, exists(self.tools.ports.cluster, ref)
+        if found is not None and annotations_of(found).get(_UID) == self.before.get("uid", ""):
             with suppress(NotFoundError, ConflictError):
                 cluster.delete(ref)
-        meta = {**token["meta"], "name": ref.name, "namespace": ref.namespace}
-        with suppress(ConflictError):
-            cluster.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", "type": TOKEN_TYPE, "metadata": meta})
+            found = None
+        if found is None:
+            with suppress(ConflictError):
+                cluster.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", "type": TOKEN_TYPE, "metadata": meta})
+        return found is not None and bool(at(found, ("data", "token")))
 
     def _create(self) -> None:
         """The account as it was. Where one is there already (an earlier run's; `default` is made by the cluster), it gets what it lacks."""
