@@ -44,3 +44,9 @@ def files(words: list[str] | None) -> dict[str, Path]:
             raise UsageError(f"--value: {printable(path)} can't be read; nothing was changed")
         found[name] = Path(path)
     return found
+
+
+def words(context: str | None, kubeconfig: str | None, playbooks: Path | None = None) -> list[str]:
+    """These options again, for irkit as a process of its own; ``playbooks``: where that one takes it."""
+    given = {"--context": context, "--kubeconfig": kubeconfig, "--playbooks": playbooks}
+    return [word for name, value in given.items() if value for word in (name, str(value))]

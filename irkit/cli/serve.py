@@ -47,10 +47,8 @@ def serve(
         configured, serve=msgspec.structs.replace(section, listen=listen or section.listen, rules=rules if rules is not None else section.rules)
     )
     found = loader.load(configured)
-    reading = [word for name, value in (("--context", context), ("--kubeconfig", kubeconfig)) if value for word in (name, value)]
-    working = [*reading, *(("--playbooks", str(playbooks)) if playbooks else ())]
     log = Log(wiring.clock())
-    serving = Serving(configured, found, log, working, reading)
+    serving = Serving(configured, found, log, options.words(context, kubeconfig, playbooks), options.words(context, kubeconfig))
     if check:
         _say(found, configured.serve.sources)
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -33,8 +34,7 @@ def slack(
     configured = wiring.settings(context=context, kubeconfig=kubeconfig, playbooks=playbooks)
     log, chat = Log(wiring.clock()), wiring.slack()
     ours(chat, configured, log)
-    flags = {"--context": context, "--kubeconfig": kubeconfig, "--playbooks": playbooks}
-    return _listen(chat, configured, log, {name: str(value) for name, value in flags.items() if value})
+    return _listen(chat, configured, log, options.words(context, kubeconfig, playbooks), options.words(context, kubeconfig))
 
 
 @app.command()
@@ -91,7 +91,7 @@ def ours(chat: Chat, configured: Settings, log: Log) -> None:
                            next="irkit slack setup")  # fmt: skip
 
 
-def _listen(chat: Chat, configured: Settings, log: Log, flags: dict[str, str]) -> int:
+def _listen(chat: Chat, configured: Settings, log: Log, working: Sequence[str], reading: Sequence[str]) -> int:
     import functools
     import signal
     import threading
@@ -104,13 +104,12 @@ def _listen(chat: Chat, configured: Settings, log: Log, flags: dict[str, str]) -
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    words = [word for pair in flags.items() for word in pair]
     with ExitStack() as stack:
         connected = stack.enter_context(wiring.cluster(configured))
         ports = wiring.ports(configured, lambda event: None)
         queue, clock = wiring.orders(configured, connected), wiring.clock()
-        runner = stack.enter_context(closing(wiring.runner(configured, connected, queue, words)))
-        asking = stack.enter_context(closing(wiring.asking([w for n, v in flags.items() if n != "--playbooks" for w in (n, v)])))
+        runner = stack.enter_context(closing(wiring.runner(configured, connected, queue, working)))
+        asking = stack.enter_context(closing(wiring.asking(reading)))
         leader = stack.enter_context(closing(wiring.leader(configured, queue, lambda said: log("leader", what=said))))
         leader.start()
         tell: list[Teller] = []

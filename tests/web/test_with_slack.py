@@ -82,6 +82,14 @@ def test_a_burst_of_500_alerts_makes_one_order_one_incident_and_one_thread(world
     assert len(world.slack.messages) == 2, "the thread's head, and the one message in it"
 
 
+def test_questions_are_answered_where_playbooks_are_ones_own(world: World, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    with started(Place(tmp_path, world.environment), "--slack", "--playbooks", str(tmp_path / "own")):
+        world.slack.connections(1)
+        world.people.types(f"blast-radius {world.pods()[0]}")
+        world.whisper("Secret todo-app/backend-secret")
+
+
 def test_a_dry_run_is_told_to_nobody(world: World, serve: Started) -> None:
     pods = world.pods()
     assert "dry run" in serve.ask("POST", "/hooks/alertmanager", firing(pods[0], name="Tried"))[1]["ignored"]

@@ -147,7 +147,7 @@ class Serving:
     def _talk(self, chat: Chat, queue: Orders, stack: ExitStack) -> Teller:
         from irkit.listeners import slack
 
-        asking = wiring.asking(self._options)
+        asking = wiring.asking(self._reading)
         stack.callback(asking.close)
         begun = slack.start(chat, queue, self._settings, self._ports.clock, self._log, cluster=self._uid, read=asking.ask, wake=self._wake,
                             reader=self._ports.cluster)  # fmt: skip
