@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from irkit.engine import grammar, parameters
-from irkit.engine.positions import MAX_BYTES, Fields, Mistakes, Node, Scalar, compose
+from irkit.engine import grammar, parameters, positions
+from irkit.engine.positions import Fields, Mistakes, Node, Scalar, compose
 from irkit.engine.shapes import REFUSED, Context, known
-from irkit.errors import Mistake, PlaybookError
+from irkit.errors import PlaybookError
 from irkit.model.plan import StepSpec
 from irkit.model.playbook import PHASES, TARGETS, Parameter, Playbook
 from irkit.text import printable
@@ -20,13 +20,7 @@ def load(path: Path, *, kinds: grammar.Kinds | None = None, runbooks: Sequence[P
 
     Raises PlaybookError with all mistakes; that the file can't be read is one, too.
     """
-    try:
-        with path.open("rb") as file:
-            source = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise PlaybookError([Mistake(str(path), 1, 1, f"can't be read: {printable(reason)}")]) from None
-    return loads(source, str(path), kinds=kinds, runbooks=(*places(path), *runbooks))
+    return loads(positions.read(path), str(path), kinds=kinds, runbooks=(*places(path), *runbooks))
 
 
 def places(path: Path) -> tuple[Path, Path]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
@@ -91,6 +92,16 @@ class Mistakes:
         """The error to raise where reading on makes no sense."""
         self.say(line, column, message)
         return PlaybookError(self.found)
+
+
+def read(path: Path) -> bytes:
+    """What is in a file, one octet more than may be at most. Raises PlaybookError: that it can't be read is a mistake in it."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise PlaybookError([Mistake(str(path), 1, 1, f"can't be read: {printable(reason)}")]) from None
 
 
 def compose(source: bytes, mistakes: Mistakes) -> Node:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from irkit.engine.positions import MAX_BYTES, Fields, Mistakes, compose
+from irkit.engine import positions
+from irkit.engine.positions import Fields, Mistakes, compose
 from irkit.engine.shapes import REFUSED, Context
-from irkit.errors import Mistake, PlaybookError, UsageError
+from irkit.errors import PlaybookError, UsageError
 from irkit.game import grammar
 from irkit.game.acts import ACTS
 from irkit.game.goals import GOALS
@@ -52,13 +53,7 @@ def listed(folders: Sequence[Path] = ()) -> dict[str, Path]:
 
 def load(path: Path) -> Scenario:
     """Raises PlaybookError with all mistakes; that the file can't be read is one, too."""
-    try:
-        with path.open("rb") as file:
-            source = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise PlaybookError([Mistake(str(path), 1, 1, f"can't be read: {printable(reason)}")]) from None
-    return loads(source, str(path))
+    return loads(positions.read(path), str(path))
 
 
 def loads(source: bytes, file: str) -> Scenario:

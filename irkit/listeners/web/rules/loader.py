@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from irkit.app.respond import taking
-from irkit.engine import library, parameters
-from irkit.engine.positions import MAX_BYTES, Fields, Mistakes, Node, compose
+from irkit.engine import library, parameters, positions
+from irkit.engine.positions import Fields, Mistakes, Node, compose
 from irkit.engine.shapes import REFUSED, Context, known
 from irkit.errors import Mistake, PlaybookError, UsageError
 from irkit.listeners.web.rules import grammar
@@ -36,20 +35,12 @@ def load(settings: Settings) -> tuple[Rule, ...]:
     mistakes: list[Mistake] = []
     for path in paths:
         try:
-            found += loads(_source(path), str(path), settings, taken=[rule.name for rule in found])
+            found += loads(positions.read(path), str(path), settings, taken=[rule.name for rule in found])
         except PlaybookError as error:
             mistakes += error.mistakes
     if mistakes:
         raise PlaybookError(mistakes)
     return tuple(found)
-
-
-def _source(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise PlaybookError([Mistake(str(path), 1, 1, f"can't be read: {printable(error.strerror)}")]) from None
 
 
 def loads(source: bytes, file: str, settings: Settings, taken: Sequence[str] = ()) -> tuple[Rule, ...]:
