@@ -134,6 +134,12 @@ class Status(Value, frozen=True):
     def over(self) -> bool:
         return self.state in OVER
 
+    @property
+    def approvals(self) -> tuple[Decision, ...]:
+        """Those that count, of the plan as it is now."""
+        planned = self.planned
+        return tuple(d for d in self.decisions if d.yes and not d.void and planned is not None and d.digest == planned.digest)
+
 
 class Held(Value, frozen=True):
     """An order as the queue has it. ``version``: which write it is; an update names the one that it is based on."""

@@ -21,8 +21,7 @@ class ByOrder:
     def __init__(self, held: Held, clock: Clock) -> None:
         self._held, self._clock = held, clock
         self.unplanned = False
-        planned, asked = held.status.planned, held.order.origin.label
-        counting = [d for d in held.status.decisions if d.yes and not d.void and planned is not None and d.digest == planned.digest]
+        planned, counting, asked = held.status.planned, held.status.approvals, held.order.origin.label
         self._approved = frozenset(planned.intents) if planned is not None and counting else frozenset[str]()
         self.name = f"{counting[-1].by.label}, asked for by {asked}" if counting else asked
 

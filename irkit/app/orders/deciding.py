@@ -76,10 +76,10 @@ def refuse(held: Held, by: Origin, *, yes: bool, digest: str, now: datetime, set
 
 
 def _refuse_one_for_two(held: Held, by: Origin, settings: Settings) -> None:
-    order, status, name, who = held.order, held.status, f"order {held.order.id}", printable(by.label)
+    order, name, who = held.order, f"order {held.order.id}", printable(by.label)
     if same(by, order.origin, settings) is True:
         raise RefusedError(f"{name} needs a second person: {who} asked for it, and can't approve it", next="ask somebody else")
-    others = [d.by for d in status.decisions if d.yes and not d.void and status.planned and d.digest == status.planned.digest]
+    others = [d.by for d in held.status.approvals]
     if any(same(by, other, settings) is True for other in others):
         raise RefusedError(f"{name} needs a second person: {who} has approved it already", next="ask somebody else")
     if order.origin.door != "webhook":

@@ -70,13 +70,12 @@ def lacking(order: Order, status: Status, settings: Settings) -> str:
     """What the plan of this order still needs to be approved; empty: nothing."""
     if order.needs == "nobody":
         return ""
-    good = [d for d in status.decisions if d.yes and not d.void and status.planned is not None and d.digest == status.planned.digest]
-    if not good:
+    if not status.approvals:
         return "it needs somebody's approval"
     if order.needs == "one":
         return ""
     people: list[Origin] = []
-    for by in (*([order.origin] if order.origin.door != "webhook" else []), *(d.by for d in good)):
+    for by in (*([order.origin] if order.origin.door != "webhook" else []), *(d.by for d in status.approvals)):
         if all(same(by, other, settings) is False for other in people):
             people.append(by)
     return "" if len(people) > 1 else "it needs a second person"
