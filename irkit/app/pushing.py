@@ -30,7 +30,7 @@ from irkit.settings.store import StoreSettings
 from irkit.text import plural, printable
 
 _BLOCK = 1 << 20
-_KEY = re.compile(r"(?P<incident>[^/]+)/bag-(?P<bag>\d{1,6})-(?P<manifest>[0-9a-f]{64})\.tar")
+_FORM = re.compile(r"(?P<incident>[^/]+)/bag-(?P<bag>\d{1,6})-(?P<manifest>[0-9a-f]{64})\.tar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def push_bag(store: ObjectStore, bag: Path, clock: Clock, configured: StoreSetti
         raise EvidenceError(f"{printable(bag, 400)} is not the bag that the journal has on record; nothing was pushed",
                             next=f"irkit bundle verify {printable(bag, 400)}")  # fmt: skip
     incident, number = _named(bag)
-    key, name = f"{escaped(incident)}/bag-{number}-{manifest}.tar", f"{escaped(incident)}-bag-{number}"
+    key, name = _key(incident, number, manifest), f"{escaped(incident)}-bag-{number}"
     octets = Packed(bag, name).octets
     sha256 = _hashed(Packed(bag, name))
     keep, until = None, ""
@@ -135,19 +135,14 @@ def push_incident(settings: Settings, clock: Clock, store: ObjectStore, identifi
     state = home.load(identifier)
     journal = Journal(home.journal(identifier), clock)
     try:
-        return _all(settings, clock, store, state, lambda pushed: _noted(journal, pushed))
+        return _all(settings, clock, store, state, journal.append)
     finally:
         journal.close()
 
 
-def _noted(journal: Journal, pushed: Pushed) -> None:
-    journal.append(pushed)
-
-
-def at_end(ports: Ports, state: State, note: Callable[[Pushed], None]) -> None:
-    """At the end of a run, where the settings say so: push its bags. A failure is said once, and changes nothing about the run."""
-    configured = ports.settings.store
-    if configured is None or not configured.push or ports.store is None or not state.bags:
+def at_end(ports: Ports, state: State, note: Callable[[Pushed], object]) -> None:
+    """At the end of a run: push its bags. A failure is said once, and changes nothing about the run."""
+    if ports.store is None or not state.bags:
         return
     try:
         copies = _all(ports.settings, ports.clock, ports.store(""), state, note)
@@ -158,14 +153,14 @@ def at_end(ports: Ports, state: State, note: Callable[[Pushed], None]) -> None:
         ports.listen(Said(f"{plural(len(copies), 'bag')} pushed and verified: {copies[0].url}"))
 
 
-def _all(settings: Settings, clock: Clock, store: ObjectStore, state: State, note: Callable[[Pushed], None]) -> list[Copy]:
+def _all(settings: Settings, clock: Clock, store: ObjectStore, state: State, note: Callable[[Pushed], object]) -> list[Copy]:
     identifier, found = state.incident.id, []
     bags = Home(settings.home).directory(identifier) / "bags"
     for number, sealed in enumerate(state.bags, 1):
         if not (bags / str(number)).is_dir():
             continue  # a colleague's machine has it
-        known = state.pushed.get(number)
-        if known is not None and known.manifest_sha256 == sealed.manifest_sha256 and _unmoved(store, state, number, known):
+        known, key = state.pushed.get(number), _key(identifier, number, sealed.manifest_sha256)
+        if known is not None and known.manifest_sha256 == sealed.manifest_sha256 and _unmoved(store, key, known):
             found.append(
                 Copy(identifier, number, known.url, known.octets, known.sha256, known.manifest_sha256, known.version, known.kept_until, True)
             )
@@ -181,17 +176,17 @@ def _all(settings: Settings, clock: Clock, store: ObjectStore, state: State, not
     return found
 
 
-def _unmoved(store: ObjectStore, state: State, number: int, known: Pushed) -> bool:
+def _unmoved(store: ObjectStore, key: str, known: Pushed) -> bool:
     """Whether what was pushed and verified is there still, by its version: then it need not be read again."""
-    if not known.version or store.url(key_of(state, number)) != known.url:
+    if not known.version or store.url(key) != known.url:
         return False
-    found = _there(store, key_of(state, number))
+    found = _there(store, key)
     return found is not None and (found.version, found.octets) == (known.version, known.octets)
 
 
 def fetched(store: ObjectStore, key: str, to: Path) -> Path:
     """The bag of that key, unpacked below ``to``. Raises NotFoundError, EvidenceError where it is not the bag that its key names."""
-    named = _KEY.fullmatch("/".join(key.split("/")[-2:]))
+    named = _FORM.fullmatch("/".join(key.split("/")[-2:]))
     if named is None:
         raise UsageError(f"{printable(key, 300)} is not a key that irkit makes")
     with store.get(key) as stream:
@@ -201,8 +196,5 @@ def fetched(store: ObjectStore, key: str, to: Path) -> Path:
     return bag
 
 
-def key_of(state: State, number: int) -> str:
-    """Where `push` puts a bag of that incident. Raises UsageError where there is no such bag."""
-    if not 0 < number <= len(state.bags):
-        raise UsageError(f"incident {state.incident.id} has {plural(len(state.bags), 'bag')}")
-    return f"{escaped(state.incident.id)}/bag-{number}-{state.bags[number - 1].manifest_sha256}.tar"
+def _key(incident: str, number: int, manifest: str) -> str:
+    return f"{escaped(incident)}/bag-{number}-{manifest}.tar"

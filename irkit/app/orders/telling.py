@@ -59,7 +59,7 @@ def progress(event: object) -> str:
 
 
 def ended(result: RunResult, evidence: Callable[[str], EvidenceStore]) -> Ended:
-    """The end of a run in short."""
+    """The end of a run in short; where a copy of the evidence was put, the caller knows."""
     found = result.evidence
     missing = [printable(f"{m['what']}: {m['why']}", _WIDTH) for m in found.missing] if found else []
     bags = {Path(bag.path).name: bag for bag in evidence(result.incident).sealed()} if result.incident else {}
@@ -69,7 +69,6 @@ def ended(result: RunResult, evidence: Callable[[str], EvidenceStore]) -> Ended:
         outcome=result.outcome, exit_code=result.exit_code, summary=printable(summary, 600), next=printable(result.next, 300),
         missing=tuple(missing[:_MOST]), missing_count=len(missing), artefacts=found.artefacts if found else 0,
         bundle=found.bundle or "" if found else "", manifest=first.manifest_sha256 if first else "",
-        pushed=next((str(e["where"]) for e in found.elsewhere if str(e["where"]).startswith("s3://")), "") if found else "",
     )  # fmt: skip
 
 
