@@ -62,7 +62,7 @@ class Order(Value, frozen=True):
     created: str  # RFC 3339, UTC
     expires: str  # from then on it is neither approved nor begun
     needs: Needs = "nobody"
-    approvers: tuple[str, ...] = ()  # groups whose members may approve it in a chat
+    approvers: tuple[str, ...] = ()  # only these of the groups that the settings let approve it in a chat; empty: all of them
     phase: str = ""
     parameters: dict[str, str] = {}
     take: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ import pytest
 from irkit.adapters.kubernetes import connect
 from irkit.adapters.orderfiles import OrderFiles
 from irkit.app.orders.queue import compose, submit
+from irkit.app.orders.rights import approving
 from irkit.errors import UnreachableError
 from irkit.listeners.web.formats import FORMATS
 from irkit.listeners.web.limits import Shares
@@ -27,6 +28,7 @@ from irkit.model.order import Held, Origin
 from irkit.ports import Cluster
 from irkit.sandbox import Sandbox
 from irkit.settings import load
+from irkit.settings.slack import SlackSettings
 from tests.clocks import StepClock
 from tests.web.desk import UID, World, configured, firing, serving, token_settings
 
@@ -80,6 +82,14 @@ def test_containment_waits_for_somebody(tmp_path: Path) -> None:
     (held,) = world.held
     assert held.order.needs in ("one", "two")
     assert held.status.state == "planning"
+
+
+def test_whom_the_playbook_names_approves_also_where_the_command_names_others(tmp_path: Path) -> None:
+    slack = SlackSettings(approvers={"compromised-pod": ("leads",), "contain": ("others",)})
+    world = World(msgspec.structs.replace(configured(tmp_path, rules(CONTAIN)), slack=slack))
+    decide(world, firing())
+    (held,) = world.held
+    assert approving(held.order, world.settings) == ("leads",)
 
 
 def test_a_burst_of_500_messages_for_one_pod_is_one_order(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -19,7 +19,8 @@ from irkit.text import printable
 
 BEAT = 5.0  # seconds between two signs of life
 STALE = 60.0  # seconds without one, after which another process may take an order over
-_EVIDENCE = "collect-only"
+PLAYBOOKS: Mapping[str, str] = {"collect": "collect-only", "contain": "compromised-pod"}
+"""What the commands do that name no playbook."""
 _TRIES = 20
 _STRICTER: tuple[Needs, ...] = ("nobody", "one", "two")
 
@@ -33,7 +34,7 @@ def compose(
 
     Raises UsageError for what names no target or no playbook, RefusedError for what nobody may order.
     """
-    name = playbook or {"collect": _EVIDENCE, "contain": "compromised-pod"}.get(command, "")
+    name = playbook or PLAYBOOKS.get(command, "")
     now, phase = clock.now(), phase or ("containment" if command == "contain" else "")
     return checked(Order(
         id=identifier(key), origin=origin, command=command, playbook=name, target=target, namespace=namespace, cluster=cluster,
@@ -49,7 +50,7 @@ def checked(order: Order, settings: Settings) -> Order:
     Raises UsageError for what names no target or no playbook, RefusedError for what nobody may order.
     """
     found = library.find(order.playbook, settings)
-    if order.command == "collect" and order.playbook != _EVIDENCE:
+    if order.command == "collect" and order.playbook != PLAYBOOKS["collect"]:
         raise RefusedError(f"{printable(order.playbook)} is more than evidence: it is no playbook to collect by")
     if not order.namespace:
         raise UsageError("name the namespace: -n NAMESPACE")

@@ -67,11 +67,9 @@ class Desk:
 
     def order(self, key: str, asker: Asker, command: Command, target: str, namespace: str, *, because: str = "") -> Held | None:
         """Into the queue; None where that event was seen before. Raises UsageError, RefusedError, UnreachableError."""
-        slack = self.settings.slack
-        playbook = {"collect": "collect-only", "contain": "compromised-pod"}[command]
         order = queue.compose(
             key, asker.origin(), command, target, namespace or self.namespace(asker.channel), cluster=self.cluster(), clock=self.clock,
-            settings=self.settings, approvers=slack.approving(playbook, command), because=because,
+            settings=self.settings, because=because,
         )  # fmt: skip
         self.answers.first(order.id, asker.url)
         held, new = queue.submit(self.orders, order, self.clock)

@@ -159,8 +159,7 @@ class Clerk:
             Origin(door="webhook", sender=alert.source, shown=want.sender),
             rule.run.command, want.target, want.namespace, cluster=uid, clock=self._clock, settings=self._settings, playbook=rule.run.playbook,
             phase=rule.run.phase, parameters=given, take=rule.run.take, needs=rule.approval,
-            approvers=rule.approvers or self._settings.slack.approving(rule.run.playbook, rule.run.command), rule=rule.name,
-            because=f"{alert.source}: {alert.name}: {alert.summary}",
+            approvers=rule.approvers, rule=rule.name, because=f"{alert.source}: {alert.name}: {alert.summary}",
         )  # fmt: skip
 
     def _record(self, order: Order, held: Sequence[Held]) -> tuple[Held, bool]:

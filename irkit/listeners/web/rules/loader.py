@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from irkit.app.orders.queue import PLAYBOOKS
 from irkit.app.respond import taking
 from irkit.engine import library, parameters, positions
 from irkit.engine.positions import Fields, Mistakes, Node, compose
@@ -17,7 +18,6 @@ from irkit.model.playbook import Playbook
 from irkit.settings import Settings
 from irkit.text import printable
 
-_PLAYBOOKS = {"collect": "collect-only", "contain": "compromised-pod"}
 _HOUR = 3600.0  # what `per-hour` looks back
 _ANYTHING = frozenset("*?")
 
@@ -120,7 +120,7 @@ def _run(read: Mapping[str, Any], settings: Settings, context: Context) -> Run |
         return None
     place = node.get("playbook") or node.get("command") or node
     try:
-        playbook = library.find(name or _PLAYBOOKS[str(command)], settings)
+        playbook = library.find(name or PLAYBOOKS[str(command)], settings)
         if read.get("take"):
             taking(playbook, read["take"])
     except UsageError as error:
