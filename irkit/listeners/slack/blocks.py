@@ -53,7 +53,7 @@ def header(text: str) -> Obj:
 
 def context(*texts: str) -> Obj:
     """Small print, with markup."""
-    return {"type": "context", "elements": [{**marked(text[:_CONTEXT])} for text in texts[:10]]}
+    return {"type": "context", "elements": [marked(text[:_CONTEXT]) for text in texts[:10]]}
 
 
 def button(text: str, action: str, value: str, *, style: str, ask: tuple[str, str]) -> Obj:

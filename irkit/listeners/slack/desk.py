@@ -12,7 +12,7 @@ from irkit.errors import BusyError, IrkitError
 from irkit.listeners.log import Log
 from irkit.listeners.slack import blocks
 from irkit.listeners.slack.people import Asker
-from irkit.model.order import Command, Held
+from irkit.model.order import Command
 from irkit.ports import Chat, Clock, ClusterReader, Orders
 from irkit.settings import Settings
 
@@ -65,17 +65,16 @@ class Desk:
     reader: ClusterReader | None = None  # for the incidents that only the cluster knows
     answers: Recent = field(default_factory=Recent)  # by order: where Slack wants to be answered
 
-    def order(self, key: str, asker: Asker, command: Command, target: str, namespace: str, *, because: str = "") -> Held | None:
-        """Into the queue; None where that event was seen before. Raises UsageError, RefusedError, UnreachableError."""
+    def order(self, key: str, asker: Asker, command: Command, target: str, namespace: str, *, because: str = "") -> None:
+        """Into the queue, once. Raises UsageError, RefusedError, UnreachableError."""
         order = queue.compose(
             key, asker.origin(), command, target, namespace or self.namespace(asker.channel), cluster=self.cluster(), clock=self.clock,
             settings=self.settings, because=because,
         )  # fmt: skip
         self.answers.first(order.id, asker.url)
-        held, new = queue.submit(self.orders, order, self.clock)
+        _, new = queue.submit(self.orders, order, self.clock)
         self.log("ordered" if new else "ordered-before", order=order.id, words=order.words, user=asker.user, channel=asker.channel, team=asker.team)
         self.wake()
-        return held if new else None
 
     def namespace(self, channel: str) -> str:
         found = self.settings.slack.channels.get(channel)

@@ -47,6 +47,10 @@ class View(msgspec.Struct):
     private_metadata: str = ""
     state: Obj = {}
 
+    @property
+    def meant(self) -> shortcut.Meant:
+        return shortcut.meant(self.private_metadata)
+
 
 class Interaction(msgspec.Struct):
     """docs.slack.dev/reference/interaction-payloads: of all kinds what irkit looks at."""
@@ -68,7 +72,7 @@ class Interaction(msgspec.Struct):
         """``home``: the workspace that irkit works for. Whatever of the event names another one counts."""
         teams = [t for t in (self.team.id if self.team else "", self.user.team_id) if t]
         team = next((t for t in teams if t != home), teams[0] if teams else "")
-        channel = self.container.channel_id or (self.channel.id if self.channel else "") or (shortcut.meant(self.view).channel if self.view else "")
+        channel = self.container.channel_id or (self.channel.id if self.channel else "") or (self.view.meant.channel if self.view else "")
         return Asker(self.user.id, self.user.username or self.user.name, team, channel, self.response_url)
 
     def key(self) -> str:
@@ -90,7 +94,7 @@ def handle(desk: Desk, key: str, asker: Asker, said: Interaction) -> None:
         case "message_action" if said.callback_id == shortcut.CALLBACK:
             shortcut.asked(desk, key, asker, said.message, said.trigger_id)
         case "view_submission" if said.view is not None and said.view.callback_id == shortcut.CALLBACK:
-            shortcut.chosen(desk, key, asker, shortcut.meant(said.view), said.view.state)
+            shortcut.chosen(desk, key, asker, said.view.meant, said.view.state)
         case _:
             desk.log("slack-unknown", level="warning", kind=said.type, callback=said.callback_id, user=asker.user)
 
@@ -99,7 +103,7 @@ def check_view(desk: Desk, asker: Asker, said: Interaction) -> None:
     """What can be told within the modal. Raises IrkitError."""
     people.allowed(asker, "collect", desk.settings.slack)
     if said.view is not None and said.view.callback_id == shortcut.CALLBACK:
-        shortcut.check(desk, asker, shortcut.meant(said.view), said.view.state)
+        shortcut.check(desk, asker, said.view.meant, said.view.state)
 
 
 def shown_in_view(text: str) -> Obj:

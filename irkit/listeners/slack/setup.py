@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple, get_args
 
 from irkit.engine import library
-from irkit.errors import ForbiddenError, IrkitError, NotFoundError, UsageError
+from irkit.errors import IrkitError, NotFoundError, UsageError
 from irkit.listeners.slack.manifest import scopes
 from irkit.model.order import Command
 from irkit.ports import Chat, ChatIdentity
@@ -77,8 +77,6 @@ def _channel(chat: Chat, identifier: str, settings: SlackSettings) -> Finding:
         found = chat.channel(identifier)
     except NotFoundError:
         return Finding("bad", f"channel {identifier} is not there, or private and irkit is not in it: /invite @irkit", 2)
-    except ForbiddenError as error:
-        return Finding("bad", f"channel {identifier}: {error.message}", error.exit_code)
     except IrkitError as error:
         return Finding("bad", f"channel {identifier}: {error.message}", error.exit_code)
     name = f"channel {identifier} ({printable(found.name, 60)})"

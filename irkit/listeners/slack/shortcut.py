@@ -44,10 +44,10 @@ def asked(desk: Desk, key: str, asker: Asker, message: Obj, trigger: str) -> Non
     desk.chat.modal(trigger, _modal(Meant(asker.channel, thread, tuple(found))))
 
 
-def meant(view: object) -> Meant:
-    """Of a view that was sent in; empty where it is none of ours."""
+def meant(metadata: str) -> Meant:
+    """Of a view's ``private_metadata`` that was sent in; empty where it is none of ours."""
     try:
-        return msgspec.json.decode(str(getattr(view, "private_metadata", "")), type=Meant)
+        return msgspec.json.decode(metadata, type=Meant)
     except msgspec.DecodeError:
         return Meant()
 
