@@ -50,8 +50,7 @@ def _as_before(target: Target, ports: Ports, cluster: ClusterReader) -> Target:
             return _owned(target, old.target, cluster)
     if not target.is_pod:
         return target
-    pod = {"metadata": {"name": target.pod.name, "namespace": target.pod.namespace, "labels": target.labels}}
-    theirs = [s.incident.target for s in Kept(ports).incidents(pod) if s.incident.target.pod.same(target.pod)]
+    theirs = [s.incident.target for s in Kept(ports).incidents(target.namespace, target.labels) if s.incident.target.pod.same(target.pod)]
     return next((_owned(target, before, cluster) for before in theirs if before.stoppable is not None), target)
 
 

@@ -148,8 +148,7 @@ def _open_incident(incident: Incident, ports: Ports, playbook: Playbook, *, give
 def _colleagues(incident: Incident, ports: Ports, home: Home, *, look: bool) -> State | None:
     """The open incident that another machine has of this pod, where it is cut off already: its journal says so, not its labels."""
     target = incident.target
-    meta = {"name": target.pod.name, "namespace": target.namespace, "uid": target.pod.uid, "labels": target.labels}
-    for state in Kept(ports).incidents({"metadata": meta}):
+    for state in Kept(ports).incidents(target.namespace, target.labels):
         old = state.incident
         if old.target.pod.uid == target.pod.uid and old.playbook == incident.playbook and not state.over and old.id not in home.ids():
             return state if look else handover.fetch(ports.cluster, old.id, home, saying(ports))

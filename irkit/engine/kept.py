@@ -38,26 +38,27 @@ class Kept:
                 found[uid] = keeper
         return found
 
-    def incidents(self, pod: Obj) -> Iterator[State]:
-        """Those that may have this pod under quarantine, by the label that it has; this machine's first."""
-        short = labels_of(pod).get(INCIDENT_LABEL, "")
-        if not short or labels_of(pod).get(QUARANTINE_LABEL) != "true":
+    def incidents(self, namespace: str, labels: Mapping[str, str]) -> Iterator[State]:
+        """Those that may have a pod with these labels under quarantine; this machine's first."""
+        short = _short(labels)
+        if not short:
             return
         where = self._ports.connection.identify().uid
         local = [i for i in self._home.ids() if i.endswith(f"-{short}")]
         states = [state for i in local if (state := self._load(i)) is not None]
         if not states:
-            states = [state for state in [self._shared(at(pod, ("metadata", "namespace"), ""), short)] if state is not None]
+            states = [state for state in [self._shared(namespace, short)] if state is not None]
         yield from (state for state in states if state.incident.cluster.uid == where)
 
     def _cut_off(self, pod: Obj) -> Mapping[str, str]:
-        key = (at(pod, ("metadata", "namespace"), ""), labels_of(pod).get(INCIDENT_LABEL, ""))
-        if not key[1] or labels_of(pod).get(QUARANTINE_LABEL) != "true":
+        namespace, labels = at(pod, ("metadata", "namespace"), ""), labels_of(pod)
+        key = namespace, _short(labels)
+        if not key[1]:
             return {}
         if key not in self._known:
             from irkit.credentials import cut_off  # not on the way to a cut
 
-            self._known[key] = {uid: s.incident.id for s in self.incidents(pod) for uid in cut_off(i.change for i, _ in s.undone())}
+            self._known[key] = {uid: s.incident.id for s in self.incidents(namespace, labels) for uid in cut_off(i.change for i, _ in s.undone())}
         return self._known[key]
 
     def _shared(self, namespace: str, short: str) -> State | None:
@@ -90,3 +91,8 @@ class Kept:
             return self._home.load(identifier)
         except IrkitError:  # a damaged journal is said where it is looked at
             return None
+
+
+def _short(labels: Mapping[str, str]) -> str:
+    """Of the incident that a pod says it is under quarantine for; empty: it says none."""
+    return labels.get(INCIDENT_LABEL, "") if labels.get(QUARANTINE_LABEL) == "true" else ""
