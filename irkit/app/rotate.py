@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from irkit import API_VERSION
 from irkit.app.respond import Request, respond
 from irkit.engine import loader
 from irkit.engine.result import RunResult
@@ -55,7 +56,7 @@ def playbook(wish: Wish, *, by_owner: bool = False) -> Playbook:
     arguments = {"pods": pods, "secrets": list(wish.secrets), "include": list(wish.include), "revoke-first": wish.revoke_first}
     written = json.dumps({k: v for k, v in arguments.items() if v}, ensure_ascii=True)
     source = "\n".join([
-        "apiVersion: irkit.dev/v1", "kind: Playbook",
+        f"apiVersion: {API_VERSION}", "kind: Playbook",
         f"metadata: {{name: rotate, title: Rotate credentials of a {wish.scope}, severity: high, runbook: rotate.md}}",
         f"parameters: {{{kind}: {{type: {kind}, required: true}}}}",
         "phases:", "  eradication:", f"    - {{id: rotate, step: rotate, timeout: {wish.timeout}, with: {written}}}", "",

@@ -11,6 +11,7 @@ from typing import Any
 
 from irkit import workloads
 from irkit.credentials.look import CERTIFICATES, EXTERNALSECRETS, SECRETSTORES
+from irkit.credentials.reach import ACCOUNT_NAME, TOKEN_TYPE
 from irkit.errors import NotFoundError
 from irkit.model.credential import CLASS_ANNOTATION
 from irkit.model.kube import (
@@ -136,8 +137,8 @@ def _secrets(namespace: str) -> Iterator[tuple[Resource, Obj]]:
             secret["metadata"]["annotations"] = {"cert-manager.io/certificate-name": name}
             yield CERTIFICATES[0], certificate
         if name == "token":
-            secret["type"] = "kubernetes.io/service-account-token"
-            secret["metadata"]["annotations"] = {"kubernetes.io/service-account.name": NAME}
+            secret["type"] = TOKEN_TYPE
+            secret["metadata"]["annotations"] = {ACCOUNT_NAME: NAME}
         yield SECRETS, secret
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from irkit.app.staging.ledger import LABEL
+from irkit.credentials.reach import TOKEN_TYPE
 from irkit.errors import RefusedError, UsageError
 from irkit.model.kube import (
     CONFIGMAPS,
@@ -89,7 +90,7 @@ def safe(obj: Obj, game: str, namespace: str, images: Images, moved: Collection[
         body["subjects"] = _bound(obj, namespace, moved)
     elif resource == SERVICES:
         _inside(obj)
-    elif resource == SECRETS and obj.get("type") == "kubernetes.io/service-account-token":
+    elif resource == SECRETS and obj.get("type") == TOKEN_TYPE:
         raise RefusedError(f"{_name(obj)} would be a token that works for as long as it is there: on a real cluster a game makes none")
     elif resource == NETWORKPOLICIES:
         body["spec"] = _peers(obj.get("spec"), namespace, moved)
