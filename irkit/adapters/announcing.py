@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -75,4 +76,4 @@ def body(hook: WebhookSettings, said: Announcement) -> Any:
 def _chat(said: Announcement) -> str:
     """For chat rooms: there ``<``, ``>`` and ``&`` have a meaning, such as to call everybody."""
     lines = [said.title, said.text, *([said.next] if said.next else [])]
-    return "\n".join(printable(line, 1000).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for line in lines)
+    return "\n".join(html.escape(printable(line, 1000), quote=False) for line in lines)

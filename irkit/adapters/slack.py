@@ -6,6 +6,7 @@ seconds for ever, and sleeps where it is asked to wait. slack-sdk logs what it s
 
 from __future__ import annotations
 
+import json
 import logging
 import select
 import threading
@@ -40,19 +41,10 @@ _TOKEN = frozenset((
     "invalid_auth", "not_authed", "account_inactive", "token_expired", "token_revoked", "no_permission", "missing_scope", "not_allowed_token_type",
     "org_login_required", "ekm_access_denied", "access_denied", "team_access_not_granted", "app_disabled",
 ))  # fmt: skip
-_MISSING = frozenset(
-    (
-        "channel_not_found",
-        "not_in_channel",
-        "is_archived",
-        "message_not_found",
-        "thread_not_found",
-        "edit_window_closed",
-        "cant_update_message",
-        "user_not_found",
-        "users_not_found",
-    )
-)
+_MISSING = frozenset((
+    "channel_not_found", "not_in_channel", "is_archived", "message_not_found", "thread_not_found", "edit_window_closed", "cant_update_message",
+    "user_not_found", "users_not_found",
+))  # fmt: skip
 _Heard = Callable[[str, str], None]
 
 
@@ -147,15 +139,12 @@ class SlackChat:
         self._call("chat.update", channel=channel, ts=message, text=text, blocks=list(blocks), parse="none", link_names=False)
 
     def whisper(self, channel: str, user: str, text: str, blocks: Sequence[Obj], *, url: str = "", thread: str = "") -> None:
-        body: Obj = {"text": text, "blocks": list(blocks)}
+        body: Obj = {"text": text, "blocks": list(blocks), **({"thread_ts": thread} if thread else {})}
         if url and trusted(self._host, url):
-            import json
-
-            extra = {"thread_ts": thread} if thread else {}
-            data = json.dumps({**body, **extra, "response_type": "ephemeral", "replace_original": False}).encode()
+            data = json.dumps({**body, "response_type": "ephemeral", "replace_original": False}).encode()
             self._send(url, data, "application/json; charset=utf-8")
-            return
-        self._call("chat.postEphemeral", channel=channel, user=user, **body, **({"thread_ts": thread} if thread else {}))
+        else:
+            self._call("chat.postEphemeral", channel=channel, user=user, **body)
 
     def modal(self, trigger: str, view: Obj) -> None:
         self._call("views.open", trigger_id=trigger, view=view)

@@ -7,6 +7,7 @@ into a code span whose backticks are ours.
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 
@@ -42,7 +43,7 @@ def _shown(character: str) -> str:
 
 def mrkdwn(text: str) -> str:
     """The three characters that Slack's markup begins with, as entities."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return html.escape(text, quote=False)
 
 
 def code(text: str, limit: int = 300) -> str:
