@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from irkit.engine.journal import Journal
 from irkit.engine.state import State
-from irkit.model.changes import Change, digest
+from irkit.model.changes import Change, digest, digests
 from irkit.model.plan import PlannedStep
 from irkit.model.record import Approved, Refused
 from irkit.ports import Approver, Clock
-
-
-def _names(changes: Sequence[Change]) -> list[str]:
-    return [hashlib.sha256(c.intent).hexdigest() for c in changes if c.writes]
 
 
 class Approvals:
@@ -29,7 +24,7 @@ class Approvals:
         """The writes of these steps that nobody approved, or too long ago."""
         now = self._clock.now()
         known = {i for a in self._state.approvals if datetime.fromisoformat(a.expires) > now for i in a.intents}
-        return [c for s in steps for c in s.writes if _names([c])[0] not in known]
+        return [c for s in steps for c in s.writes if not known.issuperset(digests([c]))]
 
     def record(self, steps: Sequence[PlannedStep], yes: bool) -> bool:
         """Put the answer on record."""
@@ -39,7 +34,7 @@ class Approvals:
             return False
         changes = [c for s in steps for c in s.changes]
         expires = self._clock.now() + timedelta(seconds=self._lifetime)
-        self._note(Approved(steps=ids, digest=digest(changes), intents=tuple(_names(changes)), by=self._approver.name, expires=expires.isoformat()))
+        self._note(Approved(steps=ids, digest=digest(changes), intents=digests(changes), by=self._approver.name, expires=expires.isoformat()))
         return True
 
     def _note(self, body: Approved | Refused) -> None:

@@ -274,6 +274,11 @@ def digest(changes: Sequence[Change]) -> str:
     return hashlib.sha256(b"\n".join(c.intent for c in changes if c.writes)).hexdigest()
 
 
+def digests(changes: Sequence[Change]) -> tuple[str, ...]:
+    """Of each change that writes, the SHA-256 of its intent: what an approval covers."""
+    return tuple(hashlib.sha256(c.intent).hexdigest() for c in changes if c.writes)
+
+
 def images(patch: Patch) -> list[tuple[str, str, str]]:
     """Of a new image: container, image before, image after."""
     found = []

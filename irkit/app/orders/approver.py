@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
 from irkit.errors import Declined
-from irkit.model.changes import Change
+from irkit.model.changes import Change, digests
 from irkit.model.order import Held
 from irkit.ports import Clock
 from irkit.text import printable
@@ -26,11 +25,11 @@ class ByOrder:
         self.name = f"{counting[-1].by.label}, asked for by {asked}" if counting else asked
 
     def confirm(self, question: str, changes: Sequence[Change] = ()) -> bool:
-        writes = [c for c in changes if c.writes]
+        asked = digests(changes)
         if self._clock.now() >= datetime.fromisoformat(self._held.order.expires):
             self.unplanned = True
             raise Declined(f"{printable(question)} The approval of order {self._held.order.id} has expired")
-        if writes and all(hashlib.sha256(c.intent).hexdigest() in self._approved for c in writes):
+        if asked and self._approved.issuperset(asked):
             return True
         self.unplanned = True
         raise Declined(f"{printable(question)} That is more than order {self._held.order.id} was approved for")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from irkit.engine.events import BagSealed, Collected, Collecting, Judged, StepBegan
 from irkit.engine.events import Planned as PlannedEvent
 from irkit.engine.result import RunResult
-from irkit.model.changes import Capture, Check
+from irkit.model.changes import Capture, Check, digests
 from irkit.model.order import Ended, Order, Planned
 from irkit.model.titles import title
 from irkit.ports import EvidenceStore
@@ -32,9 +31,8 @@ def planned(event: PlannedEvent, order: Order) -> Planned:
                 ends = f"; ends {plural(len(change.ends), 'pod')}" if change.ends else ""
                 lines.append(printable(" ".join(title(change).split()), _WIDTH) + ends)
     whole = printable(f"irkit {order.words} --dry-run", _WIDTH - 40)
-    intents = tuple(hashlib.sha256(c.intent).hexdigest() for c in changes if c.writes)
     warnings = [printable(w, _WIDTH) for w in event.header.warnings]
-    return Planned(digest=event.plan.digest, intents=intents, lines=_cut(lines, _MOST, whole), warnings=_cut(warnings, _WARNINGS, whole))
+    return Planned(digest=event.plan.digest, intents=digests(changes), lines=_cut(lines, _MOST, whole), warnings=_cut(warnings, _WARNINGS, whole))
 
 
 def _cut(lines: Sequence[str], most: int, whole: str) -> tuple[str, ...]:
