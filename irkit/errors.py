@@ -71,6 +71,8 @@ class Mistake:
 class PlaybookError(UsageError):
     """All mistakes of one playbook, in the order of the file."""
 
+    otherwise = "mend the file, then the same command again"
+
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = sorted(mistakes, key=lambda m: (m.file, m.line, m.column))
         lines = [str(m) for m in self.mistakes]
@@ -78,7 +80,7 @@ class PlaybookError(UsageError):
 
 
 class KubeconfigError(UsageError):
-    pass
+    otherwise = "mend the kubeconfig, or name another one: --kubeconfig FILE, or KUBECONFIG"
 
 
 class Declined(IrkitError):

@@ -158,6 +158,6 @@ def _yaml(file: Path, data: bytes) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise KubeconfigError(f"{printable(file)}{at}: not valid YAML") from None
+        raise KubeconfigError(f"kubeconfig {printable(file)}{at}: not valid YAML") from None
     except (yaml.YAMLError, ValueError, RecursionError):
-        raise KubeconfigError(f"{printable(file)}: not valid YAML") from None
+        raise KubeconfigError(f"kubeconfig {printable(file)}: not valid YAML") from None

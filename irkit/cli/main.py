@@ -46,6 +46,8 @@ def run(words: list[str]) -> int:
             return output.error(InterruptedRun("interrupted; nothing was changed"), words)
         return code if isinstance(code, int) else 0
     except IrkitError as error:
+        if isinstance(error, UsageError) and not error.next and error.otherwise == UsageError.otherwise and words[0] in COMMANDS:
+            error.next = f"irkit {words[0]} --help"
         return output.error(error, words)
     except KeyboardInterrupt:
         return output.error(InterruptedRun("interrupted; nothing was changed"), words)
@@ -58,6 +60,10 @@ def run(words: list[str]) -> int:
 
 def _unforeseen(error: Exception, words: list[str]) -> int:
     kind = type(error)
+    if kind.__name__ == "NoArgsIsHelpError":  # its message is the whole help
+        group: Any = error.ctx  # type: ignore[attr-defined]
+        names = ", ".join(name for name in group.command.list_commands(group) if not group.command.get_command(group, name).hidden)
+        return output.error(UsageError(f"{group.command_path} is nothing by itself; add one of {names}", next=f"{group.command_path} --help"), words)
     if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # what typer's parser raises
         return output.error(UsageError(printable(error.format_message(), 600), next=f"irkit {printable(words[0])} --help"), words)
     if kind.__name__ in ("Exit", "Abort"):

@@ -116,11 +116,13 @@ def bind(wanted: Wanted, namespace: str, cluster: ClusterReader, *, any_pod: boo
         return of_pod(found[0], cluster)
     if found:
         names = "\n".join(f"  {printable(p['metadata']['name'])}" for p in found[:20])
-        raise UsageError(f"{wanted} in {printable(namespace)} is {len(found)} pods; name one of them:\n{names}")
+        raise UsageError(
+            f"{wanted} in {printable(namespace)} is {len(found)} pods; name one of them:\n{names}", next="the same command with one of these names"
+        )
     if wanted.resource is PODS and wanted.name:
         return _gone(wanted, namespace, pods, cluster)
     if wanted.selector:
-        raise UsageError(f"no pod in {printable(namespace)} matches {wanted}")
+        raise UsageError(f"no pod in {printable(namespace)} matches {wanted}", next=f"kubectl get pods -n {printable(namespace)} --show-labels")
     return _of_idle(wanted, namespace, cluster)
 
 
@@ -138,7 +140,8 @@ def _matching(wanted: Wanted, pods: Sequence[Obj], namespace: str, cluster: Clus
         names = [o["metadata"]["name"] for o in cluster.list(wanted.resource, namespace)]
         near = nearest(wanted.name, names, 3)
         hint = f"; did you mean {' or '.join(printable(n) for n in near)}?" if near else ""
-        raise UsageError(f"there is no {wanted} in {printable(namespace)}{hint}") from None
+        next = f"kubectl get {wanted.resource.plural} -n {printable(namespace)}"
+        raise UsageError(f"there is no {wanted} in {printable(namespace)}{hint}", next=next) from None
 
 
 def of_pod(pod: Obj, cluster: ClusterReader) -> Target:
@@ -183,12 +186,13 @@ def _containers(spec: Obj, status: Obj) -> tuple[Container, ...]:
 def _gone(wanted: Wanted, namespace: str, pods: Sequence[Obj], cluster: ClusterReader) -> Target:
     """A pod that has ended: an incident on its owner, where an Event or a living owner matches the name.
 
-    Raises UsageError where neither does: then the name is a mistake, and the nearest ones are offered.
+    Raises UsageError where neither does, or no Event does and a living pod is called almost the same: then the name is a
+    mistake, and the nearest ones are offered. To stop a workload because of a slip would end the very pod that was meant.
     """
     events = _events(wanted.name, namespace, cluster)
     uid = next((u for e in events if (u := at(e, ("involvedObject", "uid"), ""))), "")
     owner = _owner_by_name(wanted.name, namespace, cluster)
-    if not events and owner is None:
+    if not events and (owner is None or _slip(wanted.name, owner, pods)):
         raise _unknown(wanted, namespace, pods, cluster)
     pod = ObjectRef(resource=PODS, name=wanted.name, namespace=namespace, uid=uid)
     if owner is None:
@@ -217,6 +221,17 @@ def _owner_by_name(name: str, namespace: str, cluster: ClusterReader) -> ObjectR
     candidates = [(ref_of(o, r), r) for r in (REPLICASETS, STATEFULSETS, DAEMONSETS, JOBS) for o in cluster.list(r, namespace)]
     fits = [ref for ref, r in candidates if re.fullmatch(re.escape(ref.name) + (r"-\d+" if r is STATEFULSETS else r"-(\d+-)?[a-z0-9]{5}"), name)]
     return max(fits, key=lambda ref: len(ref.name), default=None)
+
+
+def _slip(name: str, owner: ObjectRef, pods: Sequence[Obj]) -> bool:
+    """Whether it is the name of a living pod but for one letter, or two that are swapped; of two suffixes drawn at random, 1 in 100,000 is."""
+    if owner.resource is STATEFULSETS:
+        return False  # web-0 beside web-1 is no slip
+    for living in (pod["metadata"]["name"] for pod in pods):
+        wrong = [n for n, (a, b) in enumerate(zip(name, living, strict=False)) if a != b] if len(name) == len(living) else []
+        if len(wrong) == 1 or (len(wrong) == 2 and sorted(name) == sorted(living)):
+            return True
+    return False
 
 
 def _unknown(wanted: Wanted, namespace: str, pods: Sequence[Obj], cluster: ClusterReader) -> UsageError:

@@ -21,6 +21,7 @@ from irkit.settings.slack import SlackSettings
 from irkit.settings.store import StoreSettings
 from irkit.text import nearest, printable
 
+_MEND = "mend the settings, then the same command again; docs/reference/settings.md has every one"
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=604800)]
 
 
@@ -88,7 +89,7 @@ def load(environ: Mapping[str, str], **flags: object) -> Settings:
     try:
         settings = msgspec.convert(values, Settings, dec_hook=lambda kind, value: kind(value), strict=False)
     except (msgspec.ValidationError, TypeError) as error:
-        raise UsageError(f"settings: {printable(error)}") from None
+        raise UsageError(f"settings: {printable(error)}", next=_MEND) from None
     home = settings.home.expanduser()
     return msgspec.structs.replace(settings, home=home if home.is_absolute() else Path(os.getcwd()) / home)
 
@@ -105,15 +106,16 @@ def _read(path: Path) -> dict[str, object]:
     except (yaml.YAMLError, ValueError) as error:  # a file of no encoding, a date of the 32nd
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise UsageError(f"{printable(path)}{where}: not valid YAML: {printable(getattr(error, 'problem', error))}") from None
+        what = getattr(error, "problem", None) or getattr(error, "reason", error)
+        raise UsageError(f"{printable(path)}{where}: not valid YAML: {printable(what)}", next=_MEND) from None
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise UsageError(f"{printable(path)}:1:1: settings must be a mapping")
+        raise UsageError(f"{printable(path)}:1:1: settings must be a mapping", next=_MEND)
     known = [f.encode_name for f in msgspec.structs.fields(Settings)]
     for key in document:
         if key not in known:
             near = nearest(str(key), known)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise UsageError(f"{printable(path)}: no setting {printable(key)!r}{hint}")
+            raise UsageError(f"{printable(path)}: no setting {printable(key)!r}{hint}", next=_MEND)
     return document
