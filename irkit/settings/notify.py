@@ -10,15 +10,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from irkit.settings import templates
+from irkit.settings.section import Section
 
 _TOKEN = re.compile(r"[A-Za-z0-9-]{1,60}")
 _OURS = ("authorization", "connection", "content-length", "content-type", "host", "irkit-signature", "transfer-encoding", "user-agent")
 Event: TypeAlias = Literal["opened", "approval", "ended", "drift", "closed"]
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=300)]
-
-
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
-    pass
 
 
 class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +35,7 @@ class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{self.name} <{self.address}>"
 
 
-class SmtpSettings(_Section, frozen=True):
+class SmtpSettings(Section, frozen=True):
     """A mail server that takes irkit's messages (RFC 6409)."""
 
     host: str
@@ -65,7 +62,7 @@ class SmtpSettings(_Section, frozen=True):
             raise ValueError("from is no mail address")
 
 
-class WebhookSettings(_Section, frozen=True):
+class WebhookSettings(Section, frozen=True):
     """Where a message is posted as JSON (docs/reference/notify.md)."""
 
     url: str = ""
@@ -104,7 +101,7 @@ class WebhookSettings(_Section, frozen=True):
             templates.check(self.template, {*self.values, *self.value_files})
 
 
-class NotifySettings(_Section, frozen=True):
+class NotifySettings(Section, frozen=True):
     smtp: SmtpSettings | None = None
     """The mail server; without it, mail addresses are only shown."""
     webhooks: dict[str, WebhookSettings] = {}

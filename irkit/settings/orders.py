@@ -6,21 +6,20 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
+from irkit.settings.section import Section
+
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=2592000)]
+Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
 
 
-_NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
-Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=_NAME)]
-
-
-class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+class Person(Section, frozen=True):
     slack: tuple[str, ...] = ()
     """Slack user ids."""
     cluster: tuple[str, ...] = ()
     """Names of users as the cluster knows them."""
 
 
-class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+class JobSettings(Section, frozen=True):
     image: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
     """Image of irkit, best pinned by digest."""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
@@ -51,7 +50,7 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Seconds after which Kubernetes removes a Job that is over."""
 
 
-class OrderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+class OrderSettings(Section, frozen=True):
     queue: Literal["auto", "cluster", "machine"] = "auto"
     """Where orders wait: namespace ``irkit-system`` of the cluster, or ``$IRKIT_HOME/orders``; ``auto``: the cluster where it has that namespace."""
     most_open: Annotated[int, msgspec.Meta(ge=1, le=10000)] = 200

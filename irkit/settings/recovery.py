@@ -7,15 +7,13 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
+from irkit.settings.section import Section
+
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=604800)]
 Least: TypeAlias = Literal["critical", "high", "medium", "low", "never"]
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
-    pass
-
-
-class SignatureSettings(_Section, frozen=True):
+class SignatureSettings(Section, frozen=True):
     """By whom an image must be signed, for cosign: a key, or an identity and its issuer (keyless). Nothing set: not checked."""
 
     key: str = ""
@@ -26,7 +24,7 @@ class SignatureSettings(_Section, frozen=True):
     """The identity's OIDC issuer: ``https://token.actions.githubusercontent.com``."""
 
 
-class RecoverySettings(_Section, frozen=True):
+class RecoverySettings(Section, frozen=True):
     block: Least = "critical"
     """An image with a vulnerability of this severity, or a worse one, is refused; ``never``: none is."""
     warn: Least = "high"

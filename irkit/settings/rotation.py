@@ -7,15 +7,13 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
+from irkit.settings.section import Section
+
 Days: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=3650)]
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=604800)]
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
-    pass
-
-
-class VaultAuth(_Section, frozen=True):
+class VaultAuth(Section, frozen=True):
     """How irkit gets its Vault token where ``VAULT_TOKEN`` and ``~/.vault-token`` are not to be used."""
 
     method: Literal["token", "approle", "kubernetes", "jwt"] = "token"
@@ -32,7 +30,7 @@ class VaultAuth(_Section, frozen=True):
     """A file that holds the token of the methods kubernetes and jwt; for kubernetes by default the pod's own."""
 
 
-class VaultSettings(_Section, frozen=True):
+class VaultSettings(Section, frozen=True):
     """A Vault-compatible server."""
 
     address: str = ""
@@ -44,7 +42,7 @@ class VaultSettings(_Section, frozen=True):
     auth: VaultAuth = VaultAuth()
 
 
-class DatabaseSettings(_Section, frozen=True):
+class DatabaseSettings(Section, frozen=True):
     """One login whose password a key of class ``database`` holds."""
 
     engine: Literal["vault-static", "vault-root", "vault-dynamic", "postgresql"]
@@ -67,7 +65,7 @@ class DatabaseSettings(_Section, frozen=True):
     """A file that holds the administrator's password."""
 
 
-class CommandSettings(_Section, frozen=True):
+class CommandSettings(Section, frozen=True):
     """An executable of the user's that rotates what irkit does not know (docs/reference/rotation.md)."""
 
     argv: tuple[str, ...]
@@ -78,7 +76,7 @@ class CommandSettings(_Section, frozen=True):
     """Seconds until it is ended."""
 
 
-class ClassRule(_Section, frozen=True):
+class ClassRule(Section, frozen=True):
     """The class of keys that no annotation names. Patterns are as in a shell: ``*``, ``?``, ``[…]``. The first rule that fits holds."""
 
     cls: Literal["generated", "issuer-made", "database", "certificate", "token", "manual"] = msgspec.field(name="class")
@@ -92,7 +90,7 @@ class ClassRule(_Section, frozen=True):
     """Name in ``commands``: that command rotates it, whatever its class."""
 
 
-class Format(_Section, frozen=True):
+class Format(Section, frozen=True):
     """What a generated value looks like. The first format that fits holds; without one it is like the old value."""
 
     key: str = "*"
@@ -106,7 +104,7 @@ class Format(_Section, frozen=True):
     """A private key (PEM, PKCS #8) instead of characters."""
 
 
-class RotationSettings(_Section, frozen=True):
+class RotationSettings(Section, frozen=True):
     classes: tuple[ClassRule, ...] = ()
     formats: tuple[Format, ...] = ()
     wave: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
+from irkit.settings.section import Section
 from irkit.text import printable
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
@@ -22,11 +23,7 @@ _HEADER = re.compile(r"[A-Za-z0-9-]{1,80}")
 MOST_SOURCES = 50  # each is a label of metrics
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
-    pass
-
-
-class TlsSettings(_Section, frozen=True):
+class TlsSettings(Section, frozen=True):
     """The server's certificate, and whose clients' it believes."""
 
     certificate: Path
@@ -37,7 +34,7 @@ class TlsSettings(_Section, frozen=True):
     """A PEM file of authorities whose client certificates are believed; for sources with ``mtls``."""
 
 
-class HmacSettings(_Section, frozen=True):
+class HmacSettings(Section, frozen=True):
     """Signed messages: HMAC-SHA-256 over ``SECONDS.BODY``."""
 
     secret_files: tuple[Path, ...]
@@ -57,7 +54,7 @@ class HmacSettings(_Section, frozen=True):
                 raise ValueError(f"{printable(header, 60)!r} is no name of a header")
 
 
-class BearerSettings(_Section, frozen=True):
+class BearerSettings(Section, frozen=True):
     """Tokens: ``Authorization: Bearer TOKEN``."""
 
     tokens: dict[str, str]
@@ -71,7 +68,7 @@ class BearerSettings(_Section, frozen=True):
                 raise ValueError(f"token {printable(name, 60)!r} is not given as its SHA-256, 64 hexadecimal digits (sha256sum prints it)")
 
 
-class MtlsSettings(_Section, frozen=True):
+class MtlsSettings(Section, frozen=True):
     """Client certificates of an authority in ``serve.tls.client-ca``."""
 
     names: tuple[str, ...]
@@ -85,7 +82,7 @@ class MtlsSettings(_Section, frozen=True):
                 raise ValueError(f"{printable(name, 80)!r} is none of CN=…, DNS=…, URI=…, IP=…, email=…")
 
 
-class MappingSettings(_Section, frozen=True):
+class MappingSettings(Section, frozen=True):
     """Where things are in a JSON document, as JSON pointers (RFC 6901): ``/event/pod``. For format ``json``."""
 
     alerts: str = ""
@@ -107,7 +104,7 @@ class MappingSettings(_Section, frozen=True):
                 raise ValueError(f"{printable(pointer, 80)!r} is no JSON pointer, as in /event/pod")
 
 
-class SourceSettings(_Section, frozen=True):
+class SourceSettings(Section, frozen=True):
     """One sender, or several that send alike: ``POST /hooks/NAME``. It has one of ``hmac``, ``bearer`` and ``mtls``."""
 
     format: Literal["falco", "alertmanager", "trivy", "kubernetes-audit", "json"]
@@ -134,7 +131,7 @@ class SourceSettings(_Section, frozen=True):
             raise ValueError("that are more signatures to remember than a million: lower rate, burst or tolerance")
 
 
-class ServeSettings(_Section, frozen=True):
+class ServeSettings(Section, frozen=True):
     """`irkit serve`."""
 
     listen: str = "127.0.0.1:8710"

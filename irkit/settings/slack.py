@@ -7,17 +7,15 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
+from irkit.settings.section import Section
+
 Word: TypeAlias = Literal["collect", "contain", "status", "blast-radius", "verify", "rehearse"]
 Id: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[A-Z][A-Z0-9]{1,20}$")]
 NoId: TypeAlias = Annotated[str, msgspec.Meta(pattern="^([A-Z][A-Z0-9]{1,20})?$")]
 Group: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
-    pass
-
-
-class ChannelSettings(_Section, frozen=True):
+class ChannelSettings(Section, frozen=True):
     """A channel from which irkit may be asked."""
 
     commands: tuple[Word, ...] = ()
@@ -26,7 +24,7 @@ class ChannelSettings(_Section, frozen=True):
     """The namespace that is meant where a command names none."""
 
 
-class SlackSettings(_Section, frozen=True):
+class SlackSettings(Section, frozen=True):
     team: NoId = ""
     """The workspace's id (``T012AB3CD``). What comes from another one is refused; empty: everything is."""
     channels: dict[Id, ChannelSettings] = {}

@@ -9,13 +9,14 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from irkit.settings.notify import refused
+from irkit.settings.section import Section
 
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()-][A-Za-z0-9!_.*'()/-]{0,400}|")
 
 
-class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+class StoreSettings(Section, frozen=True):
     bucket: str
     """The bucket. irkit makes none."""
     endpoint: str = "https://s3.amazonaws.com"
