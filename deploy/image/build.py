@@ -15,7 +15,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 if not __package__:  # called by its path
@@ -68,8 +67,7 @@ def build(folder: Path) -> str:
         root = Path(temporary) / "root"
         root.mkdir()
         debian, wheels = fill(root)
-        created = datetime.fromtimestamp(debian.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        digest = inside(root, str(folder / f"{name}.oci.tar"), version(), str(debian.epoch), created)
+        digest = inside(root, str(folder / f"{name}.oci.tar"), version(), str(debian.epoch), debian.created)
         (folder / f"{name}.spdx.json").write_text(sbom.document(root, debian, wheels, version(), digest))
     return digest
 

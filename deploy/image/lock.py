@@ -61,7 +61,16 @@ class Debian:
 
     @property
     def epoch(self) -> int:
-        return int(datetime.strptime(self.snapshot, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp())
+        return int(self._when.timestamp())
+
+    @property
+    def created(self) -> str:
+        """RFC 3339."""
+        return self._when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    @property
+    def _when(self) -> datetime:
+        return datetime.strptime(self.snapshot, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
 def debian() -> Debian:

@@ -6,14 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from deploy.image import tree
 from deploy.image.lock import Deb, Debian, Wheel
+from deploy.image.pack import SITE
 
 Obj = dict[str, Any]
 # A licence expression of identifiers that SPDX knows; what else a package declares is told as its own words.
@@ -34,14 +33,13 @@ def document(root: Path, debian: Debian, wheels: Sequence[Wheel], version: str, 
     parts += [_deb(root, deb) for deb in debian.packages]
     parts += [_wheel(root, wheel) for wheel in wheels]
     relations = [_relation("DOCUMENT", "DESCRIBES", "image"), *(_relation("image", "CONTAINS", p["SPDXID"].removeprefix("SPDXRef-")) for p in parts)]
-    created = datetime.fromtimestamp(debian.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     body = {
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
         "SPDXID": "SPDXRef-DOCUMENT",
         "name": f"irkit-{version}",
         "documentNamespace": f"https://irkit.dev/spdx/irkit-{version}-{digest.removeprefix('sha256:')}",
-        "creationInfo": {"created": created, "creators": [f"Tool: irkit-image-{version}"]},
+        "creationInfo": {"created": debian.created, "creators": [f"Tool: irkit-image-{version}"]},
         "packages": [image, *parts],
         "relationships": relations,
     }
@@ -95,7 +93,7 @@ def _wheel(root: Path, wheel: Wheel) -> Obj:
 def _metadata(root: Path, wheel: Wheel) -> str:
     """METADATA of the installed distribution: the directory is named as the file is (PEP 427)."""
     name, version = wheel.filename.split("-")[:2]
-    return (root / tree.SITE / f"{name}-{version}.dist-info/METADATA").read_text(errors="replace")
+    return (root / SITE / f"{name}-{version}.dist-info/METADATA").read_text(errors="replace")
 
 
 def _id(name: str) -> str:

@@ -11,9 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from deploy.image import fetch
 from deploy.image.lock import Deb, Wheel
+from deploy.image.pack import SITE, USER
 
-SITE = "usr/local/lib/python3.11/dist-packages"
-USER = 65532
 MERGED = ("bin", "lib", "lib64", "sbin")  # each a link into /usr, as in an installed Debian
 LEFT_OUT = (
     "usr/share/doc/*/*", "usr/share/man/*", "usr/share/lintian/*", "usr/share/locale/*", "usr/share/bug/*", "usr/share/menu/*",
