@@ -140,8 +140,8 @@ def _matching(wanted: Wanted, pods: Sequence[Obj], namespace: str, cluster: Clus
         names = [o["metadata"]["name"] for o in cluster.list(wanted.resource, namespace)]
         near = nearest(wanted.name, names, 3)
         hint = f"; did you mean {' or '.join(printable(n) for n in near)}?" if near else ""
-        next = f"kubectl get {wanted.resource.plural} -n {printable(namespace)}"
-        raise UsageError(f"there is no {wanted} in {printable(namespace)}{hint}", next=next) from None
+        where = f"kubectl get {wanted.resource.plural} -n {printable(namespace)}"
+        raise UsageError(f"there is no {wanted} in {printable(namespace)}{hint}", next=where) from None
 
 
 def of_pod(pod: Obj, cluster: ClusterReader) -> Target:

@@ -43,8 +43,12 @@ def test_a_name_that_its_owner_could_have_given_is_of_a_pod_that_is_gone(box: Sa
 
 @pytest.mark.parametrize(
     ("target", "next"),
-    [(["deployment/nosuch"], "kubectl get deployments -n"), (["-l", "app=nosuch"], "--show-labels"), (["deployment/backend"], "with one of these names")],
-)  # fmt: skip
+    [
+        (["deployment/nosuch"], "kubectl get deployments -n"),
+        (["-l", "app=nosuch"], "--show-labels"),
+        (["deployment/backend"], "with one of these names"),
+    ],
+)
 def test_a_target_that_is_not_one_pod_says_how_to_find_one(box: Sandbox, tmp_path: Path, target: list[str], next: str) -> None:
     said = Irkit(box.kubeconfig, tmp_path).run("contain", *target, "-n", box.suspect[0], "--dry-run").ended(2).stderr
     assert next in said.splitlines()[-1]
