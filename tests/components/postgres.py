@@ -17,9 +17,9 @@ import psycopg
 from psycopg import sql
 
 from irkit.sandbox import tls as certificates
+from tests.components import tlsfront
 from tests.components.process import directory, started
 from tests.components.serving import serving
-from tests.components.tlsfront import Front
 from tests.controlplane.cluster import free_ports
 
 HBA = """\
@@ -99,7 +99,7 @@ def _serving(home: Path) -> Iterator[Postgres]:
     (port,) = free_ports(1)
     settings = {**SETTINGS, "port": str(port), "listen_addresses": "127.0.0.1", "unix_socket_directories": str(home)}
     command = [binaries / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())]
-    with serving(Front(certificates.context(identity), port)) as address:
+    with serving(tlsfront.Front(certificates.context(identity), port, begins=tlsfront.postgres)) as address:
         made = Postgres("127.0.0.1", int(address.rpartition(":")[2]), ca, home, port)
 
         def answers() -> bool:

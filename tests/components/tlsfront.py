@@ -1,7 +1,7 @@
-"""TLS in front of PostgreSQL, as PostgreSQL's protocol does it, for a build that has none: what is not encrypted is refused.
+"""TLS in front of a server for tests that has none itself.
 
-The wheel's PostgreSQL is built without OpenSSL. Clients see what a server with ``hostssl`` lines only would show them, but for
-channel binding (SCRAM-SHA-256-PLUS), which ends where TLS does.
+`postgres` is how it begins for PostgreSQL, whose wheel is built without OpenSSL: what is not encrypted is refused. Clients see what a
+server with ``hostssl`` lines only would show them, but for channel binding (SCRAM-SHA-256-PLUS), which ends where TLS does.
 Source: PostgreSQL documentation, "Frontend/Backend Protocol", "SSL Session Encryption".
 """
 
@@ -12,18 +12,22 @@ import socket
 import socketserver
 import ssl
 import struct
+from collections.abc import Callable
 
 SSL_REQUEST, GSS_REQUEST = 80877103, 80877104
 
 
 class Front(socketserver.ThreadingTCPServer):
-    """Listens on a loopback port of its own and passes on to the ``backend`` port."""
+    """Passes on to the ``backend`` port of this machine. ``begins``: what is said before TLS, and whether TLS comes at all."""
 
-    daemon_threads = True
+    daemon_threads = allow_reuse_address = True
 
-    def __init__(self, context: ssl.SSLContext, backend: int) -> None:
-        super().__init__(("127.0.0.1", 0), Connection)
-        self.context, self.backend = context, backend
+    def __init__(
+        self, context: ssl.SSLContext, backend: int, where: tuple[str, int] = ("127.0.0.1", 0),
+        begins: Callable[[socket.socket], bool] = lambda connection: True,
+    ) -> None:  # fmt: skip
+        super().__init__(where, Connection)
+        self.context, self.backend, self.begins = context, backend, begins
 
 
 class Connection(socketserver.BaseRequestHandler):
@@ -32,46 +36,49 @@ class Connection(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         try:
-            if self.wants_tls():
+            if self.server.begins(self.request):
                 with (
                     self.server.context.wrap_socket(self.request, server_side=True) as client,
-                    socket.create_connection(("127.0.0.1", self.server.backend)) as database,
+                    socket.create_connection(("127.0.0.1", self.server.backend)) as server,
                 ):
-                    carry(client, database)
+                    carry(client, server)
         except OSError:
             pass  # one side went away, or the client does not trust the certificate
 
-    def wants_tls(self) -> bool:
-        """Answers what comes before the start-up message; that itself, unencrypted, is refused."""
-        self.request.settimeout(20)
-        while True:
-            length, code = struct.unpack("!II", self.exactly(8))
-            if code == SSL_REQUEST:
-                self.request.sendall(b"S")
-                self.request.settimeout(None)
-                return True
-            if code != GSS_REQUEST:
-                self.exactly(min(length, 10_000) - 8)
-                fields = b"SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry for this host, no encryption\0\0"
-                self.request.sendall(b"E" + struct.pack("!I", len(fields) + 4) + fields)
-                return False
-            self.request.sendall(b"N")
 
-    def exactly(self, count: int) -> bytes:
-        data = b""
-        while len(data) < count:
-            piece = self.request.recv(count - len(data))
-            if not piece:
-                raise ConnectionResetError
-            data += piece
-        return data
+def postgres(connection: socket.socket) -> bool:
+    """Answers what comes before the start-up message; that itself, unencrypted, is refused."""
+    connection.settimeout(20)
+    while True:
+        length, code = struct.unpack("!II", exactly(connection, 8))
+        if code == SSL_REQUEST:
+            connection.sendall(b"S")
+            connection.settimeout(None)
+            return True
+        if code != GSS_REQUEST:
+            exactly(connection, min(length, 10_000) - 8)
+            fields = b"SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry for this host, no encryption\0\0"
+            connection.sendall(b"E" + struct.pack("!I", len(fields) + 4) + fields)
+            return False
+        connection.sendall(b"N")
 
 
-def carry(client: ssl.SSLSocket, database: socket.socket) -> None:
+def exactly(connection: socket.socket, count: int) -> bytes:
+    """So many octets. Raises ConnectionResetError where the other side ends before."""
+    data = b""
+    while len(data) < count:
+        piece = connection.recv(count - len(data))
+        if not piece:
+            raise ConnectionResetError
+        data += piece
+    return data
+
+
+def carry(client: ssl.SSLSocket, server: socket.socket) -> None:
     """Both directions, until one side ends."""
     while True:
-        readable = [client] if client.pending() else select.select([client, database], [], [])[0]
-        for source, sink in ((client, database), (database, client)):
+        readable = [client] if client.pending() else select.select([client, server], [], [])[0]
+        for source, sink in ((client, server), (server, client)):
             if source in readable:
                 data = source.recv(65536)
                 if not data:

@@ -10,6 +10,8 @@ import struct
 import threading
 from typing import Any
 
+from tests.components.tlsfront import exactly
+
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
@@ -34,7 +36,7 @@ class WebSocket:
         while True:
             try:
                 opcode, payload = self._read()
-            except (OSError, EOFError):
+            except OSError:
                 self.open = False
                 return None
             if opcode == PING:
@@ -64,23 +66,14 @@ class WebSocket:
             self._socket.sendall(head + payload)
 
     def _read(self) -> tuple[int, bytes]:
-        first, second = self._exactly(2)
+        first, second = exactly(self._socket, 2)
         size = second & 0x7F
         if not second & 0x80:
-            raise EOFError("a client masks its frames (RFC 6455 §5.1)")
+            raise ConnectionAbortedError("a client masks its frames (RFC 6455 §5.1)")
         if size == 126:
-            (size,) = struct.unpack(">H", self._exactly(2))
+            (size,) = struct.unpack(">H", exactly(self._socket, 2))
         elif size == 127:
-            (size,) = struct.unpack(">Q", self._exactly(8))
-        mask = self._exactly(4)
-        body = self._exactly(size)
+            (size,) = struct.unpack(">Q", exactly(self._socket, 8))
+        mask = exactly(self._socket, 4)
+        body = exactly(self._socket, size)
         return first & 0x0F, bytes(b ^ mask[n % 4] for n, b in enumerate(body))
-
-    def _exactly(self, count: int) -> bytes:
-        found = b""
-        while len(found) < count:
-            more = self._socket.recv(count - len(found))
-            if not more:
-                raise EOFError
-            found += more
-        return found
