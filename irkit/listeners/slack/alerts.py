@@ -21,9 +21,10 @@ _NAMESPACE = r"(?:exported[_.])?(?:(?:io\.)?k(?:ubernete|8)s[._])?(?:pod[._])?(?
 _END = r"(?![-\w/]|\.[\w./])"  # a name ends there; a full stop may follow
 _LABEL, _NAMED = rf"(?:(?P<pod>(?i:{_POD}))|(?P<ns>(?i:{_NAMESPACE})))", rf"(?:(?P<in>{_VALUE})/)?(?P<value>{_VALUE})"
 _LABELLED = re.compile(rf"(?<![\w.]){_LABEL}\s*(?:=>|=|:)\s*{_NAMED}{_END}")
-_COLUMN = re.compile(rf"^[\s•|>-]*{_LABEL}[\s|]+{_NAMED}[\s|]*$", re.MULTILINE)
+_COLUMN = re.compile(rf"^[^\w\n]*{_LABEL}[ \t|]+{_NAMED}[ \t|]*$", re.MULTILINE)  # within one line: else empty lines take minutes
 _SENTENCE = re.compile(rf"\b(?i:pods?)\s+(?P<pod>{_VALUE})\s+(?i:in\s+(?:the\s+)?namespace)\s+(?P<in>{_VALUE}){_END}")
 _SLASH = re.compile(rf"\b(?i:pods?)\s+(?P<in>{_VALUE})/(?P<pod>{_VALUE}){_END}")
+_KIND = re.compile(rf"(?<![-\w./])(?:(?P<in>{_VALUE})/)?(?i:pod)/(?P<pod>{_VALUE}){_END}")
 _LINK = re.compile(r"<([^<>|\s]*)(?:\|([^<>]*))?>")
 _MARKUP = str.maketrans("", "", "*`\"'“”‘’")
 _NO_NAMES = frozenset(("is", "in", "was", "has", "the", "a", "name", "namespace", "pod", "of", "on", "and", "null", "none", "true", "false"))
@@ -47,7 +48,7 @@ def find(message: dict[str, Any]) -> list[Candidate]:
             pods.append((match.start(), match["value"], match["in"] or ""))
         elif not match["in"]:
             spaces.append((match.start(), match["value"]))
-    pods += [(m.start(), m["pod"], m["in"]) for pattern in (_SENTENCE, _SLASH) for m in pattern.finditer(plain)]
+    pods += [(m.start(), m["pod"], m["in"] or "") for pattern in (_SENTENCE, _SLASH, _KIND) for m in pattern.finditer(plain)]
     return _paired(sorted(pods), spaces)
 
 

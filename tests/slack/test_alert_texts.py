@@ -1,0 +1,40 @@
+"""What alerts look like that other tools write, and what an attacker makes of them: a pod's own words are in most of them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from irkit.listeners.slack import alerts
+from irkit.listeners.slack.alerts import LONGEST, Candidate
+
+SIGNS = [
+    "\n", " ", "\t", "\n|", "|\n", "•\n", "● ", "> ", "pod\n", "pod ", "pod:", "pod=", "pods a ", "pod a in ", "pod a in namespace ", "namespace\n\n",
+    "k8s.", "exported_", "a-", "a.", "a/", "pod/", "a/pod/", "-", "<", "<a|", "&amp;", "`", "\u2028", "pod a/", "pods\n\n\n", "=>", "io.k8s.pod.name\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_no_text_keeps_the_listener_from_anything_else(sign: str) -> None:
+    """A regular expression holds every thread up: who is searching a text for minutes acknowledges nothing and leads no more."""
+    for text in (sign * LONGEST, "pod" + sign * LONGEST, sign * (LONGEST // 2) + "pod a"):
+        began = time.process_time()
+        alerts.find({"text": text})
+        assert time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize("bullet", ["•", "●", "◦", "▪", "-", "*", "–", "  - ", "| ", "> "])
+def test_a_list_or_a_table_names_the_pod_whatever_its_lines_begin_with(bullet: str) -> None:
+    assert alerts.find({"text": f"{bullet} namespace `shop`\n{bullet} pod `web-0`\n{bullet} node `n1`"}) == [Candidate("web-0", "shop")]
+
+
+@pytest.mark.parametrize(("text", "found"), [
+    ("pod/web-0 is evicted, namespace: shop", [Candidate("web-0", "shop")]),
+    ("shop/pod/web-0 was updated", [Candidate("web-0", "shop")]),
+    ("create pods/exec by eve", []),
+    ("https://example.com/shop/pod/web-0", []),
+    ("pod\nweb-0\nnamespace\nshop", []),
+])  # fmt: skip
+def test_what_kubectl_calls_a_pod_is_one(text: str, found: list[Candidate]) -> None:
+    assert alerts.find({"text": text}) == found
