@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,9 @@ from irkit.app.orders import queue
 from irkit.app.orders.deciding import decide
 from irkit.app.orders.dispatch import turn
 from irkit.errors import ForbiddenError, UsageError
-from irkit.model.kube import JOBS, NAMESPACES, Obj, ObjectRef
+from irkit.model.kube import JOBS, Obj, ObjectRef
 from irkit.model.order import SYSTEM_NAMESPACE, Held, Status, identifier
 from irkit.ports import Cluster, Ports
-from irkit.sandbox import Sandbox
 from irkit.settings import Settings
 from irkit.settings.orders import JobSettings, OrderSettings
 from tests.clocks import StepClock
@@ -50,14 +48,6 @@ def held(begun: int = 1, worker: str = "", **more: Any) -> Held:
 
 def ref(of: Held) -> ObjectRef:
     return ObjectRef(resource=JOBS, name=name_of(of), namespace=SYSTEM_NAMESPACE)
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with Sandbox("empty", home=tmp_path) as box:
-        connected = connect(loading.load({"KUBECONFIG": str(box.kubeconfig), "HOME": str(tmp_path)}))
-        connected.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}})
-        yield connected
 
 
 # what a Job is

@@ -15,15 +15,12 @@ from typing import Any
 
 import pytest
 
-from irkit import settings as loading
 from irkit.adapters.clock import SystemClock
-from irkit.adapters.kubernetes import connect
 from irkit.engine.leader import DEADLINE, DURATION, FileLeader, LeaseLeader
 from irkit.errors import ConflictError, UnreachableError
-from irkit.model.kube import LEASES, NAMESPACES, ObjectRef
+from irkit.model.kube import LEASES, ObjectRef
 from irkit.model.order import SYSTEM_NAMESPACE
 from irkit.ports import Cluster
-from irkit.sandbox import Sandbox
 from tests.clocks import StepClock
 from tests.controlplane.running import Running
 from tests.faults.harm import Answer, anything, before
@@ -48,14 +45,6 @@ while not over.wait(0.05):
 leader.close()
 print(time.monotonic(), False, flush=True)
 """
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with Sandbox("empty", home=tmp_path) as box:
-        connected = connect(loading.load({"KUBECONFIG": str(box.kubeconfig), "HOME": str(tmp_path)}))
-        connected.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}})
-        yield connected
 
 
 def spec(cluster: Cluster) -> dict[str, Any]:
