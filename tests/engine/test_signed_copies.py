@@ -32,6 +32,13 @@ def signed(b: Bench) -> None:
     signing.create(b.ports.cluster)
 
 
+def contained(b: Bench) -> str:
+    """The incident."""
+    first = respond(b.ports, b.request()).incident
+    assert first
+    return first
+
+
 def copy_of(b: Bench, identifier: str) -> Obj:
     return b.ports.cluster.get(copies.ref_of(identifier))
 
@@ -65,8 +72,7 @@ class NoSecrets:
 def test_a_colleague_goes_on_from_a_copy_that_is_signed(tmp_path):
     with bench(tmp_path) as b:
         signed(b)
-        first = respond(b.ports, b.request()).incident
-        assert first
+        first = contained(b)
         assert len(copy_of(b, first)["data"]["signature"]) == 64
         assert lifting.lift(elsewhere(b, tmp_path), first, "keep").exit_code == 0
         assert "not signed" not in said(b)
@@ -77,8 +83,7 @@ def test_a_colleague_goes_on_from_a_copy_that_is_signed(tmp_path):
 def test_without_a_key_it_works_and_is_said(tmp_path):
     with bench(tmp_path) as b:
         shared(b)
-        first = respond(b.ports, b.request()).incident
-        assert first
+        first = contained(b)
         assert copy_of(b, first)["data"]["signature"] == ""
         assert lifting.lift(elsewhere(b, tmp_path), first, "keep").exit_code == 0
         assert "are not signed" in said(b)
@@ -121,8 +126,7 @@ FORGERIES = (
 def test_who_may_write_configmaps_alone_can_not_forge_one(tmp_path, how):
     with bench(tmp_path) as b:
         signed(b)
-        first = respond(b.ports, b.request()).incident
-        assert first
+        first = contained(b)
         forged(b, first, how)
         there = elsewhere(b, tmp_path)
         before = b.writes()
@@ -139,8 +143,7 @@ def test_who_may_write_configmaps_alone_can_not_forge_one(tmp_path, how):
 def test_an_older_copy_is_refused_where_the_newer_was_seen(tmp_path):
     with bench(tmp_path) as b:
         signed(b)
-        first = respond(b.ports, b.request()).incident
-        assert first
+        first = contained(b)
         old = copy_of(b, first)
         assert lifting.lift(b.ports, first, "keep").exit_code == 0
         put_back(b, old)
@@ -154,8 +157,7 @@ def test_an_older_copy_is_refused_where_the_newer_was_seen(tmp_path):
 def test_what_a_colleague_did_is_missed_where_the_copy_was_set_back(tmp_path):
     with bench(tmp_path) as b:
         signed(b)
-        first = respond(b.ports, b.request()).incident
-        assert first
+        first = contained(b)
         old = copy_of(b, first)
         assert lifting.lift(elsewhere(b, tmp_path), first, "keep").exit_code == 0
         put_back(b, old)
@@ -178,8 +180,7 @@ def test_a_copy_of_another_incident_or_cluster_is_not_this_ones(tmp_path):
         signed(b)
         keys = signing.keys(b.ports.cluster)
         assert keys
-        first = respond(b.ports, b.request()).incident
-        assert first
+        first = contained(b)
         found = copy_of(b, first)
         asked = "20261122T031502Z-backend-k7q2mx"
         meta = {"name": copies.ref_of(asked).name, "namespace": "irkit-system"}
@@ -197,8 +198,7 @@ def test_a_copy_of_another_incident_or_cluster_is_not_this_ones(tmp_path):
 def test_the_key_is_changed_while_an_incident_is_open(tmp_path):
     with bench(tmp_path) as b:
         signed(b)
-        first = respond(b.ports, b.request()).incident
-        assert first
+        first = contained(b)
         signing.rotate(b.ports.cluster)
         assert handover.look(b.ports.cluster, first)[0].incident.id == first, "what the last key signed stays good"
         signing.rotate(b.ports.cluster)
@@ -211,8 +211,7 @@ def test_the_key_is_changed_while_an_incident_is_open(tmp_path):
 def test_who_may_not_read_the_key_believes_nothing_and_writes_nothing(tmp_path):
     with bench(tmp_path) as b:
         signed(b)
-        first = respond(b.ports, b.request()).incident
-        assert first
+        first = contained(b)
         was = copy_of(b, first)
         blind = msgspec.structs.replace(b.ports, cluster=NoSecrets(b.ports.cluster))
         with pytest.raises(ForbiddenError, match="can't be checked"):
@@ -238,8 +237,7 @@ def test_a_listener_sees_what_there_is_not_checked(tmp_path):
 def test_a_secret_without_a_usable_key_fails_closed(tmp_path, data):
     with bench(tmp_path) as b:
         shared(b)
-        first = respond(b.ports, b.request()).incident
-        assert first
+        first = contained(b)
         meta = {"name": "irkit-signing", "namespace": "irkit-system"}
         b.ports.cluster.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": data})
         with pytest.raises(RefusedError, match="has no key 'current' of 32 octets or more"):
@@ -251,8 +249,7 @@ def test_the_key_leaves_the_secret_nowhere(tmp_path):
     with bench(tmp_path) as b:
         signed(b)
         raw = b.ports.cluster.get(signing.SECRET)["data"]["current"]
-        first = respond(b.ports, b.request()).incident
-        assert first
+        first = contained(b)
         signing.rotate(b.ports.cluster)
         forged(b, first, "no signature")
         try:
@@ -269,8 +266,7 @@ def test_the_key_leaves_the_secret_nowhere(tmp_path):
 def test_a_journal_too_long_for_one_configmap_is_split_and_read_back(tmp_path, key):
     with bench(tmp_path) as b:
         (signed if key else shared)(b)
-        first = respond(b.ports, b.request()).incident
-        assert first
+        first = contained(b)
         path = Home(b.home).journal(first)
         for size, parts in ((1_200_000, "a2"), (2_500_000, "b4"), (100_000, "")):
             _grow(b, path, size)
@@ -303,8 +299,7 @@ def test_hostile_copies_where_nothing_is_signed_are_one_line_each_of_the_list(tm
     """Whoever may write there may write anything: the list says which can't be read, and goes on."""
     with bench(tmp_path) as b:
         shared(b)
-        first = respond(b.ports, b.request()).incident
-        assert first
+        first = contained(b)
         real = Home(b.home).journal(first).read_bytes()
         path = Path(b.home) / "other.jsonl"
         odd = journal.Journal(path, b.ports.clock)
@@ -346,7 +341,7 @@ def test_a_label_alone_joins_no_incident(tmp_path):
     """Whoever owns the pod may label it with the id of an incident of another one."""
     with bench(tmp_path) as b:
         signed(b)
-        first = str(respond(b.ports, b.request()).incident)
+        first = contained(b)
         namespace, _ = b.box.suspect
         other = next(p for p in b.ports.cluster.list(PODS, namespace) if p["metadata"]["labels"].get("quarantine") != "true")
         ref = ObjectRef(resource=PODS, name=other["metadata"]["name"], namespace=namespace)
