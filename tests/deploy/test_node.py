@@ -19,6 +19,7 @@ from irkit.engine import journal
 from irkit.engine.home import Home
 from irkit.model.kube import NETWORKPOLICIES
 from irkit.model.order import Command, Held, Origin
+from tests import processes
 from tests.controlplane.running import Obj
 from tests.deploy.chart import NAMESPACE
 from tests.deploy.site import Site, checked, contained, described, started, without_a_claim
@@ -69,19 +70,6 @@ def test_an_order_becomes_a_job_that_collects_the_evidence(site: Site) -> None:
     checked(site, held)
 
 
-def processes(identifier: str) -> list[int]:
-    """Those that carry this order out. A node's processes are seen from outside of it."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if words[-4:] == [b"order", b"work", identifier.encode(), b""]:
-            found.append(int(path.parent.name))
-    return found
-
-
 def test_a_killed_job_is_gone_on_with_in_the_next(site: Site) -> None:
     killed: list[int] = []
 
@@ -94,7 +82,7 @@ def test_a_killed_job_is_gone_on_with_in_the_next(site: Site) -> None:
         while not path.exists() or not path.stat().st_size:
             assert time.monotonic() < until, described(site)
             time.sleep(0.002)
-        for pid in processes(held.order.id):
+        for pid in processes.running("order", "work", held.order.id):
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
 
@@ -152,7 +140,7 @@ def test_a_job_that_is_killed_in_the_middle_with_its_disk_is_gone_on_with_from_t
                 until = time.monotonic() + 20
                 while not any(held.status.incident[-6:] in p["metadata"]["name"] for p in cluster.list(NETWORKPOLICIES, bare.namespace)):
                     assert time.monotonic() < until, described(bare)
-            for pid in processes(held.order.id):
+            for pid in processes.running("order", "work", held.order.id):
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
 

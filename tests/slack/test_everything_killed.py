@@ -11,6 +11,7 @@ import pytest
 
 from irkit import wiring
 from irkit.model.kube import DEPLOYMENTS, NETWORKPOLICIES, ObjectRef
+from tests import processes
 from tests.slack.limits import Obj
 from tests.slack.people import BOB
 from tests.slack.world import Irkit, World, until
@@ -20,15 +21,7 @@ pytestmark = pytest.mark.slow
 
 def workers() -> list[int]:
     """Processes that carry an order out, in this world or in that of another test run."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"order" in words and words[words.index(b"order") + 1 : words.index(b"order") + 2] == [b"work"]:
-            found.append(int(path.parent.name))
-    return found
+    return processes.running("order", "work")
 
 
 def of(world: World, pids: list[int]) -> list[int]:
