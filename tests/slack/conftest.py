@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.slack.inside import Inside
-from tests.slack.server import Server
+from tests.slack.server import Server, strict
 from tests.slack.world import World
 
 
 @pytest.fixture
 def slack() -> Iterator[Server]:
-    with Server() as server:
+    with strict() as server:
         yield server
-        assert server.violations == []
 
 
 @pytest.fixture

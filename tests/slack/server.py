@@ -11,6 +11,8 @@ import itertools
 import json
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -23,6 +25,10 @@ from tests.slack.websocket import WebSocket, accept
 APP, BOT, TEAM = "xapp-1-A0APP-1-test", "xoxb-1-test", "T0TEAM"
 LEAST = ("commands", "chat:write", "channels:read", "groups:read")
 ACK = 3.0  # seconds
+_ANSWERS = frozenset((
+    "not_in_channel", "edit_window_closed", "channel_not_found", "thread_not_found", "message_not_found", "is_archived", "name_taken",
+))  # fmt: skip
+"""What a client may be told without having done anything wrong."""
 
 
 @dataclass
@@ -178,15 +184,7 @@ class Server:
             try:
                 return 200, {"ok": True, **methods.call(self, method, body)}, {"X-OAuth-Scopes": ",".join(sorted(self.scopes))}
             except Invalid as error:
-                if error.word not in (
-                    "not_in_channel",
-                    "edit_window_closed",
-                    "channel_not_found",
-                    "thread_not_found",
-                    "message_not_found",
-                    "is_archived",
-                    "name_taken",
-                ):
+                if error.word not in _ANSWERS:
                     self.violations.append(f"{method}: {error}")
                 if error.word == "ratelimited":
                     return 429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"}
@@ -241,6 +239,14 @@ class Server:
                 return 400
             self.whispers.append({**body, "by": "url", "hook": identifier})
             return 200
+
+
+@contextmanager
+def strict(scopes: tuple[str, ...] = LEAST) -> Iterator[Server]:
+    """That Slack, which must have nothing to complain of in the end."""
+    with Server(scopes) as server:
+        yield server
+        assert server.violations == []
 
 
 def _alone(body: Obj) -> None:

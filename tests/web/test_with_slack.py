@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.slack.people import BOB
-from tests.slack.server import Server
+from tests.slack.server import Server, strict
 from tests.slack.world import World, said
 from tests.web.desk import firing, token_settings
 from tests.web.test_serve import Place, Started, started, until
@@ -36,9 +36,8 @@ rules:
 
 @pytest.fixture
 def slack() -> Iterator[Server]:
-    with Server() as server:
+    with strict() as server:
         yield server
-        assert server.violations == []
 
 
 @pytest.fixture
