@@ -14,7 +14,7 @@ from irkit.model import kube
 from irkit.sandbox import Sandbox
 from irkit.sandbox.logs import Line
 from tests.contracts.client import until
-from tests.controlplane import binaries
+from tests.controlplane.plugin import built
 
 POLICY = """
 apiVersion: networking.k8s.io/v1
@@ -52,12 +52,8 @@ class Kubectl:
 
 @pytest.fixture
 def kubectl(tmp_path: Path) -> Iterator[Kubectl]:
-    try:
-        program = binaries.find("kubectl")
-    except binaries.NotBuilt as missing:
-        pytest.skip(str(missing))
     with Sandbox("todo-app", home=tmp_path) as box:
-        yield Kubectl(program, box, tmp_path)
+        yield Kubectl(built("kubectl"), box, tmp_path)
 
 
 def test_get(kubectl: Kubectl) -> None:

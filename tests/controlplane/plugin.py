@@ -17,13 +17,18 @@ from tests.controlplane.controllers import controlling
 from tests.controlplane.running import Running, User, running
 
 
+def built(name: str) -> Path:
+    """A program of the test cluster; without it the test is skipped."""
+    try:
+        return binaries.find(name)
+    except binaries.NotBuilt as missing:
+        pytest.skip(str(missing))
+
+
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[Running]:
     """A real control plane with three simulated nodes."""
-    try:
-        binaries.find("kwok"), binaries.find("kube-apiserver")
-    except binaries.NotBuilt as missing:
-        pytest.skip(str(missing))
+    built("kwok"), built("kube-apiserver")
     with running(nodes=3) as plane:
         yield plane
 
@@ -52,10 +57,7 @@ def user(control_plane: Running) -> Callable[..., User]:
 
 
 def _controller(plane: Running, name: str) -> Iterator[Path]:
-    try:
-        binaries.find(name)
-    except binaries.NotBuilt as missing:
-        pytest.skip(str(missing))
+    built(name)
     with controlling(plane.home, name) as log:
         yield log
 

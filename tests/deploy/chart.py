@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 import yaml
 
 from deploy import generate
@@ -19,7 +18,7 @@ from irkit import settings
 from irkit.adapters.jobs import job
 from irkit.model.order import Held, Order, Origin, Status
 from irkit.settings.orders import JobSettings
-from tests.controlplane import binaries
+from tests.controlplane.plugin import built
 from tests.controlplane.running import Obj, Running
 
 NAMESPACE = "irkit-system"
@@ -104,10 +103,7 @@ def rendered(plane: Running, values: Obj) -> str:
 @contextmanager
 def installed(plane: Running, values: Obj, *, helm: bool) -> Iterator[Chart]:
     """The chart with these values, for the time of a block: as Helm installs it, or as plain manifests."""
-    try:
-        program = str(binaries.find("helm"))
-    except binaries.NotBuilt as missing:
-        pytest.skip(str(missing))
+    program = str(built("helm"))
     text = rendered(plane, values)
     chart = Chart(plane, [o for o in yaml.safe_load_all(text) if o])
     if not helm:

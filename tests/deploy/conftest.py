@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.controlplane import binaries
+from tests.controlplane.plugin import built
 from tests.controlplane.running import Running, running
 from tests.deploy.chart import ACTOR, NAMESPACE, Chart, config_map, installed
 from tests.deploy.image import ROOT, Image
@@ -21,10 +21,7 @@ from tests.deploy.site import Site, opened
 @pytest.fixture(scope="session")
 def chart() -> Iterator[Chart]:
     """The chart on a control plane of its own: other tests want one without namespace irkit-system."""
-    try:
-        binaries.find("kwok"), binaries.find("kube-apiserver")
-    except binaries.NotBuilt as missing:
-        pytest.skip(str(missing))
+    built("kwok"), built("kube-apiserver")
     people = {"approvers": {"groups": ["leads"]}, "responders": {"groups": ["oncall"]}}
     with running(nodes=1) as plane:
         plane.kubectl("create", "namespace", "shop")

@@ -11,16 +11,13 @@ import yaml
 
 from deploy import generate
 from irkit import settings
-from tests.controlplane import binaries
+from tests.controlplane.plugin import built
 from tests.deploy.chart import PLAIN
 
 
 @pytest.fixture(scope="module", autouse=True)
 def helm() -> None:
-    try:
-        binaries.find("helm")
-    except binaries.NotBuilt as missing:
-        pytest.skip(str(missing))
+    built("helm")
 
 
 def manifests(*options: str) -> list[dict[str, Any]]:
