@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
-import tarfile
+import io
+import shutil
 import tempfile
 import threading
 from pathlib import Path
 from typing import IO
 
-from irkit.errors import ApiError
+from irkit.errors import ApiError, EvidenceError
+from irkit.evidence.packing import Packed
 from irkit.evidence.verify import verify
 from irkit.listeners.slack.desk import Desk
 from irkit.model.order import Held
@@ -52,33 +53,27 @@ def upload(desk: Desk, held: Held, thread: str) -> str:
     bag = _own(desk, held)
     if bag is None:
         return _not(desk, held, "the bag is not on this machine, or not as it was sealed")
-    limit = settings.bag_limit * _MEGABYTE
-    if sum(p.stat().st_size for p in bag.rglob("*") if p.is_file()) > 20 * limit:
+    limit, name = settings.bag_limit * _MEGABYTE, f"{held.status.incident}-{bag.name}"
+    if Packed(bag, name).octets > 20 * limit:
         return _not(desk, held, f"it is much larger than {settings.bag_limit} MB")
     with tempfile.TemporaryDirectory(prefix="irkit-") as folder:
-        packed = Path(folder) / f"{held.status.incident}-{bag.name}.tar.gz"
-        with packed.open("wb") as file:
-            pack(bag, f"{held.status.incident}-{bag.name}", file)
-        if packed.stat().st_size > limit:
-            return _not(desk, held, f"packed it is larger than {settings.bag_limit} MB")
+        packed = Path(folder) / f"{name}.tar.gz"
         try:
+            with packed.open("wb") as file:
+                pack(bag, name, file)
+            if packed.stat().st_size > limit:
+                return _not(desk, held, f"packed it is larger than {settings.bag_limit} MB")
             found = desk.chat.upload(settings.bag_channel, packed, packed.name, f"Bag {bag.name} of incident {held.status.incident}", thread=thread)
-        except ApiError as error:
+        except (ApiError, EvidenceError) as error:
             return _not(desk, held, error.message)
     desk.log("bag-uploaded", order=order.id, incident=held.status.incident, channel=settings.bag_channel, file=found)
     return found
 
 
 def pack(bag: Path, name: str, file: IO[bytes]) -> None:
-    """All regular files of ``bag`` under ``name/``, sorted, without times, owners and modes."""
-    with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0, compresslevel=6) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
-        for path in sorted(bag.rglob("*"), key=os.fspath):
-            if path.is_symlink() or not path.is_file():
-                continue
-            info = tarfile.TarInfo(f"{name}/{path.relative_to(bag).as_posix()}")
-            info.size, info.mode = path.stat().st_size, 0o600
-            with path.open("rb") as content:
-                tar.addfile(info, content)
+    """Its tar, compressed: no time of it and no name. Raises EvidenceError where it can't be read, or changes meanwhile."""
+    with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0, compresslevel=6) as packed:
+        shutil.copyfileobj(io.BufferedReader(Packed(bag, name)), packed)
 
 
 def _own(desk: Desk, held: Held) -> Path | None:
