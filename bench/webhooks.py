@@ -34,11 +34,11 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 
 def webhooks(stage: Stage) -> list[Row]:
-    return _rows(stage.environ(), stage.work)
+    return rows(stage.environ(), stage.work)
 
 
-def _rows(environ: Mapping[str, str], work: Path) -> list[Row]:
-    rows = []
+def rows(environ: Mapping[str, str], work: Path) -> list[Row]:
+    found = []
     kinds = (("forged", "wrong", b"401"), ("the same alert", TOKEN, b"200"), ("another alert each", TOKEN, b""))
     for what, token, status in kinds:
         with _serving(environ, work) as (process, port):
@@ -48,9 +48,9 @@ def _rows(environ: Mapping[str, str], work: Path) -> list[Row]:
             asyncio.run(_fire(port, token, status, COUNT, pods))
             wall, cpu, grown = time.perf_counter() - clock, _cpu(process) - began, _memory(process) - before
             each = cpu / COUNT * 1000
-            rows += [Row(f"1,000 webhooks, {what}: CPU ({COUNT / wall:,.0f}/s seen)", each, each, "s", target=SECONDS),
-                     Row(f"{COUNT:,} webhooks, {what}: memory left", grown, grown, "MB", target=MEGABYTES)]  # fmt: skip
-    return rows
+            found += [Row(f"1,000 webhooks, {what}: CPU ({COUNT / wall:,.0f}/s seen)", each, each, "s", target=SECONDS),
+                      Row(f"{COUNT:,} webhooks, {what}: memory left", grown, grown, "MB", target=MEGABYTES)]  # fmt: skip
+    return found
 
 
 @contextlib.contextmanager
@@ -113,7 +113,7 @@ def _memory(process: int) -> float:
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="irkit-bench-") as work, Sandbox("todo-app", home=Path(work) / "box") as box:
-        print(render(_rows({**os.environ, **box.environment}, Path(work))))
+        print(render(rows({**os.environ, **box.environment}, Path(work))))
 
 
 if __name__ == "__main__":

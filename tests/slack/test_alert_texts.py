@@ -10,8 +10,9 @@ from irkit.listeners.slack import alerts
 from irkit.listeners.slack.alerts import LONGEST, Candidate
 
 SIGNS = [
-    "\n", " ", "\t", "\n|", "|\n", "•\n", "● ", "> ", "pod\n", "pod ", "pod:", "pod=", "pods a ", "pod a in ", "pod a in namespace ", "namespace\n\n",
-    "k8s.", "exported_", "a-", "a.", "a/", "pod/", "a/pod/", "-", "<", "<a|", "&amp;", "`", "\u2028", "pod a/", "pods\n\n\n", "=>", "io.k8s.pod.name\n",
+    "\n", " ", "\t", "\n|", "|\n", "•\n", "● ", "> ", "pod\n", "pod ", "pod:", "pod=", "pods a ", "pod a in ", "pod a in namespace ",
+    "namespace\n\n", "k8s.", "exported_", "a-", "a.", "a/", "pod/", "a/pod/", "-", "<", "<a|", "&amp;", "`", "\u2028", "pod a/", "pods\n\n\n", "=>",
+    "io.k8s.pod.name\n",
 ]  # fmt: skip
 
 
