@@ -6,11 +6,11 @@ and what comes of it is a collection of evidence, which changes nothing in the c
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from irkit.listeners.slack.escape import unescaped
 from irkit.text import texts
 
 LONGEST = 40_000  # characters of one message that are looked at
@@ -25,7 +25,6 @@ _COLUMN = re.compile(rf"^[^\w\n]*{_LABEL}[ \t|]+{_NAMED}[ \t|]*$", re.MULTILINE)
 _SENTENCE = re.compile(rf"\b(?i:pods?)\s+(?P<pod>{_VALUE})\s+(?i:in\s+(?:the\s+)?namespace)\s+(?P<in>{_VALUE}){_END}")
 _SLASH = re.compile(rf"\b(?i:pods?)\s+(?P<in>{_VALUE})/(?P<pod>{_VALUE}){_END}")
 _KIND = re.compile(rf"(?<![-\w./])(?:(?P<in>{_VALUE})/)?(?i:pod)/(?P<pod>{_VALUE}){_END}")
-_LINK = re.compile(r"<([^<>|\s]*)(?:\|([^<>]*))?>")
 _MARKUP = str.maketrans("", "", "*`\"'“”‘’")
 _NO_NAMES = frozenset(("is", "in", "was", "has", "the", "a", "name", "namespace", "pod", "of", "on", "and", "null", "none", "true", "false"))
 
@@ -38,7 +37,7 @@ class Candidate(NamedTuple):
 def find(message: dict[str, Any]) -> list[Candidate]:
     """Each pod once, in the order in which the message names them; at most `MOST`."""
     text = "\n".join(_texts(message))[:LONGEST]
-    plain = html.unescape(_LINK.sub(lambda m: m[2] if m[2] is not None else m[1], text)).translate(_MARKUP)
+    plain = unescaped(text).translate(_MARKUP)
     pods: list[tuple[int, str, str]] = []
     spaces: list[tuple[int, str]] = []
     for match in [m for pattern in (_LABELLED, _COLUMN) for m in pattern.finditer(plain)]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import re
 from typing import NamedTuple, get_args
 
 from irkit.errors import UsageError
+from irkit.listeners.slack.escape import unescaped
 from irkit.settings.slack import Word
 from irkit.text import nearest, printable
 
@@ -19,7 +19,6 @@ USAGE: dict[str, tuple[str, str]] = {
     "verify": ("POD|INCIDENT [-n NAMESPACE]", "whether it is cut off, or the incident's end states hold"),
     "rehearse": ("", "plays a containment in irkit's own cluster"),
 }
-_LINK = re.compile(r"<([^<>|\s]*)(?:\|([^<>]*))?>")
 _SCHEME = re.compile(r"^(?:https?://|mailto:)", re.IGNORECASE)
 _DASHES, _QUOTES = "-\u2010\u2011\u2012\u2013\u2014\u2212", "'\"`*\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
 assert set(USAGE) == set(get_args(Word))
@@ -73,9 +72,8 @@ def _options(words: list[str], command: str) -> tuple[list[str], str]:
 
 def tokens(text: str) -> list[str]:
     """The words; links are their text, dashes and quotes as one types them in a terminal."""
-    plain = _LINK.sub(lambda found: found[2] if found[2] is not None else _SCHEME.sub("", found[1]).rstrip("/"), text)
     found = []
-    for word in html.unescape(plain).split():
+    for word in unescaped(text, lambda address: _SCHEME.sub("", address).rstrip("/")).split():
         bare = word.strip(_QUOTES)
         rest = bare.lstrip(_DASHES)
         if rest != bare:  # an editor makes one long dash of two

@@ -10,11 +10,13 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Callable
 
 from irkit.text import hidden
 
 # Default_Ignorable_Code_Point of Unicode that are not of category Cf, and letters without a shape.
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]")
+_LINK = re.compile(r"<([^<>|\s]*)(?:\|([^<>]*))?>")
 _USER, _CHANNEL = re.compile("[UW][A-Z0-9]{1,20}"), re.compile("[CDG][A-Z0-9]{1,20}")
 
 
@@ -44,6 +46,11 @@ def _shown(character: str) -> str:
 def mrkdwn(text: str) -> str:
     """The three characters that Slack's markup begins with, as entities."""
     return html.escape(text, quote=False)
+
+
+def unescaped(text: str, bare: Callable[[str], str] = str) -> str:
+    """The other way round: what somebody typed. A link is its words, or ``bare`` of its address where it has none."""
+    return html.unescape(_LINK.sub(lambda link: link[2] if link[2] is not None else bare(link[1]), text))
 
 
 def code(text: str, limit: int = 300) -> str:
