@@ -44,7 +44,7 @@ IDENTIFY = {("", "namespaces", "get", name) for name in (NAMESPACE, "kube-system
 @pytest.mark.controlplane
 def test_the_listener_takes_orders_and_starts_jobs_and_that_is_all(chart: Chart) -> None:
     inside = {("", "configmaps", verb, "") for verb in ("create", "delete", "get", "list", "patch")}
-    inside |= {("batch", "jobs", verb, "") for verb in ("create", "delete", "get", "list")}
+    inside |= {("batch", "jobs", verb, "") for verb in ("create", "list")}
     inside |= {("coordination.k8s.io", "leases", "create", "")}
     inside |= {("coordination.k8s.io", "leases", verb, "irkit-listener") for verb in ("get", "patch")}
     assert rights(chart, LISTENER, NAMESPACE) == inside | IDENTIFY
@@ -76,8 +76,8 @@ def test_a_playbook_has_its_least_rights_in_the_namespaces_that_were_named(chart
     everywhere = of_rules(least["outside"]) | IDENTIFY | {("authorization.k8s.io", "subjectaccessreviews", "create", "")}
     assert rights(chart, user, "shop") == of_rules(least["inside"]) | everywhere
     assert rights(chart, user, "default") == everywhere
-    state = {("", "configmaps", verb, "") for verb in ("create", "get", "list", "patch")}
-    state |= {("coordination.k8s.io", "leases", verb, "") for verb in ("create", "get", "list", "patch")}
+    state = {("", "configmaps", verb, "") for verb in ("create", "get", "patch")}
+    state |= {("coordination.k8s.io", "leases", verb, "") for verb in ("create", "get", "patch")}
     assert rights(chart, user, NAMESPACE) == everywhere | state | {("", "secrets", "get", "irkit-signing")}
 
 
