@@ -31,7 +31,7 @@ from irkit import __version__
 from irkit.adapters.slackhost import trusted
 from irkit.errors import ApiError, BusyError, ConflictError, ForbiddenError, IrkitError, NotFoundError, UnreachableError
 from irkit.model.kube import Obj
-from irkit.ports import ChatChannel, ChatIdentity, Envelope
+from irkit.ports.chat import ChatChannel, ChatIdentity, Envelope
 from irkit.text import printable
 
 TIMEOUT = 10  # seconds for one request
@@ -266,7 +266,8 @@ class _translated:  # noqa: N801 -- it reads as a phrase
             why = f"{printable(cause.verify_message, 200)}; SSL_CERT_FILE names the authorities that are"
             raise UnreachableError(f"the certificate of Slack, or of a proxy, is not trusted: {why}") from None
         if isinstance(error, OSError | HTTPException | SlackClientError | ValueError):
-            raise UnreachableError(f"Slack gave no answer to {self._what}: {type(error).__name__}", next="wait: irkit tries again") from None
+            why = printable(cause.strerror or "", 200) if isinstance(cause, OSError) else ""  # the system's words: never what was sent
+            raise UnreachableError(f"Slack gave no answer to {self._what}: {why or type(error).__name__}", next="wait: irkit tries again") from None
 
     def _said(self, error: SlackApiError) -> IrkitError:
         answer = error.response

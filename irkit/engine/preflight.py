@@ -90,7 +90,12 @@ def _trial(change: Change, cluster: Cluster, seen: ClusterReader) -> tuple[Chang
     return change, None
 
 
+# commands that make their playbook themselves: whose role has what they need
+_OF_COMMANDS = {"rotate": ("compromised-pod", "eradication"), "redeploy": ("compromised-pod", "recovery")}
+
+
 def forbidden(missing: Sequence[Permission], who: str, playbook: str, namespace: str, phase: str = "") -> ForbiddenError:
+    playbook, phase = _OF_COMMANDS.get(playbook, (playbook, phase))
     only = f" --phase {printable(phase)}" if phase else ""
     rights = "; ".join(str(p) for p in missing)
     where = f" -n {printable(namespace)}" if namespace else ""
