@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from irkit import settings as loading
 from irkit.adapters.kubernetes import connect
@@ -20,20 +22,14 @@ from tests.orders.desk import BOB, CAT, SLACK, Desk
 from tests.orders.test_flow import written
 from tests.orders.words import PLAN, SETTINGS, cli, order
 
-APPROVER = {
-    "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "approver", "namespace": SYSTEM_NAMESPACE},
-    "rules": [
-        {"apiGroups": ["irkit.dev"], "resources": ["approvals"], "verbs": ["create"]},
-        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "patch"]},
-    ],
-}  # fmt: skip
-SEES = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "sees"},
-        "rules": [{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}]}  # fmt: skip
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "orders.md"
+DOCUMENTED = yaml.safe_load(re.findall(r"```yaml\n(kind: Role\n.*?)```", REFERENCE.read_text(), re.DOTALL)[0])
+APPROVER: dict[str, Any] = {**DOCUMENTED, "metadata": {"name": "approver", "namespace": SYSTEM_NAMESPACE}}
 
 
 def person(desk: Desk, name: str, home: Path, *roles: dict[str, Any]) -> Irkit:
     """Somebody at a terminal of their own, with these roles and no more."""
-    for role in (*roles, SEES):
+    for role in roles:
         where = {k: v for k, v in role["metadata"].items() if k == "namespace"}
         if not any(o["metadata"]["name"] == role["metadata"]["name"] for s, o in desk.box.store.everything() if s.resource.kind == role["kind"]):
             desk.box.store.add(role)
@@ -74,7 +70,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_decided(desk: Desk, tmp_p
 def test_who_lacks_the_right_is_told_so(desk: Desk, tmp_path: Path):
     identifier = desk.submit()
     desk.until(identifier, "waiting")
-    only_maps = {**APPROVER, "metadata": {"name": "maps", "namespace": SYSTEM_NAMESPACE}, "rules": APPROVER["rules"][1:]}  # type: ignore[index]
+    only_maps = {**APPROVER, "metadata": {"name": "maps", "namespace": SYSTEM_NAMESPACE}, "rules": APPROVER["rules"][1:]}
     eve = person(desk, "eve@example.com", tmp_path / "eve", only_maps)
     for words in (("approve", identifier, "--yes"), ("approve", identifier, "--decline"), ("order", "cancel", identifier)):
         said = eve.run(*words).ended(4).stderr
