@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from irkit import settings as _settings
-from irkit.ports import Announcer, Approver, Chat, Clock, Cluster, EvidenceStore, Listener, ObjectStore, Orders, Ports, Runner
+from irkit.ports import Announcer, Approver, Clock, Cluster, EvidenceStore, Listener, Ports
+from irkit.ports.chat import Chat
+from irkit.ports.orders import Orders, Runner
+from irkit.ports.store import ObjectStore
 from irkit.settings import Settings
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import msgspec
 from irkit.adapters import proxies
 from irkit.adapters.access import Endpoint
 from irkit.errors import ApiError, ConflictError, ForbiddenError, IrkitError, NotFoundError, UnreachableError, UsageError
-from irkit.ports import Deposit, Stream
+from irkit.ports.store import Deposit, Stream
 from irkit.settings.store import StoreSettings
 from irkit.text import printable
 

@@ -12,7 +12,8 @@ from irkit.engine.home import Home
 from irkit.errors import UsageError
 from irkit.evidence import show as showing
 from irkit.evidence import verify as verifying
-from irkit.ports import Clock, ObjectStore
+from irkit.ports import Clock
+from irkit.ports.store import ObjectStore
 from irkit.settings import Settings
 from irkit.text import printable
 

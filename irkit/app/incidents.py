@@ -32,7 +32,8 @@ from irkit.model.record import (
     Watched,
 )
 from irkit.model.titles import title
-from irkit.ports import ClusterReader, Orders
+from irkit.ports import ClusterReader
+from irkit.ports.orders import Orders
 from irkit.settings import Settings
 from irkit.text import plural, printable
 

@@ -24,7 +24,8 @@ from irkit.evidence.packing import Packed, unpack
 from irkit.evidence.paths import escaped
 from irkit.evidence.sealing import sealed_bag
 from irkit.model.record import Pushed
-from irkit.ports import Clock, Deposit, ObjectStore, Ports, Stream
+from irkit.ports import Clock, Ports
+from irkit.ports.store import Deposit, ObjectStore, Stream
 from irkit.settings import Settings
 from irkit.settings.store import StoreSettings
 from irkit.text import plural, printable

@@ -10,7 +10,8 @@ import msgspec
 
 from irkit import wiring
 from irkit.errors import ForbiddenError, IrkitError, KubeconfigError
-from irkit.ports import Cluster, Orders
+from irkit.ports import Cluster
+from irkit.ports.orders import Orders
 from irkit.settings import Settings
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from irkit.cli.main import SETTINGS
 
 if TYPE_CHECKING:
     from irkit.listeners.log import Log
-    from irkit.ports import Chat
+    from irkit.ports.chat import Chat
     from irkit.settings import Settings
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)

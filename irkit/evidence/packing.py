@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from irkit.errors import EvidenceError
 from irkit.evidence.manifests import Unusable, open_regular, unsafe
-from irkit.ports import Stream
+from irkit.ports.store import Stream
 from irkit.text import printable
 
 _BLOCK = 1 << 20

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from irkit.errors import UnreachableError
 from irkit.model.order import Held, Order, Status
-from irkit.ports import Orders
+from irkit.ports.orders import Orders
 
 
 class LateOrders:

@@ -11,7 +11,8 @@ from irkit.app.orders import dispatch
 from irkit.errors import IrkitError
 from irkit.listeners.log import Log
 from irkit.model.order import Held
-from irkit.ports import Clock, Orders, Runner
+from irkit.ports import Clock
+from irkit.ports.orders import Orders, Runner
 from irkit.settings import Settings
 
 PERIOD = 0.25  # seconds between two turns

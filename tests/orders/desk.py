@@ -18,7 +18,8 @@ from irkit.app.orders import deciding, dispatch, queue
 from irkit.engine.home import Home
 from irkit.model.kube import NAMESPACES
 from irkit.model.order import Command, Held, Order, Origin
-from irkit.ports import Orders, Ports
+from irkit.ports import Ports
+from irkit.ports.orders import Orders
 from irkit.sandbox import Sandbox
 from irkit.settings import Settings
 from tests.faults.proxy import Proxy

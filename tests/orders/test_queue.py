@@ -22,7 +22,7 @@ from irkit.app.orders import queue as queues
 from irkit.errors import ConflictError, QueueFullError, RefusedError, UsageError
 from irkit.model.kube import CONFIGMAPS, NAMESPACES, ObjectRef
 from irkit.model.order import SYSTEM_NAMESPACE, Order, Origin, Status, identifier
-from irkit.ports import Orders
+from irkit.ports.orders import Orders
 from irkit.settings import Settings
 from tests.clocks import StepClock
 from tests.controlplane.running import Running

@@ -28,7 +28,8 @@ from irkit.listeners.web.rules import loader
 from irkit.listeners.web.seen import Seen
 from irkit.model.http import Bounds
 from irkit.model.order import Held
-from irkit.ports import Clock, ClusterReader, Orders
+from irkit.ports import Clock, ClusterReader
+from irkit.ports.orders import Orders
 from irkit.settings import Settings, load
 from tests.clocks import StepClock
 

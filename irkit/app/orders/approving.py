@@ -6,7 +6,8 @@ from irkit.app.orders import deciding
 from irkit.app.orders.rights import RIGHT, same
 from irkit.errors import Declined, ForbiddenError
 from irkit.model.order import SYSTEM_NAMESPACE, Held, Origin
-from irkit.ports import Orders, Ports
+from irkit.ports import Ports
+from irkit.ports.orders import Orders
 
 
 def approve(ports: Ports, orders: Orders, held: Held, *, yes: bool) -> Held:

@@ -12,7 +12,8 @@ import msgspec
 from irkit.app.orders.queue import BEAT, STALE, amend
 from irkit.engine.journal import stamp
 from irkit.model.order import Held, Status
-from irkit.ports import Orders, Ports
+from irkit.ports import Ports
+from irkit.ports.orders import Orders
 
 Say: TypeAlias = Callable[[str], None]
 FENCE = STALE * 0.75  # seconds without an accepted sign of life

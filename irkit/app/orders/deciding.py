@@ -11,7 +11,8 @@ from irkit.app.orders.rights import lacking, may_approve, same
 from irkit.engine.journal import stamp
 from irkit.errors import RefusedError
 from irkit.model.order import Decision, Held, Origin, Status
-from irkit.ports import Clock, Orders
+from irkit.ports import Clock
+from irkit.ports.orders import Orders
 from irkit.settings import Settings
 from irkit.text import printable
 

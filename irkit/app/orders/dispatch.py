@@ -14,7 +14,8 @@ from irkit.app.orders.queue import STALE, alive
 from irkit.engine.journal import stamp
 from irkit.errors import ConflictError, IrkitError, UnreachableError
 from irkit.model.order import Ended, Held, Status
-from irkit.ports import Clock, Orders, Runner
+from irkit.ports import Clock
+from irkit.ports.orders import Orders, Runner
 from irkit.settings import Settings
 from irkit.text import printable
 

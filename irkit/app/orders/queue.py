@@ -13,7 +13,8 @@ from irkit.engine.journal import stamp
 from irkit.errors import ConflictError, RefusedError, UsageError
 from irkit.model.order import Command, Held, Needs, Order, Origin, Status, identifier
 from irkit.model.playbook import Playbook
-from irkit.ports import Clock, Orders
+from irkit.ports import Clock
+from irkit.ports.orders import Orders
 from irkit.settings import Settings
 from irkit.text import printable
 

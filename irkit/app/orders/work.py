@@ -24,7 +24,8 @@ from irkit.engine.result import RunResult, failed
 from irkit.errors import Declined, HeldError, InterruptedRun, IrkitError, RefusedError, UnreachableError, UsageError
 from irkit.model.order import Held, Order, State, Status
 from irkit.model.record import Line, Ordered, Ran
-from irkit.ports import Orders, Ports
+from irkit.ports import Ports
+from irkit.ports.orders import Orders
 from irkit.text import printable
 
 _PASSING = (UnreachableError, HeldError, InterruptedRun)  # the next process may have more luck

@@ -10,7 +10,9 @@ from irkit.listeners.slack.desk import Desk, Read
 from irkit.listeners.slack.envelopes import Door
 from irkit.listeners.slack.relay import Relay
 from irkit.model.order import Held
-from irkit.ports import Chat, Clock, ClusterReader, Orders
+from irkit.ports import Clock, ClusterReader
+from irkit.ports.chat import Chat
+from irkit.ports.orders import Orders
 from irkit.settings import Settings
 
 

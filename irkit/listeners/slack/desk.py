@@ -13,7 +13,9 @@ from irkit.listeners.log import Log
 from irkit.listeners.slack import blocks
 from irkit.listeners.slack.people import Asker
 from irkit.model.order import Command
-from irkit.ports import Chat, Clock, ClusterReader, Orders
+from irkit.ports import Clock, ClusterReader
+from irkit.ports.chat import Chat
+from irkit.ports.orders import Orders
 from irkit.settings import Settings
 
 _REMEMBERED = 2000

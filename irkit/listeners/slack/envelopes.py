@@ -18,7 +18,7 @@ from irkit.listeners.slack import answering, blocks, commands, home, interaction
 from irkit.listeners.slack.desk import Desk, Recent, sentence
 from irkit.listeners.slack.people import Asker
 from irkit.model.kube import Obj
-from irkit.ports import Envelope
+from irkit.ports.chat import Envelope
 from irkit.text import printable
 
 _THREADS = 4

@@ -9,7 +9,7 @@ from irkit.engine import library
 from irkit.errors import IrkitError, NotFoundError, UsageError
 from irkit.listeners.slack.manifest import scopes
 from irkit.model.order import Command
-from irkit.ports import Chat, ChatIdentity
+from irkit.ports.chat import Chat, ChatIdentity
 from irkit.settings import Settings
 from irkit.settings.slack import SlackSettings
 from irkit.text import plural, printable

@@ -17,7 +17,8 @@ from irkit.listeners.web.seen import Seen
 from irkit.model.alert import Alert
 from irkit.model.kube import PODS, Value
 from irkit.model.order import DRY_RUN, Ended, Held, Order, Origin, Status
-from irkit.ports import Clock, ClusterReader, Orders
+from irkit.ports import Clock, ClusterReader
+from irkit.ports.orders import Orders
 from irkit.settings import Settings
 from irkit.text import printable
 

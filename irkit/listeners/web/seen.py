@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from irkit.errors import IrkitError
 from irkit.model.order import Held
-from irkit.ports import Clock, Orders
+from irkit.ports import Clock
+from irkit.ports.orders import Orders
 
 PERIOD = 5.0  # seconds between two reads where nobody asks
 FORGOTTEN = 20.0  # seconds after which what was read counts for nothing

@@ -23,7 +23,8 @@ from irkit.listeners.web.ordering import Clerk
 from irkit.listeners.web.rules.rule import Rule
 from irkit.listeners.web.seen import Seen
 from irkit.model.http import Answer, Bounds
-from irkit.ports import Chat, Orders
+from irkit.ports.chat import Chat
+from irkit.ports.orders import Orders
 from irkit.settings import Settings
 from irkit.settings.notify import loopback
 from irkit.text import printable

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
     from irkit.model.evidence import Artefact, Gap, SealedBag, Stored
     from irkit.model.image import Scan, Signature
     from irkit.model.incident import ClusterIdentity, Incident, Operator
-    from irkit.model.order import Decision, Held, Order, Status
+    from irkit.model.order import Decision, Order
+    from irkit.ports.store import ObjectStore
     from irkit.settings import Settings
 
 
@@ -239,136 +239,6 @@ class Approver(Protocol):
 
         ``name`` as in ``backend-secret/GROQ_API_KEY``. Raises Declined where nobody can be asked.
         """
-
-
-class Orders(Protocol):
-    """The queue of orders: one for all processes that see it. Every method may raise UnreachableError, ForbiddenError."""
-
-    @property
-    def where(self) -> str:
-        """For people: this machine, or the cluster."""
-
-    def add(self, order: Order, status: Status) -> Held | None:
-        """None where the queue has that order already, whatever became of it: of two who add it one does.
-
-        Raises QueueFullError.
-        """
-
-    def get(self, identifier: str) -> Held:
-        """Raises UsageError where there is no such order."""
-
-    def list(self) -> Sequence[Held]:
-        """All, oldest first. What can't be read is left out."""
-
-    def update(self, held: Held, status: Status) -> Held:
-        """Raises ConflictError where somebody else updated it meanwhile."""
-
-    def remove(self, held: Held) -> None: ...
-
-
-class Runner(Protocol):
-    """Starts the processes that carry orders out."""
-
-    def start(self, held: Held) -> None:
-        """Begin process number ``held.status.begun``; where that was begun before, nothing. Raises UnreachableError, ForbiddenError, ApiError."""
-
-    def alive(self, held: Held) -> bool | None:
-        """Whether process number ``held.status.begun``, or the one that has the order now, goes on; None: that can't be told."""
-
-    def close(self) -> None:
-        """End what can't outlive this process."""
-
-
-class Envelope(NamedTuple):
-    """One event of a chat, over a connection that the chat has authenticated. ``payload`` is a document that holds a stranger's words."""
-
-    kind: str  # slash_commands, interactive, events_api
-    id: str
-    payload: Obj
-    attempt: int  # 0 for the first delivery
-
-
-class Chat(Protocol):
-    """A chat in which people ask and decide. Each call may raise UnreachableError, BusyError, ForbiddenError (its token), ApiError (it says no)."""
-
-    def listen(self, take: Callable[[Envelope], Obj | None], heard: Callable[[str, str], None]) -> None:
-        """Have ``take`` called for each event from now on, in threads; what it returns at once is the answer that the chat waits for.
-
-        ``heard`` is told, in a word and a sentence, what becomes of the connection, which is made again when it ends.
-        Raises ForbiddenError where the token is none.
-        """
-
-    def close(self) -> None: ...
-
-    def whose(self) -> ChatIdentity:
-        """Whose tokens these are; both are tried."""
-
-    def post(self, channel: str, text: str, blocks: Sequence[Obj], *, thread: str = "", broadcast: bool = False) -> str:
-        """A message; its id. ``text`` is for notifications. ``broadcast``: shown outside of its thread, too."""
-
-    def edit(self, channel: str, message: str, text: str, blocks: Sequence[Obj]) -> None: ...
-
-    def whisper(self, channel: str, user: str, text: str, blocks: Sequence[Obj], *, url: str = "", thread: str = "") -> None:
-        """Only ``user`` sees it. ``url``: where the chat wants an answer to one of its events."""
-
-    def modal(self, trigger: str, view: Obj) -> None:
-        """Open it, at most three seconds after the event that ``trigger`` is of."""
-
-    def home(self, user: str, view: Obj) -> None: ...
-
-    def upload(self, channel: str, file: Path, name: str, title: str, *, thread: str = "") -> str:
-        """The file's id."""
-
-    def channel(self, identifier: str) -> ChatChannel:
-        """Raises NotFoundError where irkit can't see it."""
-
-    def room(self, name: str, users: Sequence[str]) -> str:
-        """A private channel of that name with these people in it; its id. Raises ConflictError where the name is taken."""
-
-
-class ChatIdentity(NamedTuple):
-    team: str
-    name: str  # of the workspace
-    user: str  # irkit's own
-    scopes: frozenset[str]  # what the token may
-
-
-class ChatChannel(NamedTuple):
-    name: str
-    member: bool  # irkit is in it
-    shared: bool  # people of other organisations are
-    archived: bool
-
-
-class Deposit(NamedTuple):
-    """One object of a store. ``verified``: the store's checksum of what it took is that of what was sent."""
-
-    octets: int
-    tag: str  # ETag
-    version: str = ""
-    verified: bool = False
-
-
-class Stream(Protocol):
-    """What can be read from."""
-
-    def read(self, size: int = -1, /) -> bytes | None: ...
-
-
-class ObjectStore(Protocol):
-    """A bucket with the S3 protocol. Every method may raise UnreachableError, ForbiddenError, ApiError; UsageError without the bucket."""
-
-    def url(self, key: str) -> str:
-        """``s3://bucket/prefix/key``."""
-
-    def head(self, key: str) -> Deposit | None:
-        """None where there is no such object."""
-
-    def put(self, key: str, stream: Stream, octets: int, about: Mapping[str, str], keep: tuple[str, datetime] | None) -> Deposit:
-        """Store it; ``keep``: governance or compliance, and until when. Raises ConflictError where the key is taken already."""
-
-    def get(self, key: str) -> AbstractContextManager[Stream]:
-        """The object, streamed. Raises NotFoundError."""
 
 
 class Clock(Protocol):
