@@ -85,10 +85,10 @@ def test_a_broken_kubeconfig_is_called_one(tmp_path: Path) -> None:
     assert "mend the kubeconfig" in said[1]
 
 
-@pytest.mark.parametrize("command", [["contain"], ["collect"], ["rotate"], ["respond", "compromised-pod"]])
+@pytest.mark.parametrize("command", [["contain", "--yes"], ["collect"], ["rotate", "--yes"], ["respond", "compromised-pod", "--yes"]])
 def test_who_may_not_is_given_a_command_that_prints_the_role(box: Sandbox, tmp_path: Path, command: list[str]) -> None:
     namespace, pod = box.suspect
     nobody = Irkit(box.token_for("nobody@example.com"), tmp_path)
-    said = nobody.run(*command, pod, "-n", namespace, "--yes").ended(4).stderr
+    said = nobody.run(*command, pod, "-n", namespace).ended(4).stderr
     words = said.partition("next:   irkit ")[2].partition("   prints")[0].split()
     assert "kind: Role" in nobody.run(*words).ended(0).stdout
