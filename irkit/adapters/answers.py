@@ -9,6 +9,7 @@ import msgspec
 
 from irkit.adapters.access import About
 from irkit.errors import ApiError, ConflictError, ForbiddenError, GoneError, InvalidError, IrkitError, NotFoundError, UnreachableError
+from irkit.model.kube import at, dicts
 from irkit.text import printable
 
 STATUS_LIMIT = 1 << 20  # bytes of an error body that are read at all
@@ -64,9 +65,7 @@ def _other_object(status: dict[str, Any]) -> bool:
 
 
 def _causes(status: dict[str, Any]) -> list[dict[str, Any]]:
-    details = status.get("details")
-    causes = details.get("causes") if isinstance(details, dict) else None
-    return [c for c in causes if isinstance(c, dict)] if isinstance(causes, list) else []
+    return dicts(at(status, ("details", "causes")))
 
 
 def _words(status: dict[str, Any]) -> str:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from irkit.credentials.look import CLUSTERSECRETSTORES, EXTERNALSECRETS, SECRETSTORES, Look
-from irkit.credentials.reach import dicts, word
+from irkit.credentials.reach import word
 from irkit.model.credential import Source
-from irkit.model.kube import Obj, ObjectRef, at, ref_of
+from irkit.model.kube import Obj, ObjectRef, at, dicts, ref_of
 from irkit.text import printable
 
 _PLAIN = re.compile(r"\s*\{\{-?\s*\.([A-Za-z_][A-Za-z0-9_]*)\s*-?\}\}\s*")  # a template that is a value and nothing else

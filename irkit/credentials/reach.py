@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from irkit.model.kube import Obj, annotations_of, at
+from irkit.model.kube import Obj, annotations_of, at, dicts
 from irkit.model.references import containers_of
 
 CSI_DRIVER = "secrets-store.csi.k8s.io"
@@ -105,11 +105,6 @@ def _items(source: Any) -> tuple[str, ...] | None:
     """The keys that a volume takes; None: all."""
     items = dicts(at(source, ("items",)))
     return tuple(word(i.get("key")) for i in items) if items else None
-
-
-def dicts(value: Any) -> list[Obj]:
-    """The objects of a list; none where it is no list."""
-    return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []
 
 
 def word(value: Any) -> str:

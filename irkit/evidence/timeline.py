@@ -17,7 +17,7 @@ import msgspec
 from irkit.evidence.manifests import Unusable, open_regular
 from irkit.evidence.paths import unescaped
 from irkit.model.evidence import event_time
-from irkit.model.kube import at
+from irkit.model.kube import at, dicts
 
 _LARGEST = 1 << 26  # bytes of a JSON file that is read
 _TAIL = 1 << 16  # bytes at the end of a log in which its last line begins
@@ -69,7 +69,7 @@ def _second() -> Any:
 
 
 def _events(file: Path, source: str) -> Iterator[Moment]:
-    for event in _objects(_json(file), ("items",)):
+    for event in dicts(at(_json(file), ("items",))):
         involved = at(event, ("involvedObject",), {})
         count = event.get("count") or at(event, ("series", "count")) or 1
         times = f" ({count} times)" if isinstance(count, int) and count > 1 else ""
@@ -82,7 +82,7 @@ def _states(file: Path, source: str) -> Iterator[Moment]:
     name = f"Pod {at(pod, ('metadata', 'name'), '')}"
     yield Moment(str(at(pod, ("metadata", "creationTimestamp"), "")), "container", name, "created", source)
     for field in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
-        for status in _objects(pod, ("status", field)):
+        for status in dicts(at(pod, ("status", field))):
             yield from _runs(status, name, source)
 
 
@@ -122,11 +122,6 @@ def _json(file: Path) -> Any:
         return msgspec.json.decode(content) if len(content) <= _LARGEST else {}
     except (OSError, Unusable, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return {}
-
-
-def _objects(value: Any, path: Sequence[str]) -> list[dict[str, Any]]:
-    found = at(value, path)
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _word(values: Any, key: str) -> str:

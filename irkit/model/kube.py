@@ -196,3 +196,8 @@ def at(obj: Any, path: Sequence[str], default: Any = None) -> Any:
             return default
         obj = obj[key]
     return obj
+
+
+def dicts(value: Any) -> list[Obj]:
+    """The mappings in a list; none where it is no list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

@@ -12,6 +12,7 @@ from irkit.evidence.report import times
 from irkit.evidence.report.values import Bag, Figure, Reached, Rotated, Tone
 from irkit.model.changes import Capture, Patch
 from irkit.model.kube import at as look
+from irkit.model.kube import dicts
 from irkit.model.outcome import Done
 from irkit.model.titles import title
 from irkit.text import plural, size
@@ -151,10 +152,6 @@ def unseen(record: Record) -> tuple[tuple[str, str], ...]:
 
 def _words(value: Any) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list) else ()
-
-
-def dicts(value: Any) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _source(value: Any) -> str:

@@ -10,6 +10,7 @@ from irkit.app.postmortem.record import Record
 from irkit.evidence.report import times
 from irkit.evidence.report.values import Reached, Task
 from irkit.model.changes import Ask
+from irkit.model.kube import dicts
 from irkit.model.outcome import Done
 from irkit.settings import Settings
 from irkit.settings.notify import meant
@@ -74,7 +75,7 @@ def owner(role: str, settings: Settings) -> str:
 
 def _network(record: Record) -> Iterator[Task]:
     isolation, platform = (record.state.isolation or ({}, ""))[0], owner("platform", record.settings)
-    leaks = findings.dicts(isolation.get("leaks"))
+    leaks = dicts(isolation.get("leaks"))
     why = {str(leak.get("policy") or ""): str(leak.get("why") or "") for leak in leaks}
     for policy in list(why)[:_MOST]:
         what = (

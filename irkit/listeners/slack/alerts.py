@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from irkit.listeners.slack.escape import unescaped
+from irkit.model.kube import dicts
 from irkit.text import texts
 
 LONGEST = 40_000  # characters of one message that are looked at
@@ -64,14 +65,10 @@ def _paired(pods: list[tuple[int, str, str]], spaces: list[tuple[int, str]]) -> 
 def _texts(message: dict[str, Any]) -> Iterator[str]:
     """Every text of it; a field of an attachment as ``title: value``."""
     yield str(message.get("text") or "")
-    for attachment in _list(message.get("attachments"))[:20]:
+    for attachment in dicts(message.get("attachments"))[:20]:
         for name in ("pretext", "title", "text", "fallback"):
             yield str(attachment.get(name) or "")
-        for field in _list(attachment.get("fields"))[:100]:
+        for field in dicts(attachment.get("fields"))[:100]:
             yield f"{str(field.get('title') or '').rstrip(':')}: {field.get('value') or ''}"
         yield from texts(attachment.get("blocks"))
     yield from texts(message.get("blocks"))
-
-
-def _list(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
