@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -93,14 +94,14 @@ class Desk:
     def whisper_blocks(self, asker: Asker, text: str, parts: Sequence[dict[str, object]]) -> None:
         if not asker.channel and not asker.url:  # as on the Home tab
             return
-        shown = blocks.message(parts)
+        say = functools.partial(self.chat.whisper, asker.channel, asker.user, text, blocks.message(parts), url=asker.url, thread=asker.thread)
         try:
             try:
-                self.chat.whisper(asker.channel, asker.user, text, shown, url=asker.url, thread=asker.thread)
+                say()
             except BusyError as error:
                 if error.seconds > _PATIENCE:
                     raise
                 self.clock.sleep(error.seconds)
-                self.chat.whisper(asker.channel, asker.user, text, shown, url=asker.url, thread=asker.thread)
+                say()
         except IrkitError as error:
             self.log("not-answered", level="warning", user=asker.user, channel=asker.channel, why=error.message)
