@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import yaml
-
 from irkit.listeners.web.formats import FORMATS
 from irkit.listeners.web.metrics import RESULTS, Metrics
 from irkit.listeners.web.rules import grammar, loader
@@ -49,9 +47,3 @@ def test_every_figure_and_every_result_is_on_the_page() -> None:
 
 def test_every_format_is_on_the_page() -> None:
     assert {*FORMATS, "json"} <= set(re.findall(r"^\| `([a-z-]+)` \|", SERVE, re.MULTILINE))
-
-
-def test_the_cronjob_on_the_page_is_yaml() -> None:
-    (text,) = re.findall(r"```yaml\n(apiVersion: batch.*?)```", reference.PAGE.read_text(), re.DOTALL)
-    (container,) = yaml.safe_load(text)["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    assert container["args"][:2] == ["serve", "report"]
