@@ -15,7 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "incident": ("irkit.cli.incident", "List and show incidents, draft their post-mortem, close them."),
     "bundle": ("irkit.cli.bundle", "Verify, show and push evidence."),
     "playbook": ("irkit.cli.playbook", "List, show, validate playbooks; their schema and their rights."),
-    "order": ("irkit.cli.order", "List and show what chats and alerts asked for."),
+    "order": ("irkit.cli.order", "List, show and take back what chats and alerts asked for."),
     "approve": ("irkit.cli.approve", "Approve, or decline, the plan of an order that waits."),
     "slack": ("irkit.cli.slack", "Collect evidence and contain pods from Slack."),
     "serve": ("irkit.cli.serve", "Take in alerts by webhook; rules say what is ordered then."),

@@ -10,7 +10,7 @@ from irkit.cli import options
 from irkit.cli.main import SETTINGS
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False, context_settings=SETTINGS,
-                  help="List, show and carry out what chats and alerts asked for.")  # fmt: skip
+                  help="List, show and take back what chats and alerts asked for.")  # fmt: skip
 Id = Annotated[str, typer.Argument(metavar="ID", help="The order's id", show_default=False)]
 
 
