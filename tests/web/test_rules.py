@@ -125,6 +125,8 @@ def test_a_directory_is_read_whole_and_names_are_there_once(tmp_path: Path) -> N
 def test_rules_that_are_not_there_are_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there are no rules in"):
         loader.load(Settings(serve=ServeSettings(rules=tmp_path)))
+    with pytest.raises(UsageError, match="can't be read: File name too long"):
+        loader.load(Settings(serve=ServeSettings(rules=tmp_path / ("x" * 300))))
     for name in ("none.yaml", "nul\0byte.yaml"):
         with pytest.raises(PlaybookError, match=r"\.yaml:1:1: can't be read"):
             loader.load(Settings(serve=ServeSettings(rules=tmp_path / name)))

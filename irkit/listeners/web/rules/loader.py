@@ -28,9 +28,13 @@ def load(settings: Settings) -> tuple[Rule, ...]:
     if place is None:
         return ()
     place = place.expanduser()
-    paths = sorted(p for p in place.iterdir() if p.suffix in (".yaml", ".yml")) if place.is_dir() else [place]
+    mend = "serve.rules names a file or a directory of .yaml files"
+    try:
+        paths = sorted(p for p in place.iterdir() if p.suffix in (".yaml", ".yml")) if place.is_dir() else [place]
+    except OSError as error:
+        raise UsageError(f"{printable(place)} can't be read: {error.strerror}", next=mend) from None
     if not paths:
-        raise UsageError(f"there are no rules in {printable(place)}", next="serve.rules names a file or a directory of .yaml files")
+        raise UsageError(f"there are no rules in {printable(place)}", next=mend)
     found: list[Rule] = []
     mistakes: list[Mistake] = []
     for path in paths:
