@@ -42,10 +42,10 @@ def carried_out(
     uid, key = ports.connection.identify().uid, f"{pod} {time.monotonic_ns()}"
     asked = queue.compose(key, FALCO, command, pod, site.namespace, cluster=uid, clock=ports.clock, settings=site.configured)
     held, _ = queue.submit(orders, asked, ports.clock)
-    until = time.monotonic() + seconds
+    until, pulse = time.monotonic() + seconds, dispatch.Pulse(ports.clock)
     while not held.status.over:
         assert time.monotonic() < until, (held.status, described(site))
-        (held,) = (h for h in dispatch.turn(orders, runner, site.configured, ports.clock) if h.order.id == asked.id)
+        (held,) = (h for h in dispatch.turn(orders, runner, site.configured, ports.clock, pulse) if h.order.id == asked.id)
         meanwhile(held)
         time.sleep(0.05)
     return held

@@ -58,8 +58,10 @@ class Desk:
     ports: Ports  # the administrator's, past the proxy
     runner: Watched
     queue: Orders = field(init=False)
+    pulse: dispatch.Pulse = field(init=False)
 
     def __post_init__(self) -> None:
+        self.pulse = dispatch.Pulse(self.ports.clock)
         self.queue = wiring.orders(self.configured, self.ports.cluster)
 
     @property
@@ -78,7 +80,7 @@ class Desk:
         return order.id
 
     def turn(self) -> list[Held]:
-        return list(dispatch.turn(self.queue, self.runner, self.configured, self.ports.clock))
+        return list(dispatch.turn(self.queue, self.runner, self.configured, self.ports.clock, self.pulse))
 
     def until(self, identifier: str, wish: Callable[[Held], bool] | str, seconds: float = 60) -> Held:
         """Turn by turn, until the order is so: a state, or what a function says."""

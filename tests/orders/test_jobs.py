@@ -20,7 +20,7 @@ from irkit.adapters.jobs import Jobs, job, name_of
 from irkit.adapters.kubernetes import connect
 from irkit.app.orders import queue
 from irkit.app.orders.deciding import decide
-from irkit.app.orders.dispatch import turn
+from irkit.app.orders.dispatch import Pulse, turn
 from irkit.errors import ForbiddenError, UsageError
 from irkit.model.kube import JOBS, Obj, ObjectRef
 from irkit.model.order import SYSTEM_NAMESPACE, Held, Status, identifier
@@ -158,11 +158,11 @@ def test_who_may_not_look_does_not_know(tmp_path: Path):
 def test_a_job_that_vanished_before_its_first_sign_of_life_is_followed_by_the_next(desk: Desk):
     runner, clock = Jobs(desk.ports.cluster, desk.ports.clock, PLAIN), desk.ports.clock
     identifier = desk.submit("collect")
-    turn(desk.queue, runner, desk.configured, clock)
+    turn(desk.queue, runner, desk.configured, clock, desk.pulse)
     desk.ports.cluster.delete(ref(desk.queue.get(identifier)))
     began = time.monotonic()
     while desk.queue.get(identifier).status.begun < 2:
-        turn(desk.queue, runner, desk.configured, clock)
+        turn(desk.queue, runner, desk.configured, clock, desk.pulse)
         assert time.monotonic() - began < 10
         time.sleep(0.1)
     names = [j["metadata"]["name"] for j in desk.ports.cluster.list(JOBS, SYSTEM_NAMESPACE)]
@@ -174,7 +174,7 @@ def test_jobs_that_may_not_be_created_are_said_and_tried_less_and_less_often(des
     runner = Jobs(nobody, desk.ports.clock, PLAIN)
     identifier = desk.submit("collect")
     for _ in range(20):
-        turn(desk.queue, runner, desk.configured, desk.ports.clock)
+        turn(desk.queue, runner, desk.configured, desk.ports.clock, desk.pulse)
     status = desk.queue.get(identifier).status
     assert status.begun == 1
     assert 'User "nobody" cannot create resource "jobs"' in status.note
@@ -245,7 +245,7 @@ def test_an_order_is_carried_out_by_jobs_with_the_rights_of_its_playbook_alone(s
     asked = queue.compose("e2e", ANN, "contain", suspect, namespace, cluster=ports.connection.identify().uid, clock=ports.clock, settings=configured,
                           approvers=("leads",))  # fmt: skip
     queue.submit(orders, asked, ports.clock)
-    turn(orders, runner, configured, ports.clock)
+    turn(orders, runner, configured, ports.clock, Pulse(ports.clock))
     pods = plane.pods(SYSTEM_NAMESPACE, f"irkit.dev/order-id={asked.id}", count=1)  # restricted Pod Security lets it in
     assert pods[0]["spec"]["serviceAccountName"] == "irkit-compromised-pod"
     plane.kubectl("delete", "job", f"irkit-order-{asked.id}-1", "-n", SYSTEM_NAMESPACE)  # nobody began with it
@@ -263,9 +263,9 @@ def test_an_order_is_carried_out_by_jobs_with_the_rights_of_its_playbook_alone(s
 
 
 def carried_out(ports: Ports, orders: Any, runner: Any, hands: Hands, identifier: str, configured: Settings) -> Held:
-    end = time.monotonic() + 60
+    end, pulse = time.monotonic() + 60, Pulse(ports.clock)
     while True:
-        turn(orders, runner, configured, ports.clock)
+        turn(orders, runner, configured, ports.clock, pulse)
         hands.step(list(ports.cluster.list(JOBS, SYSTEM_NAMESPACE)))
         found: Held = orders.get(identifier)
         if found.status.over:

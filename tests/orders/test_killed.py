@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from irkit.app.orders import queue
-from irkit.app.orders.dispatch import turn
+from irkit.app.orders.dispatch import Pulse, turn
 from irkit.engine.journal import stamp
 from irkit.model.order import Held
 from tests.crash.world import WRITES
@@ -151,12 +151,12 @@ def test_a_cluster_that_is_away_for_a_while_fails_nothing(desk: Desk):
 
 def test_two_who_lead_at_once_begin_one_process_at_a_time(desk: Desk):
     """A Lease can't rule that out; the queue does."""
-    other = Watched(desk.proxy)
+    other, pulse = Watched(desk.proxy), Pulse(desk.ports.clock)
     over = threading.Event()
 
     def lead() -> None:
         while not over.is_set():
-            turn(desk.queue, other, desk.configured, desk.ports.clock)
+            turn(desk.queue, other, desk.configured, desk.ports.clock, pulse)
 
     thread = threading.Thread(target=lead)
     thread.start()

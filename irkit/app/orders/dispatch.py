@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 
-from irkit.app.orders.queue import STALE, alive
+from irkit.app.orders.queue import STALE
 from irkit.engine.journal import stamp
 from irkit.errors import ConflictError, IrkitError, UnreachableError
 from irkit.model.order import Ended, Held, Status
@@ -45,11 +45,11 @@ def _silent(held: Held, error: IrkitError) -> None:
 
 
 def turn(
-    orders: Orders, runner: Runner, settings: Settings, clock: Clock, pulse: Pulse | None = None, left: Callable[[Held, IrkitError], None] = _silent
+    orders: Orders, runner: Runner, settings: Settings, clock: Clock, pulse: Pulse, left: Callable[[Held, IrkitError], None] = _silent
 ) -> Sequence[Held]:
     """One turn; all orders as they are after it. What can't be done now is tried in the next turn.
 
-    ``pulse``: the same in every turn of a process; without it, times of other machines are compared with this one's.
+    ``pulse``: the same in every turn of a process.
     ``left``: is told of an order that can't be changed, such as one that somebody made immutable: it keeps no other waiting.
     What people want comes first, and a quarter of the processes is kept for it: a burst of alerts keeps nobody waiting.
     """
@@ -82,9 +82,9 @@ def _busy(status: Status) -> bool:
     return status.attempts > 0 and status.state in ("planning", "queued", "running")
 
 
-def _next(orders: Orders, runner: Runner, held: Held, settings: Settings, clock: Clock, pulse: Pulse | None, *, room: bool) -> Held | None:
+def _next(orders: Orders, runner: Runner, held: Held, settings: Settings, clock: Clock, pulse: Pulse, *, room: bool) -> Held | None:
     status, now = held.status, clock.now()
-    if pulse is not None and not status.worker:
+    if not status.worker:
         pulse.forget(held)
     if status.over:
         if (now - datetime.fromisoformat(status.changed)).total_seconds() < settings.orders.kept:
@@ -110,11 +110,11 @@ def _next(orders: Orders, runner: Runner, held: Held, settings: Settings, clock:
     return begun
 
 
-def _under_way(runner: Runner, held: Held, now: datetime, pulse: Pulse | None) -> bool:
+def _under_way(runner: Runner, held: Held, now: datetime, pulse: Pulse) -> bool:
     """Whether some process works on it, or will, or it is too early for the next one."""
     status, said = held.status, runner.alive(held)
     if status.worker:
-        return said is not False and (pulse.beats(held) if pulse is not None else alive(status, now))
+        return said is not False and pulse.beats(held)
     age = (now - datetime.fromisoformat(status.changed)).total_seconds()
     if said is None:
         return age < PATIENCE
