@@ -20,6 +20,7 @@ from irkit.model.kube import LEASES, Obj, ObjectRef, at
 from irkit.model.order import SYSTEM_NAMESPACE
 from irkit.ports import Clock, Cluster
 
+NAME = "irkit-listener"  # of the Lease, and of the lock
 DURATION = 10.0  # seconds that a Lease is seen unchanged before another one takes it over
 DEADLINE = 7.0  # seconds without a renewal after which a leader does not lead any more
 RENEWAL = 2.0  # seconds between two renewals
@@ -31,10 +32,10 @@ Heard: TypeAlias = Callable[[str], None]
 class LeaseLeader:
     """``leads()`` asks nobody: a thread sees to the Lease from `start` to `close`. ``identity`` is this process's alone."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, identity: str, name: str = "irkit-listener", heard: Heard = lambda said: None) -> None:
+    def __init__(self, cluster: Cluster, clock: Clock, identity: str, heard: Heard = lambda said: None) -> None:
         """``heard``: is told in a few words when this process begins or ceases to lead, or why it can't see to the Lease."""
         self._cluster, self._clock, self._identity, self._heard = cluster, clock, identity, heard
-        self._ref = ObjectRef(resource=LEASES, name=name, namespace=SYSTEM_NAMESPACE)
+        self._ref = ObjectRef(resource=LEASES, name=NAME, namespace=SYSTEM_NAMESPACE)
         self._renewed: float | None = None  # when the last renewal that came through was sent
         self._seen, self._since = "", 0.0  # the Lease's version, and when this process first saw it
         self._said = self._why = ""
@@ -138,7 +139,7 @@ class FileLeader:
         """Raises RefusedError where the directory can't be written."""
         if self._lock is None:
             with suppress(HeldError):
-                self._lock = LocalLock(self._directory, "irkit-listener", self._identity, "the queue of orders")
+                self._lock = LocalLock(self._directory, NAME, self._identity, "the queue of orders")
         return self._lock is not None
 
     def led(self) -> bool:
