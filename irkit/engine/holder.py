@@ -47,8 +47,9 @@ class LocalLock:
             by = os.read(self._fd, 500).decode(errors="replace")
             os.close(self._fd)
             raise HeldError(what, by or "another process") from None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, holder.encode(), 0)
+        with suppress(OSError):  # the disk is full: it is locked all the same, and a second one is told of "another process"
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, holder.encode(), 0)
 
     def release(self) -> None:
         os.close(self._fd)

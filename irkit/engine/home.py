@@ -42,9 +42,9 @@ class Home:
         return path
 
     def ids(self) -> list[str]:
-        """Newest first."""
+        """Newest first. An incident exists from its first record; where there are bags, and yet no record, something is wrong."""
         try:
-            return sorted((p.name for p in self.incidents.iterdir() if (p / journal.NAME).exists()), reverse=True)
+            return sorted((p.name for p in self.incidents.iterdir() if _begun(p)), reverse=True)
         except OSError:
             return []
 
@@ -72,6 +72,13 @@ class Home:
         if state.incident.id != identifier:  # it names the directory that is written to, and may come from elsewhere (handover.py)
             raise EvidenceError(f"{printable(self.journal(identifier))}:1: it is of another incident, {printable(state.incident.id)}")
         return state
+
+
+def _begun(incident: Path) -> bool:
+    try:
+        return (incident / journal.NAME).stat().st_size > 0 or (incident / "bags").exists()
+    except OSError:
+        return False
 
 
 def _sync(directory: Path) -> None:

@@ -120,8 +120,9 @@ class Journal:
             os.fsync(self._fd)
         except OSError as error:
             os.ftruncate(self._fd, before)  # giving room back always works, so that the next append is whole again
-            raise EvidenceError(f"the journal can't be written: {printable(self.path)}: {error.strerror}",
-                                next="make room on that disk, then: irkit resume") from None  # fmt: skip
+            begun, onwards = ("", ": irkit resume") if before else ("; nothing was changed", " the same command again")
+            raise EvidenceError(f"the journal can't be written: {printable(self.path)}: {error.strerror}{begun}",
+                                next=f"make room on that disk, then{onwards}") from None  # fmt: skip
 
     def bodies(self) -> Sequence[Body]:
         return [line.body for line in self.lines]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from irkit.sandbox import Sandbox
-from tests.e2e.running import Irkit
+from tests.e2e.running import PROGRAM, Answer, Irkit
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +93,17 @@ def test_who_may_not_is_given_a_command_that_prints_the_role(box: Sandbox, tmp_p
     said = nobody.run(*command, pod, "-n", namespace).ended(4).stderr
     words = said.partition("next:   irkit ")[2].partition("   prints")[0].split()
     assert "kind: Role" in nobody.run(*words).ended(0).stdout
+
+
+@pytest.mark.parametrize("room", [0, 200])
+def test_where_the_disk_has_no_room_for_the_first_record_there_is_no_incident(box: Sandbox, tmp_path: Path, room: int) -> None:
+    namespace, pod = box.suspect
+    me = Irkit(box.kubeconfig, tmp_path / "home")
+    limited = ["prlimit", f"--fsize={room}", str(PROGRAM), "contain", pod, "-n", namespace, "--yes"]
+    run = subprocess.run(limited, env=me.environ(), cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+    said = Answer(run.returncode, run.stdout, run.stderr).ended(6).stderr.splitlines()[-2:]
+    assert said[0].startswith("6: the journal can't be written: ")
+    assert said[0].endswith("; nothing was changed")
+    assert said[1] == "   next:   make room on that disk, then the same command again"
+    assert me.json("incident", "list", "--local")["items"] == []
+    assert not [o for selection, o in box.store.everything() if o["metadata"]["name"].startswith("irkit-")]
