@@ -11,8 +11,6 @@ from urllib.parse import quote
 
 from irkit.model.kube import Obj
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-
 
 def elide(secret: Obj, key: bytes) -> Obj:
     """A copy of a Secret object with every value replaced by its length and HMAC-SHA-256 under ``key``.
