@@ -18,7 +18,7 @@ def new(incident: Target = "", file: File = None) -> int:
     from irkit.engine import journal
     from irkit.engine.home import Home
     from irkit.errors import UsageError
-    from irkit.game import drafting, loader
+    from irkit.game import drafting, facts, loader
     from irkit.text import printable
 
     home = Home(wiring.settings().home)
@@ -27,7 +27,7 @@ def new(incident: Target = "", file: File = None) -> int:
         raise UsageError("there are no incidents on this machine", next="irkit contain POD -n NAMESPACE")
     state = home.load(identifier)
     lines = journal.read(home.journal(identifier)).lines
-    text = drafting.draft(drafting.facts(state, lines, home.directory(identifier) / "bags"))
+    text = drafting.draft(facts.read(state, lines, home.directory(identifier) / "bags"))
     loader.loads(text.encode(), str(file or "draft"))
     if file is None:
         print(text, end="")

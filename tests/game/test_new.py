@@ -18,8 +18,8 @@ from irkit.app import gameday
 from irkit.cli import games, main, running
 from irkit.engine import journal, library
 from irkit.engine.home import Home
-from irkit.game import drafting, loader, reverting
-from irkit.game.drafting import Facts
+from irkit.game import drafting, facts, loader, reverting
+from irkit.game.facts import Facts
 from irkit.model.kube import SECRETS
 from irkit.sandbox.catalog import Catalog
 
@@ -73,7 +73,7 @@ def terms() -> set[str]:
 def drafted(home: Path, identifier: str) -> str:
     state = Home(home).load(identifier)
     lines = journal.read(Home(home).journal(identifier)).lines
-    return drafting.draft(drafting.facts(state, lines, Home(home).directory(identifier) / "bags"))
+    return drafting.draft(facts.read(state, lines, Home(home).directory(identifier) / "bags"))
 
 
 def test_no_text_of_the_journal_survives(incident):
@@ -156,7 +156,7 @@ def facts_of(incident: tuple[Path, str], **target: Any) -> Facts:
     state, lines = Home(home).load(identifier), journal.read(Home(home).journal(identifier)).lines
     assert state.opened is not None
     known = replace(state.incident, target=replace(state.incident.target, **target))
-    return drafting.facts(replace(state, opened=replace(state.opened, incident=known)), lines, home)
+    return facts.read(replace(state, opened=replace(state.opened, incident=known)), lines, home)
 
 
 def test_a_pod_that_was_gone_and_one_on_its_node_s_network_are_carried_over(incident):
@@ -185,7 +185,7 @@ def test_a_bag_that_somebody_wrote_by_hand_does_no_harm(tmp_path, odd):
     folder = tmp_path / "1" / "data" / "namespaces" / "x"
     folder.mkdir(parents=True)
     (folder / "networkpolicies.json").write_text(json.dumps({"items": [{"spec": ODD[odd]}, ODD[odd]]}))
-    policies = tuple(drafting._policies(tmp_path, {"app": "x"}))
+    policies = tuple(facts._policies(tmp_path, {"app": "x"}))
     text = drafting.draft(Facts(kind="Deployment", policies=policies))
     loader.loads(text.encode(), "draft.yaml")
     assert "evil" not in text
@@ -196,4 +196,4 @@ def test_nor_does_one_that_is_no_json(tmp_path, content):
     folder = tmp_path / "1" / "data" / "namespaces" / "x"
     folder.mkdir(parents=True)
     (folder / "networkpolicies.json").write_bytes(content)
-    assert list(drafting._policies(tmp_path, {})) == []
+    assert list(facts._policies(tmp_path, {})) == []
