@@ -38,9 +38,11 @@ def pick(ports: Ports, identifier: str | None, *wishes: Callable[[State], bool])
         state = home.load(identifier) if identifier in home.ids() else handover.fetch(ports.cluster, identifier, home, say)
         theirs = state.incident.cluster
         if theirs.uid != cluster.uid:
+            # a kubeconfig made anew may call another cluster the same
+            there = "--kubeconfig FILE, that cluster's" if theirs.context == cluster.context else f"--context {printable(theirs.context)}"
             raise RefusedError(f"incident {identifier} is of another cluster ({printable(theirs.context)}, uid {theirs.uid}), "
                                f"this is {printable(cluster.context)}, uid {cluster.uid}; nothing was changed",
-                               next=f"the same command with --context {printable(theirs.context)}")  # fmt: skip
+                               next=f"the same command with {there}")  # fmt: skip
         return handover.caught_up(ports.cluster, state, home, say)
     fitting: dict[int, State] = {}
     for opened in home.opened():

@@ -107,3 +107,13 @@ def test_where_the_disk_has_no_room_for_the_first_record_there_is_no_incident(bo
     assert said[1] == "   next:   make room on that disk, then the same command again"
     assert me.json("incident", "list", "--local")["items"] == []
     assert not [o for selection, o in box.store.everything() if o["metadata"]["name"].startswith("irkit-")]
+
+
+def test_an_incident_of_a_cluster_whose_context_is_called_the_same_is_not_sent_to_that_context(box: Sandbox, tmp_path: Path) -> None:
+    namespace, pod = box.suspect
+    me = Irkit(box.kubeconfig, tmp_path / "home")
+    incident = me.json("collect", pod, "-n", namespace)["incident"]
+    with Sandbox(home=tmp_path / "another") as another:
+        said = me.using(another.kubeconfig).run("resume", incident).ended(8).stderr.splitlines()
+    assert f"incident {incident} is of another cluster (rehearsal, uid " in said[0]
+    assert said[1] == "   next:   the same command with --kubeconfig FILE, that cluster's"
