@@ -113,7 +113,7 @@ def test_an_incident_of_a_cluster_whose_context_is_called_the_same_is_not_sent_t
     namespace, pod = box.suspect
     me = Irkit(box.kubeconfig, tmp_path / "home")
     incident = me.json("collect", pod, "-n", namespace)["incident"]
-    with Sandbox(home=tmp_path / "another") as another:
+    with Sandbox(seed=5, home=tmp_path / "another") as another:
         said = me.using(another.kubeconfig).run("resume", incident).ended(8).stderr.splitlines()
     assert f"incident {incident} is of another cluster (rehearsal, uid " in said[0]
     assert said[1] == "   next:   the same command with --kubeconfig FILE, that cluster's"
