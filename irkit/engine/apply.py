@@ -138,7 +138,7 @@ def _delete(change: Delete, ports: Ports) -> Outcome:
 def _await(change: Await, incident: Incident, ports: Ports, timeout: float) -> Outcome:
     if change.condition == "held":
         return _held(change, ports)
-    until, pause, told = ports.clock.monotonic() + timeout, _POLL[0], ""
+    until, pause, told, away = ports.clock.monotonic() + timeout, _POLL[0], "", False
     while True:
         try:
             if change.condition == "ready":
@@ -147,9 +147,12 @@ def _await(change: Await, incident: Incident, ports: Ports, timeout: float) -> O
                 why = _met(change, incident, ports.cluster)
             if why:
                 return Done(why)
-        except UnreachableError:
+        except UnreachableError as error:
             if ports.clock.monotonic() >= until:
                 raise
+            if not away:  # whoever looks on must not take it for a hang
+                ports.listen(Said(f"{change.ref}: {error.message}; it is waited for, {timeout:g} s at most", "warning"))
+            away = True
         if ports.clock.monotonic() >= until:
             because = _because(workloads.observe(change.ref, ports.cluster), ports) if change.condition == "ready" else ""
             raise EndStateError(f"{change.ref}: not {change.condition} within {timeout:g} s{because}", next="irkit resume")
