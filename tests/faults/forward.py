@@ -55,8 +55,13 @@ class Forwarder(BaseHTTPRequestHandler):
             self._relay(answer, at_most=timed.harm.after_bytes)
             self._reset()
         else:
-            said = answer.read()  # so the API server has done it
-            if not self._done(timed):
+            streams = "watch" in request.query or "follow" in request.query  # its end is that of the wait: its head is its answer
+            said = b"" if streams else answer.read()  # so the API server has done it
+            if self._done(timed):
+                self.close_connection |= streams
+            elif streams:
+                self._relay(answer)
+            else:
                 self._send(answer.status, answer.getheaders(), said)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = forward

@@ -42,6 +42,14 @@ class Api(BaseHTTPRequestHandler):
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
             self.wfile.write(b"0\r\n\r\n")
             return
+        if "watch=1" in self.path:
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.flush()
+            self.rfile.read(1)  # until the other end goes away
+            self.close_connection = True
+            return
         self.send_response(201 if self.command == "POST" else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -120,6 +128,14 @@ def test_a_cut_in_the_middle_of_a_body(proxy: Proxy, client: http.client.HTTPSCo
             got += data
     assert LOG.startswith(got)
     assert 0 < len(got) <= 123_456 < len(LOG)
+
+
+def test_after_the_answer_of_a_watch_is_once_it_has_begun(proxy: Proxy, client: http.client.HTTPSConnection, asked: list[object]) -> None:
+    proxy.when(nth(0), after(Cut()))
+    with pytest.raises((ConnectionError, http.client.HTTPException, ssl.SSLError)):
+        ask(client, "GET", "/api/v1/pods?watch=1")
+    assert len(asked) == 1
+    assert proxy.requests[0].status == 200
 
 
 def test_answers_of_its_own_and_delays(proxy: Proxy, client: http.client.HTTPSConnection, asked: list[object]) -> None:
