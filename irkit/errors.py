@@ -5,7 +5,8 @@
     │   ├── PlaybookError      2  mistakes in a playbook, all of them
     │   └── KubeconfigError    2  no usable kubeconfig
     ├── Declined               3  a human said no, or nobody was there to say yes
-    ├── ForbiddenError         4  the cluster does not allow it (401, 403)
+    ├── ForbiddenError         4  the cluster does not allow it (403)
+    │   └── LoginError         4  it does not know who asks (401): a token that expired, perhaps in the middle of a run
     ├── ScannerError           5  a scanner or signature check on this machine failed
     ├── EndStateError          5  acted, but the end state does not hold
     ├── EvidenceError          6  evidence incomplete or a bundle invalid
@@ -90,6 +91,10 @@ class Declined(IrkitError):
 
 class ForbiddenError(IrkitError):
     exit_code = 4
+
+
+class LoginError(ForbiddenError):
+    otherwise = "log in again, or fetch the kubeconfig anew"
 
 
 class EndStateError(IrkitError):
@@ -180,6 +185,11 @@ class GoneError(ApiError):
 
 class InvalidError(ApiError):
     pass
+
+
+def passing(error: IrkitError) -> bool:
+    """Whether a later try may get an answer: nobody gave one, or not to this login. Any other refusal is one for good."""
+    return isinstance(error, UnreachableError | LoginError)
 
 
 def worst(codes: Iterable[int]) -> int:

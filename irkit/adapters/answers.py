@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from irkit.adapters.access import About
-from irkit.errors import ApiError, ConflictError, ForbiddenError, GoneError, InvalidError, IrkitError, NotFoundError, UnreachableError
+from irkit.errors import ApiError, ConflictError, ForbiddenError, GoneError, InvalidError, IrkitError, LoginError, NotFoundError, UnreachableError
 from irkit.model.kube import at, dicts
 from irkit.text import printable
 
@@ -42,7 +42,9 @@ def refusal(code: int, body: bytes | None, *, method: str, path: str, about: Abo
     text = said or f"the API server answered {code} to {asked}"
     server = printable(about.server)
     if code == 401:
-        return _unauthorized(server, printable(about.user), why)
+        # the API server itself says "Unauthorized"; this, with `pods/log`, is what it makes of a kubelet that does not know it
+        kubelets = "asked for the client to provide credentials" in str(status.get("message") or "")
+        return _unauthorized(ForbiddenError if kubelets else LoginError, server, printable(about.user), why)
     if code == 403:
         if method == "GET" or not said or _NO_RIGHT.search(str(status.get("message"))):
             return ForbiddenError(said or f"the API server does not allow {asked} (403)")
@@ -54,9 +56,9 @@ def refusal(code: int, body: bytes | None, *, method: str, path: str, about: Abo
     return _CLASSES.get(code, ApiError)(text, status=code, reason=reason)
 
 
-def _unauthorized(server: str, user: str, why: str) -> ForbiddenError:
+def _unauthorized(kind: type[ForbiddenError], server: str, user: str, why: str) -> ForbiddenError:
     who = f"the credentials of kubeconfig user {user}" if user else "requests without credentials"
-    return ForbiddenError(f"{server} does not accept {who} (401)" + (f": {why}" if why else ""), next="log in again, or fetch the kubeconfig anew")
+    return kind(f"{server} does not accept {who} (401)" + (f": {why}" if why else ""), next=LoginError.otherwise)
 
 
 def _other_object(status: dict[str, Any]) -> bool:

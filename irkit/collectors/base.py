@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
-from irkit.errors import ApiError, ForbiddenError, IrkitError, NotFoundError, UnreachableError
+from irkit.errors import ApiError, ForbiddenError, IrkitError, LoginError, NotFoundError, passing
 from irkit.model.evidence import Artefact, Missing, Piece, Scope
 from irkit.model.kube import PODS, Obj, ObjectRef, Permission, Resource, at, permission
 from irkit.ports import ClusterReader
@@ -74,6 +74,9 @@ class Asker:
             return self._cluster.list(read.resource, namespace, fields=fields)
         except NotFoundError:
             return ()
+        except LoginError as error:  # no matter of which namespaces
+            self.missing.append(missing(what, error))
+            return None
         except ForbiddenError as error:
             self.missing.append(missing(f"{what}, from other namespaces" if instead else what, error))
         except IrkitError as error:
@@ -125,8 +128,8 @@ class Asker:
 
 
 def missing(what: str, error: IrkitError) -> Missing:
-    """A gap with its reason. Only where nobody answered may a later try do better."""
-    return Missing(what, error.message, transient=isinstance(error, UnreachableError))
+    """A gap with its reason."""
+    return Missing(what, error.message, transient=passing(error))
 
 
 def place(ref: ObjectRef) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
-from irkit.errors import EvidenceError, IrkitError, UnreachableError
+from irkit.errors import EvidenceError, IrkitError, passing
 from irkit.evidence import resuming, sealing
 from irkit.evidence.disk import create, guarded, make_private, remove_flat, sync, write_all
 from irkit.evidence.index import GapLine, Index, Line, StoredLine
@@ -145,7 +145,7 @@ class Writer:
             return Stored(path=line.path, size=line.size, sha256=line.sha256)
         sink.abandon()
         why = f"stopped after {size(sink.size)}: {error.message}" if sink.size else error.message
-        return self._missing(Gap(what=what, why=_clean(why), transient=isinstance(error, UnreachableError)))
+        return self._missing(Gap(what=what, why=_clean(why), transient=passing(error)))
 
     def _missing(self, gap: Gap) -> Gap:
         self.gap(gap)

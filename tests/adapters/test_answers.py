@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from irkit.adapters import answers
 from irkit.adapters.access import About
-from irkit.errors import ApiError, ConflictError, ForbiddenError, GoneError, InvalidError, IrkitError, NotFoundError, UnreachableError
+from irkit.errors import ApiError, ConflictError, ForbiddenError, GoneError, InvalidError, IrkitError, LoginError, NotFoundError, UnreachableError
 from irkit.model.kube import PODS, ObjectRef
 from irkit.text import printable
 from tests.adapters.scripted import Scripted, answer, cluster_at, status
@@ -34,7 +34,7 @@ def a_status(message: str, **more: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("code", "kind", "exit_code"),
     [
-        (400, InvalidError, 1), (401, ForbiddenError, 4), (403, ForbiddenError, 4), (404, NotFoundError, 1), (405, ApiError, 1),
+        (400, InvalidError, 1), (401, LoginError, 4), (403, ForbiddenError, 4), (404, NotFoundError, 1), (405, ApiError, 1),
         (409, ConflictError, 1), (410, GoneError, 1), (422, InvalidError, 1), (429, UnreachableError, 7), (500, ApiError, 1),
         (502, UnreachableError, 7), (503, UnreachableError, 7), (504, UnreachableError, 7), (302, ApiError, 1),
     ],
@@ -136,3 +136,10 @@ def test_an_expired_token_is_named_as_such(tmp_path: Path) -> None:
     assert "does not accept the credentials of kubeconfig user me (401): its token expired at 2025-06-15T15:06:40Z" in caught.value.message
     assert "expired" not in fresh.value.message
     assert SECRET not in caught.value.message
+
+
+def test_a_kubelet_that_does_not_know_the_api_server_is_no_login_of_ours() -> None:
+    theirs = refusal(401, a_status("the server has asked for the client to provide credentials ( pods/log web-0)"))
+    assert isinstance(theirs, ForbiddenError)
+    assert not isinstance(theirs, LoginError)
+    assert isinstance(refusal(401, a_status("Unauthorized")), LoginError)
