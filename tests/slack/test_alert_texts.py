@@ -11,6 +11,7 @@ from irkit.listeners.slack.alerts import LONGEST, Candidate
 
 SIGNS = [
     "\n", " ", "\t", "\n|", "|\n", "•\n", "● ", "> ", "pod\n", "pod ", "pod:", "pod=", "pods a ", "pod a in ", "pod a in namespace ",
+    "pod a on node b ", "pod a on node ", "pod a (namespace: ",
     "namespace\n\n", "k8s.", "exported_", "a-", "a.", "a/", "pod/", "a/pod/", "-", "<", "<a|", "&amp;", "`", "\u2028", "pod a/", "pods\n\n\n", "=>",
     "io.k8s.pod.name\n",
 ]  # fmt: skip
@@ -39,3 +40,11 @@ def test_a_list_or_a_table_names_the_pod_whatever_its_lines_begin_with(bullet: s
 ])  # fmt: skip
 def test_what_kubectl_calls_a_pod_is_one(text: str, found: list[Candidate]) -> None:
     assert alerts.find({"text": text}) == found
+
+
+@pytest.mark.parametrize("text", [
+    "Crashing pod web-0 in namespace shop", "Pod web-0 in the namespace shop.", "OOM of pod *web-0* on node `n1` in namespace *shop*",
+    "Pod web-0 (namespace: shop) was evicted", "Pod web-0 (namespace shop)",
+])  # fmt: skip
+def test_a_sentence_that_names_pod_and_namespace(text: str) -> None:
+    assert alerts.find({"text": text}) == [Candidate("web-0", "shop")]

@@ -23,7 +23,8 @@ _END = r"(?![-\w/]|\.[\w./])"  # a name ends there; a full stop may follow
 _LABEL, _NAMED = rf"(?:(?P<pod>(?i:{_POD}))|(?P<ns>(?i:{_NAMESPACE})))", rf"(?:(?P<in>{_VALUE})/)?(?P<value>{_VALUE})"
 _LABELLED = re.compile(rf"(?<![\w.]){_LABEL}\s*(?:=>|=|:)\s*{_NAMED}{_END}")
 _COLUMN = re.compile(rf"^[^\w\n]*{_LABEL}[ \t|]+{_NAMED}[ \t|]*$", re.MULTILINE)  # within one line: else empty lines take minutes
-_SENTENCE = re.compile(rf"\b(?i:pods?)\s+(?P<pod>{_VALUE})\s+(?i:in\s+(?:the\s+)?namespace)\s+(?P<in>{_VALUE}){_END}")
+_WITHIN = r"(?i:\(namespace:?|in\s+(?:the\s+)?namespace)"
+_SENTENCE = re.compile(rf"\b(?i:pods?)\s+(?P<pod>{_VALUE})\s+(?:(?i:on\s+node)\s+{_VALUE}\s+)?{_WITHIN}\s+(?P<in>{_VALUE}){_END}")
 _SLASH = re.compile(rf"\b(?i:pods?)\s+(?P<in>{_VALUE})/(?P<pod>{_VALUE}){_END}")
 _KIND = re.compile(rf"(?<![-\w./])(?:(?P<in>{_VALUE})/)?(?i:pod)/(?P<pod>{_VALUE}){_END}")
 _MARKUP = str.maketrans("", "", "*`\"'“”‘’")
