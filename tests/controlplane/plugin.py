@@ -88,8 +88,15 @@ def real_node(request: pytest.FixtureRequest) -> Iterator[Running]:
         yield Running(plane.home, (place.NAME,))
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that want a node of another policy come last, so that it is started once for all the others."""
+    """Tests that want a node are slow, each: there can be one node a machine, for which fast tests would wait until the slow ones are over.
+
+    Those that want one of another policy come last, so that it is started once for all the others.
+    """
+    for item in items:
+        if item.get_closest_marker("node"):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: "real_node" in getattr(getattr(item, "callspec", None), "params", {}))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.controlplane.running import Obj, Running
 
-pytestmark = [pytest.mark.node, pytest.mark.slow]  # with the others that want the node: there can be one a machine
+pytestmark = pytest.mark.node
 
 
 def busybox(name: str, command: str) -> Obj:

@@ -29,7 +29,7 @@ from tests.slack.server import APP, BOT, Server
 from tests.slack.tlsfront import fronted
 from tests.slack.world import said, until
 
-pytestmark = [pytest.mark.node, pytest.mark.slow]
+pytestmark = pytest.mark.node
 KEY = b"the key that falcosidekick signs with"
 
 

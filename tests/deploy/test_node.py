@@ -24,7 +24,7 @@ from tests.controlplane.running import Obj
 from tests.deploy.chart import NAMESPACE
 from tests.deploy.site import Site, checked, contained, described, started, without_a_claim
 
-pytestmark = [pytest.mark.node, pytest.mark.slow]
+pytestmark = pytest.mark.node
 FALCO = Origin(door="webhook", sender="falco")
 RESTRICTED = {
     "runAsNonRoot": True, "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},

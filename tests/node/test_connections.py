@@ -14,7 +14,7 @@ from tests.controlplane.running import Obj, Running
 from tests.e2e.running import Irkit
 from tests.node.app import busybox, connects, listening
 
-pytestmark = [pytest.mark.node, pytest.mark.slow]
+pytestmark = pytest.mark.node
 
 
 class Connection:

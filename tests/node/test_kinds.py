@@ -10,7 +10,7 @@ from tests.controlplane.running import Obj, Running
 from tests.e2e.running import Irkit
 from tests.node.app import busybox, connects, container_id, eventually, listening, lives_on
 
-pytestmark = [pytest.mark.node, pytest.mark.slow]
+pytestmark = pytest.mark.node
 
 LABELS = {"app": "web"}
 TEMPLATE: Obj = {"metadata": {"labels": LABELS}, "spec": busybox("app", listening(8000))}

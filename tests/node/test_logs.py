@@ -11,7 +11,7 @@ from tests.controlplane.running import Obj, Running
 from tests.e2e.running import Irkit
 from tests.node.app import IMAGE, busybox, eventually, folder
 
-pytestmark = [pytest.mark.node, pytest.mark.slow]
+pytestmark = pytest.mark.node
 
 EXCUSE = "unable to retrieve container logs for "
 # Colours, a NUL, invalid UTF-8, a line that the runtime stores in parts, no newline at the end.

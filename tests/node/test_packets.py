@@ -10,7 +10,7 @@ from tests.controlplane.running import Obj
 from tests.e2e.running import Irkit
 from tests.node.app import DENY_ALL, Todo, container_id, eventually, folder, lives_on, still
 
-pytestmark = [pytest.mark.node, pytest.mark.slow]
+pytestmark = pytest.mark.node
 
 
 @pytest.fixture

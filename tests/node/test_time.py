@@ -14,7 +14,7 @@ from tests.controlplane.running import Obj, Running
 from tests.e2e.running import Irkit
 from tests.node.app import DENY_ALL, busybox, listening
 
-pytestmark = [pytest.mark.node, pytest.mark.slow]
+pytestmark = pytest.mark.node
 
 # One connection after the other, a line for each that was answered, until one is not. The limit is nc's time to connect.
 PROBE = "while echo ping | nc -w 1 {address} 5432 | grep -q ping; do echo answered; done; echo refused"

@@ -17,7 +17,7 @@ from tests.controlplane.running import Running
 from tests.controlplane.test_node import busybox
 from tests.workloads.world import incident, ref
 
-pytestmark = [pytest.mark.node, pytest.mark.slow]
+pytestmark = pytest.mark.node
 
 
 def hunted(cluster: Any, opened: Incident, identity: str, name: str) -> checks.CheckResult:
