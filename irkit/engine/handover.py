@@ -62,16 +62,9 @@ def fetch(cluster: Cluster, identifier: str, home: Home, say: Say = _silent) -> 
     _check(cluster, copy, identifier, keys)
     if keys is None:
         say(UNSIGNED)
-    path = home.create(identifier) / journal.NAME
-    path.touch(mode=0o600)
-    path.write_bytes(copy.journal)
-    try:
-        state = home.load(identifier)
-    except EvidenceError:
-        path.unlink()
-        path.parent.rmdir()
-        raise
-    return state
+    _told(copy, identifier)
+    _kept(home.create(identifier) / journal.NAME, copy.journal)
+    return home.load(identifier)
 
 
 def look(cluster: ClusterReader, identifier: str) -> tuple[State, tuple[Line, ...]]:
@@ -139,16 +132,20 @@ def caught_up(cluster: Cluster, state: State, home: Home, say: Say = _silent) ->
     if not theirs.startswith(ours):
         raise RefusedError(f"incident {identifier} was gone on with on this machine and on another: neither journal is whole; nothing was changed",
                            next=f"irkit incident show {identifier}, here and there; then kubectl by the runbook")  # fmt: skip
+    try:
+        journal.parse(theirs, str(path))
+    except EvidenceError:
+        return state
+    _kept(path, theirs)
+    return home.load(identifier)
+
+
+def _kept(path: Path, theirs: bytes) -> None:
+    """A copy as this machine's journal: all of it, or what was there before."""
     new = path.with_name(f"{journal.NAME}.new")
     new.touch(mode=0o600)
     new.write_bytes(theirs)
-    try:
-        journal.read(new)
-    except EvidenceError:
-        new.unlink()
-        return state
     new.replace(path)
-    return home.load(identifier)
 
 
 def _named(cluster: ClusterReader, identifier: str) -> Copy:

@@ -29,12 +29,13 @@ class Home:
         return self.directory(identifier) / journal.NAME
 
     def create(self, identifier: str) -> Path:
-        """The new incident's directory. Raises RefusedError where it can't be made: without a journal nothing is changed."""
+        """The new incident's directory; one without a record is what a kill or a full disk left. Raises RefusedError where it can't be made:
+        without a journal nothing is changed."""
         path = self.directory(identifier)
         try:
             for directory in (self.incidents.parent, self.incidents):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.mkdir(mode=0o700)
+            path.mkdir(mode=0o700, exist_ok=not _begun(path))
             _sync(self.incidents)
         except OSError as error:
             raise RefusedError(f"the journal can't be written: {printable(path)}: {error.strerror}; nothing was changed",

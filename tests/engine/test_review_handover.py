@@ -95,6 +95,17 @@ def elsewhere(b: Bench, tmp_path: Any) -> Any:
     return msgspec.structs.replace(b.ports, settings=settings, evidence=wiring.evidence(settings))
 
 
+def test_a_colleague_who_was_killed_while_taking_it_over_takes_it_over(tmp_path):
+    with bench(tmp_path) as b:
+        shared(b)
+        first = respond(b.ports, b.request()).incident
+        there = elsewhere(b, tmp_path)
+        left = tmp_path / "colleague/incidents" / str(first)
+        left.mkdir(parents=True)
+        (left / "journal.jsonl.new").write_text("{")  # the copy was being written
+        assert resume(there, first).incident == first
+
+
 def test_what_a_colleague_lifted_is_not_contained_again_here(tmp_path):
     with bench(tmp_path) as b:
         shared(b)
