@@ -116,9 +116,12 @@ class Progress:
         self.out, self.quiet = out, quiet
         self._redrawn = False
         self._incident = self._verdict = ""  # what was said of them last
+        self.over = ""  # the incident whose run is over
 
     def __call__(self, event: object) -> None:
-        if isinstance(event, events.Judged) and event.result.check == "isolated" and event.result.summary != self._verdict:
+        if isinstance(event, events.Over):
+            self.over = event.incident
+        elif isinstance(event, events.Judged) and event.result.check == "isolated" and event.result.summary != self._verdict:
             self._clear()
             self._verdict = event.result.summary
             self.out.line(f"verdict: {self._verdict}", style="green" if event.result.holds else "red")

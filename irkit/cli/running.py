@@ -46,14 +46,20 @@ def run(
     progress = Progress(output.stderr(), quiet=form == "json")
     rehearsal, wait = _rehearsed.get()
     ports = wiring.ports(configured, progress, yes=yes, values=values, rehearsal=rehearsal, wait=wait)
-    result = use_case(ports)
+    result: RunResult | None = None
     try:
+        result = use_case(ports)
         return tell(result, form, configured)
     except BrokenPipeError:  # nobody reads it; what holds is the same
+        if result is None:
+            raise
         sys.stdout = None
         return result.exit_code
     except KeyboardInterrupt:
-        raise InterruptedRun("interrupted; the run was over", next=f"irkit incident show {result.incident or ''}".rstrip()) from None
+        if result is None and not progress.over:
+            raise
+        incident = progress.over or (result.incident if result else "") or ""
+        raise InterruptedRun("interrupted; the run was over", next=f"irkit incident show {incident}".rstrip()) from None
 
 
 def tell(result: RunResult, form: str, configured: Settings) -> int:

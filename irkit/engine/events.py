@@ -85,3 +85,9 @@ class LiftPlanned(msgspec.Struct, frozen=True):
 
     incident: Incident
     plan: Plan
+
+
+class Over(msgspec.Struct, frozen=True):
+    """The run's end is on record: whatever comes now, it is not undone."""
+
+    incident: str

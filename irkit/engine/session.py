@@ -13,7 +13,7 @@ from irkit import __version__
 from irkit.engine.announcing import heard, tell
 from irkit.engine.approvals import Approvals
 from irkit.engine.capture import Collection
-from irkit.engine.events import Said
+from irkit.engine.events import Over, Said
 from irkit.engine.executor import Executor
 from irkit.engine.handover import publish
 from irkit.engine.holder import NAMESPACE, LocalLock, TargetLease, holder_text
@@ -138,6 +138,8 @@ class Session:
             return  # no incident yet
         for line in self.journal.append(Ran(run=self.run, event=event, command=self.command, exit_code=exit_code)):
             self.state.add(line)
+        if event == "end":
+            self.ports.listen(Over(self.incident.id))
 
     def __enter__(self) -> Self:
         return self
