@@ -12,6 +12,7 @@ from typing import NoReturn
 from irkit import __version__
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
+_kept: list[str] = []  # interrupts that nobody has got yet
 
 
 def main() -> NoReturn:
@@ -55,7 +56,8 @@ def _listen() -> None:
     """Have SIGINT and SIGTERM raise KeyboardInterrupt in the main thread, whatever it waits for."""
     for number in _ENDING:
         signal.signal(number, _interrupt)
-    signal.signal(signal.SIGUSR1, lambda signum, frame: None)
+    signal.signal(signal.SIGUSR1, _again)
+    sys.unraisablehook = _dropped
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -75,6 +77,20 @@ def _interrupt(signum: int, frame: object) -> None:  # noqa: ARG001 -- the signa
     for number in _ENDING:
         signal.signal(number, _at_once)
     raise KeyboardInterrupt
+
+
+def _dropped(what: sys.UnraisableHookArgs) -> None:
+    """Python drops what a handler raises inside a finalizer: the interrupt is kept, and raised once more by :func:`_again`."""
+    if issubclass(what.exc_type, KeyboardInterrupt):
+        _kept.append("interrupt")
+    else:
+        sys.__unraisablehook__(what)
+
+
+def _again(signum: int, frame: object) -> None:  # noqa: ARG001
+    if _kept:
+        _kept.clear()
+        raise KeyboardInterrupt
 
 
 def _at_once(signum: int, frame: object) -> None:  # noqa: ARG001

@@ -124,10 +124,12 @@ def test_new_pods_that_never_get_ready(cluster: Cluster) -> None:
 
 def test_recreate_ends_the_old_first(cluster: Cluster) -> None:
     path = workload(cluster, kube.DEPLOYMENTS, 2, strategy={"type": "Recreate"})
-    version = cluster.admin.get(cluster.path(kube.PODS))["metadata"]["resourceVersion"]
+    before = cluster.admin.get(cluster.path(kube.PODS))
+    version = before["metadata"]["resourceVersion"]
+    living = {p["metadata"]["name"]: p["spec"]["containers"][0]["image"] for p in before["items"]}
+    assert list(living.values()) == ["img:1", "img:1"]
     change(cluster, path)
     images: list[str] = []
-    living = {p["metadata"]["name"]: "img:1" for p in cluster.pods("app=web")}
     for event in cluster.admin.watch(f"{cluster.path(kube.PODS)}?watch=true&resourceVersion={version}&timeoutSeconds=20"):
         pod = event["object"]
         living[pod["metadata"]["name"]] = pod["spec"]["containers"][0]["image"]
