@@ -21,6 +21,18 @@ runAsGroup: 65532
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
+{{- define "irkit.confined" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- define "irkit.environment" -}}
+- {name: IRKIT_CONFIG, value: /etc/irkit/config.yaml}
+- {name: IRKIT_HOME, value: /tmp/irkit}
+- {name: HOME, value: /tmp}
+{{- end }}
+
 {{/* What every Job is made from: irkit's own settings (orders.jobs), and what admission compares with. */}}
 {{- define "irkit.jobs" -}}
 image: {{ include "irkit.image" . }}
