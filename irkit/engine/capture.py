@@ -13,7 +13,7 @@ from irkit.collectors.base import indented
 from irkit.engine.events import BagSealed, Collected, Collecting
 from irkit.engine.journal import Journal
 from irkit.engine.state import State
-from irkit.errors import ApiError, EvidenceError, ForbiddenError, LoginError, UnreachableError
+from irkit.errors import ApiError, EvidenceError, ForbiddenError, IrkitError, passing
 from irkit.model.changes import Capture
 from irkit.model.evidence import Artefact, Gap, Missing, Scope, SealedBag, Stored
 from irkit.model.incident import Incident
@@ -102,7 +102,9 @@ class Collection:
     def _pieces(self, capture: Capture, cluster: ClusterReader, key: bytes) -> Iterator[Artefact | Missing]:
         try:
             scope = self._scope(capture, cluster)
-        except (UnreachableError, LoginError) as error:  # what belongs to a pod can't be told without it; the next try knows more
+        except IrkitError as error:  # what belongs to a pod can't be told without it; the next try knows more
+            if not passing(error):
+                raise
             yield Missing(str(capture.pod), error.message, transient=True)
             return
         yield from collectors.collect(scope, capture.take, cluster, key)
@@ -114,10 +116,9 @@ class Collection:
         found: Obj = {}
         try:
             found = next((p for p in cluster.list(PODS, capture.pod.namespace) if p["metadata"]["uid"] == capture.pod.uid), {})
-        except LoginError:
-            raise
-        except (ForbiddenError, ApiError):
-            pass
+        except (ForbiddenError, ApiError) as error:
+            if passing(error):
+                raise
         spec, meta = found.get("spec") or {}, found.get("metadata") or {}
         return Scope(pod=capture.pod, suspect=False, owners=_owners(found, owners), node=spec.get("nodeName") or "",
                      labels=meta.get("labels") or {}, service_account=spec.get("serviceAccountName") or "")  # fmt: skip

@@ -14,7 +14,7 @@ from irkit.engine.state import State
 from irkit.errors import UsageError
 from irkit.game import reverting
 from irkit.model.changes import Patch, Rotate
-from irkit.model.kube import Obj, selects
+from irkit.model.kube import Obj, at, dicts, selects
 from irkit.model.record import Intent, Line, Sealed, StepEnded
 from irkit.text import printable
 
@@ -104,13 +104,10 @@ def _policies(bags: Path, labels: dict[str, str]) -> Iterator[Obj]:
         try:
             if file.stat().st_size > _LARGEST:
                 continue
-            listed = msgspec.json.decode(file.read_bytes())
+            listed = dicts(at(msgspec.json.decode(file.read_bytes()), ("items",)))
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
-        items = listed.get("items") if isinstance(listed, dict) else None
-        listed = items if isinstance(items, list) else []
-        specs = [item["spec"] for item in listed if isinstance(item, dict) and isinstance(item.get("spec"), dict)]
-        chosen = [spec for spec in specs if _chooses(spec, labels)]
+        chosen = [spec for spec in dicts([item.get("spec") for item in listed]) if _chooses(spec, labels)]
         yield from (_policy(spec) for spec in chosen[:_POLICIES])
         return
 
@@ -129,7 +126,7 @@ def _policy(spec: Obj) -> Obj:
     for way, peers in (("ingress", "from"), ("egress", "to")):
         rules = spec.get(way)
         if isinstance(rules, list) and rules:
-            made[way] = [_rule(rule, peers) for rule in rules[:_RULES] if isinstance(rule, dict)]
+            made[way] = [_rule(rule, peers) for rule in dicts(rules[:_RULES])]
     return made
 
 
@@ -137,11 +134,11 @@ def _rule(rule: Obj, peers: str) -> Obj:
     """Peers of the same sort under another name; ports by their number."""
     made: Obj = {}
     if isinstance(given := rule.get(peers), list) and given:
-        sorts = {word for peer in given if isinstance(peer, dict) for word in ("ipBlock", "namespaceSelector", "podSelector") if word in peer}
+        sorts = {word for peer in dicts(given) for word in ("ipBlock", "namespaceSelector", "podSelector") if word in peer}
         made[peers] = [*([{"ipBlock": {"cidr": "0.0.0.0/0"}}] if "ipBlock" in sorts else []),
                        *([{"podSelector": {"matchLabels": {"app": OTHER}}}] if "podSelector" in sorts or "ipBlock" not in sorts else [])]  # fmt: skip
     if isinstance(given := rule.get("ports"), list) and given:
         ports = [{"protocol": p.get("protocol") if p.get("protocol") in ("TCP", "UDP", "SCTP") else "TCP", "port": p["port"]}
-                 for p in given if isinstance(p, dict) and type(p.get("port")) is int and 0 < p["port"] < 65536]  # fmt: skip
+                 for p in dicts(given) if type(p.get("port")) is int and 0 < p["port"] < 65536]  # fmt: skip
         made["ports"] = ports[:_PORTS] or [{"protocol": "TCP", "port": 8080}]
     return made
