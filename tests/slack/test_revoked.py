@@ -11,18 +11,16 @@ from irkit.model.kube import CLUSTERROLEBINDINGS, NETWORKPOLICIES, PODS, ObjectR
 from irkit.ports import Cluster
 from tests.slack.people import BOB
 from tests.slack.server import Server
-from tests.slack.test_seen import READS, Blind
-from tests.slack.world import said
+from tests.slack.world import READS, World, said
 
 EVERYTHING = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
 
 
 @pytest.mark.slow
 def test_an_approved_plan_that_irkit_may_not_carry_out_any_more_changes_nothing_and_is_said(slack: Server, tmp_path: Path) -> None:
-    with Blind(tmp_path, slack) as world:
+    with World(tmp_path, slack) as world:
         pod, admin = world.pods()[0], world.environment["KUBECONFIG"]
         world.becomes("reader", READS)
-        world.kubeconfig = Path(admin)
         world.becomes("nightshift", EVERYTHING)
         world.starts()
         world.people.types(f"contain {pod}")

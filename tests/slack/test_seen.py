@@ -7,13 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from irkit import wiring
-from irkit.model.kube import CLUSTERROLEBINDINGS, CLUSTERROLES
 from tests.components.s3 import Store
-from tests.slack.limits import Obj
 from tests.slack.people import ANN
 from tests.slack.server import Server
-from tests.slack.world import World, said, until
+from tests.slack.world import READS, World, said, until
 
 
 @pytest.mark.slow
@@ -57,35 +54,9 @@ def test_the_end_says_how_much_there_is_its_hash_and_where_it_was_pushed(world: 
     assert f"{ended['artefacts']} artefacts of evidence" in said(message)
 
 
-class Blind(World):
-    """Once ``kubeconfig`` is set, irkit is whoever that says."""
-
-    kubeconfig: Path | None = None
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {**super().environment, **({"KUBECONFIG": str(self.kubeconfig)} if self.kubeconfig else {})}
-
-    def becomes(self, name: str, rules: list[Obj]) -> None:
-        assert self._box is not None
-        group = {"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": name}
-        role = {"kind": "ClusterRole", "apiGroup": "rbac.authorization.k8s.io", "name": name}
-        with wiring.cluster(wiring.settings(kubeconfig=self.environment["KUBECONFIG"])) as cluster:
-            cluster.create(CLUSTERROLES, {"metadata": {"name": name}, "rules": rules})
-            cluster.create(CLUSTERROLEBINDINGS, {"metadata": {"name": name}, "subjects": [group], "roleRef": role})
-        self.kubeconfig = self._box.token_for(name, [name])
-
-
-READS: list[Obj] = [
-    {"apiGroups": [""], "resources": ["pods", "namespaces", "events", "services"], "verbs": ["get", "list"]},
-    {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["get", "list"]},
-    {"apiGroups": ["apps"], "resources": ["deployments", "replicasets"], "verbs": ["get", "list"]},
-]
-
-
 @pytest.mark.slow
 def test_what_is_missing_is_said_with_the_reason(slack: Server, tmp_path: Path) -> None:
-    with Blind(tmp_path, slack) as world:
+    with World(tmp_path, slack) as world:
         pod = world.pods()[0]
         world.becomes("nightshift", READS)
         irkit = world.starts()

@@ -16,16 +16,6 @@ ACKNOWLEDGED, ARTEFACT = 0.3, 2.0  # seconds
 TIMES = 3  # the best of which counts: whatever else this machine does is not irkit's
 
 
-class Plane(World):
-    """`irkit slack` with a real control plane in place of irkit's own cluster."""
-
-    kubeconfig = ""
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {**super().environment, "KUBECONFIG": self.kubeconfig}
-
-
 @pytest.fixture
 def shared(control_plane: Running) -> Iterator[None]:
     """The namespace of the queue."""
@@ -54,7 +44,7 @@ def test_a_command_is_acknowledged_in_300_ms_and_has_its_first_artefact_in_2_s(
         control_plane.kubectl("create", "deployment", f"web-{number}", "--image=img:1", "-n", namespace)
     pods = [pod["metadata"]["name"] for pod in control_plane.pods(namespace, count=TIMES)]
     acknowledged, artefacts = [], []
-    with Plane(tmp_path, slack, cluster=False) as world:
+    with World(tmp_path, slack, cluster=False) as world:
         world.kubeconfig = str(control_plane.admin_kubeconfig)
         irkit = world.starts()
         until(lambda: [e for e in irkit.events("leader") if e["what"] == "leads"], 20, lambda: str(irkit.lines))

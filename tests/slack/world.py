@@ -18,12 +18,17 @@ from uuid import uuid4
 import yaml
 
 from irkit import wiring
-from irkit.model.kube import PODS, SECRETS
+from irkit.model.kube import CLUSTERROLEBINDINGS, CLUSTERROLES, PODS, SECRETS
 from irkit.sandbox import Sandbox
 from tests.slack.limits import Obj
 from tests.slack.people import People
 from tests.slack.server import APP, BOT, TEAM, Server
 
+READS: list[Obj] = [  # what says what a pod is, and no log
+    {"apiGroups": [""], "resources": ["pods", "namespaces", "events", "services"], "verbs": ["get", "list"]},
+    {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["get", "list"]},
+    {"apiGroups": ["apps"], "resources": ["deployments", "replicasets"], "verbs": ["get", "list"]},
+]
 WORDS = ["collect", "contain", "status", "blast-radius", "verify", "rehearse"]
 SETTINGS: dict[str, Any] = {
     "team": TEAM,
@@ -77,6 +82,7 @@ class World:
         self.home, self.slack, self.people = home, slack, People(slack)
         self.settings = {**SETTINGS, **(settings or {})}
         self.extra: dict[str, Any] = {}
+        self.kubeconfig = ""  # who irkit is; empty: the administrator of its own cluster
         self._box = Sandbox(scenario="todo-app", seed=0, home=home / "cluster", cluster=str(uuid4())) if cluster else None
         self._running: list[Irkit] = []
 
@@ -98,8 +104,19 @@ class World:
         config.write_text(yaml.safe_dump({"slack": self.settings, **self.extra}))
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH")}
         box = self._box.environment if self._box is not None else {}
-        return {**kept, **box, "IRKIT_HOME": str(self.irkit_home), "IRKIT_CONFIG": str(config), "SLACK_APP_TOKEN": APP,
+        me = {"KUBECONFIG": self.kubeconfig} if self.kubeconfig else {}
+        return {**kept, **box, **me, "IRKIT_HOME": str(self.irkit_home), "IRKIT_CONFIG": str(config), "SLACK_APP_TOKEN": APP,
                 "SLACK_BOT_TOKEN": BOT, "IRKIT_SLACK_BASE_URL": self.slack.address}  # fmt: skip
+
+    def becomes(self, name: str, rules: list[Obj]) -> None:
+        """From now on irkit is somebody of a group of that name, which may this in the whole cluster."""
+        assert self._box is not None
+        group = {"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": name}
+        role = {"kind": "ClusterRole", "apiGroup": "rbac.authorization.k8s.io", "name": name}
+        with wiring.cluster(wiring.settings(kubeconfig=str(self._box.kubeconfig))) as cluster:
+            cluster.create(CLUSTERROLES, {"metadata": {"name": name}, "rules": rules})
+            cluster.create(CLUSTERROLEBINDINGS, {"metadata": {"name": name}, "subjects": [group], "roleRef": role})
+        self.kubeconfig = str(self._box.token_for(name, [name]))
 
     def starts(self, *words: str, connections: int = 1) -> Irkit:
         """One more irkit; returns when Slack has so many connections."""
