@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from irkit.listeners.slack import alerts
 from irkit.listeners.slack.alerts import LONGEST, Candidate
+from tests.slack.alert import BACKEND, DATA, alert
 
 SIGNS = [
     "\n", " ", "\t", "\n|", "|\n", "•\n", "● ", "> ", "pod\n", "pod ", "pod:", "pod=", "pods a ", "pod a in ", "pod a in namespace ",
@@ -31,15 +35,47 @@ def test_a_list_or_a_table_names_the_pod_whatever_its_lines_begin_with(bullet: s
     assert alerts.find({"text": f"{bullet} namespace `shop`\n{bullet} pod `web-0`\n{bullet} node `n1`"}) == [Candidate("web-0", "shop")]
 
 
+@pytest.mark.parametrize("name", sorted(p.name for p in DATA.iterdir() if p.name != "two.txt"))
+def test_the_pod_of_an_alert_is_found(name: str) -> None:
+    assert alerts.find(alert(name)) == [BACKEND]
+
+
 @pytest.mark.parametrize(("text", "found"), [
+    ("nothing of that kind", []),
+    ("k8s.pod=<NA> k8s.ns=<NA>", []),
+    ("k8s.pod=&lt;NA&gt; k8s.ns=&lt;NA&gt;", []),
+    ("the pod is in the namespace", []),
+    ('{"output_fields": {"k8s.ns.name": "shop", "k8s.pod.name": "web-0"}}', [Candidate("web-0", "shop")]),
+    ("Pod: shop/web-0", [Candidate("web-0", "shop")]),
+    ("pod: web-0", [Candidate("web-0", "")]),
+    ("pod=web-0 namespace=shop pod=web-1", [Candidate("web-0", "shop"), Candidate("web-1", "shop")]),
+    ("pod: WEB-0", []),
+    ("pod: web-0/../../x", []),
+    ("podinfo: web-0", []),
     ("pod/web-0 is evicted, namespace: shop", [Candidate("web-0", "shop")]),
     ("shop/pod/web-0 was updated", [Candidate("web-0", "shop")]),
     ("create pods/exec by eve", []),
     ("https://example.com/shop/pod/web-0", []),
     ("pod\nweb-0\nnamespace\nshop", []),
 ])  # fmt: skip
-def test_what_kubectl_calls_a_pod_is_one(text: str, found: list[Candidate]) -> None:
+def test_what_a_text_names(text: str, found: list[Candidate]) -> None:
     assert alerts.find({"text": text}) == found
+
+
+@given(st.dictionaries(st.sampled_from(["text", "attachments", "blocks"]), st.recursive(
+    st.none() | st.text(max_size=40) | st.integers(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["text", "fields", "title", "value", "fallback"]), inner, max_size=4), max_leaves=12)))  # fmt: skip
+def test_any_message_is_looked_through(message: dict[str, Any]) -> None:
+    for pod, namespace in alerts.find(message):
+        assert pod == pod.lower()
+        assert "/" not in pod + namespace
+
+
+def test_a_long_message_is_looked_through_in_no_time() -> None:
+    for text in ("pod:" * 10_000, "pod=" + "a-" * 20_000, " " * 40_000 + "|", "pods " * 8_000, "namespace " * 4_000, "•" * 40_000):
+        began = time.monotonic()
+        alerts.find({"text": text})
+        assert time.monotonic() - began < 2.0
 
 
 @pytest.mark.parametrize("text", [

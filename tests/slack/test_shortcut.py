@@ -3,66 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from irkit.listeners.slack import alerts
-from irkit.listeners.slack.alerts import Candidate
+from tests.slack.alert import BACKEND, alert
 from tests.slack.inside import Inside
 from tests.slack.people import EVE
 from tests.slack.world import said, until
-
-DATA = Path(__file__).parent / "data"
-BACKEND = Candidate("backend-7c7c86686d-7l8d8", "todo-app")
-
-
-def alert(name: str) -> dict[str, Any]:
-    """A message in a channel, as that tool writes it."""
-    text = (DATA / name).read_text()
-    found: dict[str, Any] = json.loads(text) if name.endswith(".json") else {"text": text}
-    return {"type": "message", "ts": "1699999999.000100", "bot_id": "B0ALERT", **found}
-
-
-@pytest.mark.parametrize("name", sorted(p.name for p in DATA.iterdir() if p.name != "two.txt"))
-def test_the_pod_of_an_alert_is_found(name: str) -> None:
-    assert alerts.find(alert(name)) == [BACKEND]
-
-
-@pytest.mark.parametrize(("text", "found"), [
-    ("nothing of that kind", []),
-    ("k8s.pod=<NA> k8s.ns=<NA>", []),
-    ("k8s.pod=&lt;NA&gt; k8s.ns=&lt;NA&gt;", []),
-    ("the pod is in the namespace", []),
-    ('{"output_fields": {"k8s.ns.name": "shop", "k8s.pod.name": "web-0"}}', [Candidate("web-0", "shop")]),
-    ("Pod: shop/web-0", [Candidate("web-0", "shop")]),
-    ("pod: web-0", [Candidate("web-0", "")]),
-    ("pod=web-0 namespace=shop pod=web-1", [Candidate("web-0", "shop"), Candidate("web-1", "shop")]),
-    ("pod: WEB-0", []),
-    ("pod: web-0/../../x", []),
-    ("podinfo: web-0", []),
-])  # fmt: skip
-def test_what_a_text_names(text: str, found: list[Candidate]) -> None:
-    assert alerts.find({"text": text}) == found
-
-
-@given(st.dictionaries(st.sampled_from(["text", "attachments", "blocks"]), st.recursive(
-    st.none() | st.text(max_size=40) | st.integers(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["text", "fields", "title", "value", "fallback"]), inner, max_size=4), max_leaves=12)))  # fmt: skip
-def test_any_message_is_looked_through(message: dict[str, Any]) -> None:
-    for pod, namespace in alerts.find(message):
-        assert pod == pod.lower()
-        assert "/" not in pod + namespace
-
-
-def test_a_long_message_is_looked_through_in_no_time(inside: Inside) -> None:
-    for text in ("pod:" * 10_000, "pod=" + "a-" * 20_000, " " * 40_000 + "|", "pods " * 8_000, "namespace " * 4_000, "•" * 40_000):
-        began = inside.clock.monotonic()
-        alerts.find({"text": text})
-        assert inside.clock.monotonic() - began < 2.0
 
 
 def test_evidence_for_an_alert_is_ordered_in_its_thread(inside: Inside) -> None:
