@@ -83,14 +83,14 @@ def test_who_leads_is_killed_and_the_other_goes_on_with_the_same_message(world: 
 
 @pytest.mark.slow
 def test_slack_goes_out_and_the_order_is_carried_out_all_the_same(world: World) -> None:
-    world.starts()
+    irkit = world.starts()
     pod = world.pods()[0]
     world.people.types(f"contain {pod}")
     message = world.live("waits for approval")
     world.people.presses(message, "irkit-approve", user=BOB)
     world.slack.down = True
     world.slack.cut()
-    done = until(lambda: [o for o in world.orders() if o["status"]["state"] == "done"], 30, lambda: "not done")
+    done = until(lambda: [o for o in world.orders() if o["status"]["state"] == "done"], 30, lambda: f"not done: {world.orders()} {irkit.said}")
     assert "is done" not in said(message)
     world.slack.down = False
     world.live("is done", 40)

@@ -101,7 +101,9 @@ class World:
     @property
     def environment(self) -> dict[str, str]:
         config = self.home / "config.yaml"
-        config.write_text(yaml.safe_dump({"slack": self.settings, **self.extra}))
+        written = config.with_suffix(".new")
+        written.write_text(yaml.safe_dump({"slack": self.settings, **self.extra}))
+        written.replace(config)  # whoever begins meanwhile reads all of it
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH")}
         box = self._box.environment if self._box is not None else {}
         me = {"KUBECONFIG": self.kubeconfig} if self.kubeconfig else {}
